@@ -1,0 +1,104 @@
+"""State machine definitions: a file of `statemachines/` with its ${Tokens} bound.
+
+A token that is a whole JSON string becomes the value itself, of whatever type; inside a longer string it becomes text. The
+JSONata expressions that several states share are tokens too: `jsonata/close_values.jsonata` is ${CloseValues}.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent.parent / "statemachines"
+TOKEN = re.compile(r"\$\{(\w+)\}")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+MAX_BYTES = 1_048_576
+"""Step Functions' limit for a definition."""
+
+ASK_RETRY = [
+    {
+        "ErrorEquals": [
+            "TransientError", "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
+            "Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException",
+            # The emulator's names for what a function raised and for a throttle; AWS never uses the first.
+            "Runtime.HandlerError", "Lambda.Unknown",
+        ],
+        "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 2, "MaxDelaySeconds": 5, "JitterStrategy": "FULL",
+    }
+]
+STORE_RETRY = [
+    {
+        "ErrorEquals": [
+            "DynamoDB.InternalServerErrorException", "DynamoDB.InternalServerError", "DynamoDB.ThrottlingException",
+            "DynamoDB.ProvisionedThroughputExceededException", "DynamoDB.RequestLimitExceeded", "DynamoDB.SdkClientException",
+            "DynamoDB.TransactionConflictException",
+        ],
+        "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 4, "MaxDelaySeconds": 10, "JitterStrategy": "FULL",
+    }
+]
+
+
+class DefinitionError(ValueError):
+    """A token of the file has no value, or a value has no token."""
+
+
+def render(file: str, tokens: Mapping[str, Any]) -> str:
+    """The definition as JSON text. file: its name in `statemachines/`; tokens: a value for each token that is not an
+    expression. A token left over on either side is a DefinitionError."""
+    used: set[str] = set()
+    bound = bind(load(file), tokens, used)
+    unused = set(tokens) - used
+    if unused:
+        raise DefinitionError(f"{file} has no token {', '.join(sorted(unused))}")
+    text = json.dumps(bound, separators=(",", ":"))
+    if len(text) > MAX_BYTES:
+        raise DefinitionError(f"{file}: the definition takes {len(text)} bytes; Step Functions allows {MAX_BYTES}")
+    return text
+
+
+def load(file: str) -> dict[str, Any]:
+    return json.loads((FOLDER / file).read_text())
+
+
+def bind(node: Any, tokens: Mapping[str, Any], used: set[str]) -> Any:
+    """`node` (JSON) with its tokens bound; the names met are added to `used`."""
+    if isinstance(node, dict):
+        return {key: bind(value, tokens, used) for key, value in node.items()}
+    if isinstance(node, list):
+        return [bind(value, tokens, used) for value in node]
+    if not isinstance(node, str):
+        return node
+    whole = TOKEN.fullmatch(node)
+    if whole and whole[1] in tokens:
+        used.add(whole[1])
+        return tokens[whole[1]]
+    return TOKEN.sub(lambda match: _text(match[1], tokens, used), node)
+
+
+def _text(name: str, tokens: Mapping[str, Any], used: set[str]) -> str:
+    if name in tokens:
+        used.add(name)
+        value = tokens[name]
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    expression = expressions().get(name)
+    if expression is None:
+        raise DefinitionError(f"token ${{{name}}} has no value")
+    return TOKEN.sub(lambda match: _text(match[1], tokens, used), expression)
+
+
+@functools.cache
+def expressions() -> dict[str, str]:
+    """The shared JSONata expressions by token name, on one line each and without their comments."""
+    files = sorted((FOLDER / "jsonata").glob("*.jsonata"))
+    return {_pascal_case(file.stem): _one_line(file.read_text()) for file in files}
+
+
+def _pascal_case(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _one_line(source: str) -> str:
+    return " ".join(line.strip() for line in COMMENT.sub("", source).splitlines() if line.strip())

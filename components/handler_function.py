@@ -1,0 +1,86 @@
+"""HandlerFunction: one module of `handlers/` as a Lambda function.
+
+Builds: the function, its log group, its role and one policy that lets it write its own logs and traces and do what
+`statements` say, no more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components import code, policy
+
+
+class HandlerFunctionArgs(TypedDict):
+    module: str
+    """A module with a function `handler`."""
+    layerArn: pulumi.Input[str]
+    environment: Mapping[str, pulumi.Input[str]]
+    timeoutSeconds: int
+    memoryMb: int
+    logRetentionDays: int
+    withModules: Sequence[str]
+    """Modules that `module` imports by name at run time."""
+    statements: Sequence[policy.Statement]
+
+
+class HandlerFunction(pulumi.ComponentResource):
+    """Outputs: functionArn, functionName, roleArn, roleName."""
+
+    functionArn: pulumi.Output[str]
+    functionName: pulumi.Output[str]
+    roleName: pulumi.Output[str]
+
+    def __init__(self, name: str, args: HandlerFunctionArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__("scatter-gather:index:HandlerFunction", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args["logRetentionDays"], opts=child)
+        self.role = aws.iam.Role(name, assume_role_policy=policy.trust("lambda.amazonaws.com"), opts=child)
+        self.roleName = self.role.name
+        rights = self.grant("runs", [
+            policy.allow(["logs:CreateLogStream", "logs:PutLogEvents"], policy.log_streams(self.logs.arn)),
+            policy.allow_without_resource("trace"),
+            *args["statements"],
+        ])
+        self.function = aws.lambda_.Function(
+            name,
+            runtime=code.RUNTIME,
+            architectures=[code.ARCHITECTURE],
+            handler=f"{args['module']}.handler",
+            code=code.archive(args["module"], *args["withModules"]),
+            layers=[args["layerArn"]],
+            role=self.role.arn,
+            timeout=args["timeoutSeconds"],
+            memory_size=args["memoryMb"],
+            environment={"variables": args["environment"]},
+            logging_config={"log_format": "JSON", "log_group": self.logs.name},
+            tracing_config={"mode": "Active"},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        )
+        self.functionArn = self.function.arn
+        self.functionName = self.function.name
+        self.register_outputs({"functionArn": self.functionArn, "functionName": self.functionName, "roleName": self.roleName})
+
+    def grant(self, purpose: str, statements: Sequence[dict[str, Any]]) -> aws.iam.RolePolicy:
+        """Lets the function do more, in a policy of its own: what a variant adds to a function that it did not make."""
+        return aws.iam.RolePolicy(
+            f"{self._name}-{purpose}",
+            role=self.role.name,
+            policy=policy.document(statements),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def handler_layer(name: str, opts: Optional[pulumi.ResourceOptions] = None) -> aws.lambda_.LayerVersion:
+    """The layer with the packages that the handlers share."""
+    return aws.lambda_.LayerVersion(
+        name,
+        layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
+        code=code.layer(),
+        compatible_runtimes=[code.RUNTIME],
+        compatible_architectures=[code.ARCHITECTURE],
+        description=", ".join(code.LAYER_PACKAGES),
+        opts=opts,
+    )

@@ -1,0 +1,268 @@
+"""The two contracts that every variant keeps: the request that a caller writes and the result that it reads.
+
+Pure: no AWS, no clock, no environment. The state machines evaluate the same rules in JSONata (`statemachines/jsonata`);
+`tests/unit/test_contract_parity.py` holds the two to the same answers.
+
+Request   {"requestId"?, "description"?, "data": {}, "recipients"?: [name], "completion"?: {"quorum"?, "deadlineSeconds"?}}
+Answer    {"responder", "status": QUOTED | DECLINED | FAILED | TIMED_OUT,
+           "amount", "currency", "details"    when QUOTED,
+           "error": {"type", "message"}       otherwise,
+           "latencyMs", "respondedAt"         unless the responder stayed silent}
+Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | QUORUM | DEADLINE,
+           "expected", "received", "declined", "failed", "late", "best": Answer | null, "answers": [Answer], "createdAt",
+           "completedAt"}
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+Json = dict[str, Any]
+
+MAX_REQUEST_BYTES = 65_536
+"""A request travels inside every item of a Map and beside the answers, under Step Functions' 262,144 bytes per state."""
+
+DETAILS_BUDGET_BYTES = 120_000
+"""What the details of all answers of one request may take together: half of what a state may carry, because storing
+them as DynamoDB attribute values at least doubles their size."""
+
+MAX_MESSAGE_CHARS = 500
+
+MAX_AMOUNT_DIGITS = 15
+"""Two decimals of up to 15 significant digits never share a double (DBL_DIG of IEEE 754), so JSONata, which only has
+doubles, orders amounts exactly as Decimal does."""
+
+AMOUNT = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
+CURRENCY = re.compile(r"[A-Z]{3}")
+ANSWERED = ("QUOTED", "DECLINED", "FAILED")
+
+
+class InvalidRequest(ValueError):
+    """The caller's request breaks the contract; the message says how and what is allowed."""
+
+
+def check_request(body: Any, known: Sequence[str], longest_deadline: float) -> Json:
+    """The request as a dict, or InvalidRequest.
+
+    known: the responders of the stack, in order. longest_deadline: seconds; the stack's own deadline, which a request may
+    only shorten. Nothing is filled in: see `recipients_of` for the default of `recipients`.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"the request must be a JSON object, not {_kind(body)}")
+    _refuse_unknown(body, ("requestId", "description", "data", "recipients", "completion"), "the request")
+    request_id = body.get("requestId")
+    if "requestId" in body and not (isinstance(request_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", request_id)):
+        raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {_show(request_id)}")
+    if "description" in body and not isinstance(body["description"], str):
+        raise InvalidRequest(f"description must be a string, not {_kind(body['description'])}")
+    if not isinstance(body.get("data"), dict):
+        raise InvalidRequest(f"data must be an object, not {_kind(body.get('data'))}")
+    if "recipients" in body:
+        _check_recipients(body["recipients"], known)
+    if "completion" in body:
+        _check_completion(body["completion"], len(recipients_of(body, known)), longest_deadline)
+    size = byte_size(body)
+    if size > MAX_REQUEST_BYTES:
+        raise InvalidRequest(f"the request takes {size} bytes as JSON; at most {MAX_REQUEST_BYTES} are allowed")
+    return body
+
+
+def recipients_of(request: Mapping[str, Any], known: Sequence[str]) -> list[str]:
+    return list(request.get("recipients", known))
+
+
+def _check_recipients(recipients: Any, known: Sequence[str]) -> None:
+    allowed = f"known responders: {', '.join(known)}"
+    if not isinstance(recipients, list):
+        raise InvalidRequest(f"recipients must be a list of names, not {_kind(recipients)}; {allowed}")
+    if not recipients:
+        raise InvalidRequest(f"recipients must not be empty; {allowed}")
+    for name in recipients:
+        if not isinstance(name, str):
+            raise InvalidRequest(f"recipients must be names, not {_kind(name)}; {allowed}")
+        if name not in known:
+            raise InvalidRequest(f"unknown recipient {_show(name)}; {allowed}")
+    repeated = next((name for name in recipients if recipients.count(name) > 1), None)
+    if repeated is not None:
+        raise InvalidRequest(f"recipient {_show(repeated)} is named more than once; {allowed}")
+
+
+def _check_completion(completion: Any, asked: int, longest_deadline: float) -> None:
+    if not isinstance(completion, dict):
+        raise InvalidRequest(f"completion must be an object, not {_kind(completion)}")
+    _refuse_unknown(completion, ("quorum", "deadlineSeconds"), "completion")
+    quorum = completion.get("quorum", asked)
+    if not (_is_number(quorum) and quorum == int(quorum) and 1 <= quorum <= asked):
+        raise InvalidRequest(f"completion.quorum must be a whole number from 1 to {asked}, not {_show(quorum)}")
+    deadline = completion.get("deadlineSeconds", longest_deadline)
+    if not (_is_number(deadline) and 0 < deadline <= longest_deadline):
+        raise InvalidRequest(
+            f"completion.deadlineSeconds must be above 0 and at most {_number(longest_deadline)}, not {_show(deadline)}")
+
+
+def _refuse_unknown(found: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
+    for key in found:
+        if key not in allowed:
+            raise InvalidRequest(f"{where} has an unknown key {_show(key)}; allowed: {', '.join(allowed)}")
+
+
+def normalise_answer(responder: str, payload: Any, *, currency: str, details_limit: int) -> Json:
+    """What a responder sent, as an Answer without times; a payload that breaks the contract becomes a FAILED answer.
+
+    payload: {"amount", "currency"?, "details"?} for a quote, {"declined": reason} for a refusal, or an Answer.
+    currency: the only one in which the stack compares amounts. details_limit: bytes; larger details are left out, and
+    their place says so, so that the quote itself survives.
+    """
+    if not isinstance(payload, dict):
+        return invalid_answer(responder, f"the answer must be a JSON object, not {_kind(payload)}")
+    if "declined" in payload:
+        return declined(responder, payload["declined"] if isinstance(payload["declined"], str) else "no reason given")
+    status = payload.get("status", "QUOTED")
+    if status in ("DECLINED", "FAILED", "TIMED_OUT"):
+        error = payload.get("error")
+        error = error if isinstance(error, dict) else {}
+        kind, message = error.get("type"), error.get("message")
+        return unsuccessful(responder, status, kind if isinstance(kind, str) else status.title(),
+                            message if isinstance(message, str) else "no reason given")
+    if status != "QUOTED":
+        return invalid_answer(responder, "status must be QUOTED, DECLINED, FAILED or TIMED_OUT")
+    amount = amount_text(payload.get("amount"))
+    if amount is None:
+        return invalid_answer(
+            responder, f"amount must be a decimal of 0 or more with at most {MAX_AMOUNT_DIGITS} digits")
+    if payload.get("currency", currency) != currency:
+        return invalid_answer(responder, f"currency must be {currency}")
+    details = payload.get("details", {})
+    if not isinstance(details, dict):
+        return invalid_answer(responder, "details must be an object")
+    return fit({"responder": responder, "status": "QUOTED", "amount": amount, "currency": currency, "details": details},
+               details_limit)
+
+
+def unsuccessful(responder: str, status: str, kind: str, message: str) -> Json:
+    return {"responder": responder, "status": status, "error": {"type": kind, "message": message[:MAX_MESSAGE_CHARS]}}
+
+
+def declined(responder: str, reason: str) -> Json:
+    return unsuccessful(responder, "DECLINED", "Declined", reason)
+
+
+def invalid_answer(responder: str, message: str) -> Json:
+    return unsuccessful(responder, "FAILED", "InvalidAnswer", message)
+
+
+def silent(responder: str) -> Json:
+    """The slot of a responder that had not answered when the deadline closed the request."""
+    return unsuccessful(responder, "TIMED_OUT", "Deadline", "no answer before the deadline")
+
+
+def amount_text(value: Any) -> str | None:
+    """A Decimal, int, float or decimal string as plain digits ("2970", "99.50"), or None where it is no valid amount."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Decimal):
+        text = format(value, "f") if value.is_finite() else ""
+    elif isinstance(value, float):
+        text = format(Decimal(f"{value:.15g}"), "f") if 1e-6 <= value < 1e15 else "0" if value == 0 else ""
+    elif isinstance(value, (int, str)):
+        text = str(value)
+    else:
+        return None
+    return text if AMOUNT.fullmatch(text) and len(text.replace(".", "")) <= MAX_AMOUNT_DIGITS else None
+
+
+def details_limit(asked: int) -> int:
+    """Bytes that the details of one answer may take when `asked` responders share the budget; one more share is for
+    the copy of the best answer in the result."""
+    return DETAILS_BUDGET_BYTES // (asked + 1)
+
+
+def fit(answer: Json, limit: int) -> Json:
+    size = attribute_size(answer.get("details", {}))
+    if size <= limit:
+        return answer
+    return {**answer, "details": {"omitted": f"details take {size} bytes; at most {limit} fit beside the other answers"}}
+
+
+def attribute_size(value: Any) -> int:
+    """Bytes of `value` as DynamoDB attribute-value JSON: an upper bound, three bytes for each UTF-16 unit as soon as one
+    character is not ASCII (as the state machines count, which cannot see bytes)."""
+    text = json.dumps(_attribute_value(value), ensure_ascii=False, separators=(",", ":"))
+    return len(text) if text.isascii() else 3 * len(text)
+
+
+def _attribute_value(value: Any) -> Json:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, float, Decimal)):
+        return {"N": str(value)}
+    if isinstance(value, dict):
+        return {"M": {key: _attribute_value(item) for key, item in value.items()}}
+    if isinstance(value, list):
+        return {"L": [_attribute_value(item) for item in value]}
+    return {"NULL": True}
+
+
+def result(record: Mapping[str, Any], best: Json | None) -> Json:
+    """The Result of a stored record: {"requestId", "variant", "recipients", "answers": {name: Answer}, "late"?: {…},
+    "completedBy"?, "createdAt", "completedAt"?}. An open record lists the answers so far."""
+    answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
+    statuses = [answer["status"] for answer in answers]
+    return {
+        "requestId": record["requestId"],
+        "variant": record["variant"],
+        "status": status_of(statuses, record.get("completedBy")),
+        "completedBy": record.get("completedBy"),
+        "expected": len(record["recipients"]),
+        "received": sum(status in ANSWERED for status in statuses),
+        "declined": statuses.count("DECLINED"),
+        "failed": statuses.count("FAILED"),
+        "late": len(record.get("late", {})),
+        "best": best,
+        "answers": answers,
+        "createdAt": record["createdAt"],
+        "completedAt": record.get("completedAt"),
+    }
+
+
+def status_of(statuses: Iterable[str], completed_by: str | None) -> str:
+    """OPEN until closed; COMPLETE when the policy was met by answers (a refusal is one); PARTIAL when at least one quote
+    came, but a responder failed or stayed silent; FAILED when none came."""
+    statuses = list(statuses)
+    if completed_by is None:
+        return "OPEN"
+    if completed_by == "QUORUM" or all(status in ("QUOTED", "DECLINED") for status in statuses):
+        return "COMPLETE"
+    return "PARTIAL" if "QUOTED" in statuses else "FAILED"
+
+
+def byte_size(value: Any) -> int:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return len(text) if text.isascii() else 3 * len(text)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "a boolean"
+    if _is_number(value):
+        return "a number"
+    return {str: "a string", list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
