@@ -4,7 +4,8 @@ import json
 
 import pulumi
 
-from components import MapScatterGather, QuoteStore, ResponderFleet
+from components import MapScatterGather, ParallelScatterGather, QuoteStore, ResponderFleet
+from components.gathering import ScatterGatherArgs
 from components.handler_function import handler_layer
 from components.settings import DEFAULT_MODULE, Settings, SettingsError, load
 
@@ -42,21 +43,27 @@ fleet = ResponderFleet("responder", {
 })
 store = QuoteStore("quotes", {"retainData": settings.retainData})
 
+gathering: ScatterGatherArgs = {
+    "responders": fleet.responders,
+    "tableName": store.tableName,
+    "tableArn": store.tableArn,
+    "workflowType": settings.workflowType,
+    "deadlineSeconds": settings.completion.deadlineSeconds,
+    "selection": settings.selection,
+    "currency": settings.currency,
+    "resultRetentionDays": settings.resultRetentionDays,
+    "logRetentionDays": settings.logRetentionDays,
+}
+
 if "map" in settings.variants:
-    by_map = MapScatterGather("map", {
-        "responders": fleet.responders,
-        "tableName": store.tableName,
-        "tableArn": store.tableArn,
-        "maxConcurrency": settings.maxConcurrency,
-        "workflowType": settings.workflowType,
-        "deadlineSeconds": settings.completion.deadlineSeconds,
-        "selection": settings.selection,
-        "currency": settings.currency,
-        "resultRetentionDays": settings.resultRetentionDays,
-        "logRetentionDays": settings.logRetentionDays,
-    })
+    by_map = MapScatterGather("map", {**gathering, "maxConcurrency": settings.maxConcurrency})
     pulumi.export("mapStateMachineArn", by_map.stateMachineArn)
     pulumi.export("mapStateMachineName", by_map.stateMachineName)
+
+if "parallel" in settings.variants:
+    parallel = ParallelScatterGather("parallel", {**gathering})
+    pulumi.export("parallelStateMachineArn", parallel.stateMachineArn)
+    pulumi.export("parallelStateMachineName", parallel.stateMachineName)
 
 names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))

@@ -7,7 +7,7 @@ JSONata expressions that several states share are tokens too: `jsonata/close_val
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,20 @@ class DefinitionError(ValueError):
     """A token of the file has no value, or a value has no token."""
 
 
-def render(file: str, tokens: Mapping[str, Any]) -> str:
+def render(file: str, tokens: Mapping[str, Any], branches: Sequence[Mapping[str, Any]] = ()) -> str:
     """The definition as JSON text. file: its name in `statemachines/`; tokens: a value for each token that is not an
-    expression. A token left over on either side is a DefinitionError."""
+    expression. A token left over on either side is a DefinitionError.
+
+    branches: where the file has a Parallel state, its one branch is a template, repeated with each of these sets of tokens.
+    """
     used: set[str] = set()
-    bound = bind(load(file), tokens, used)
-    unused = set(tokens) - used
+    source = load(file)
+    for state in source["States"].values():
+        if state["Type"] == "Parallel":
+            [template] = state["Branches"]
+            state["Branches"] = [bind(template, {**tokens, **branch}, used) for branch in branches]
+    bound = bind(source, tokens, used)
+    unused = set(tokens).union(*branches) - used
     if unused:
         raise DefinitionError(f"{file} has no token {', '.join(sorted(unused))}")
     text = json.dumps(bound, separators=(",", ":"))
@@ -66,7 +74,7 @@ def load(file: str) -> dict[str, Any]:
 def bind(node: Any, tokens: Mapping[str, Any], used: set[str]) -> Any:
     """`node` (JSON) with its tokens bound; the names met are added to `used`."""
     if isinstance(node, dict):
-        return {key: bind(value, tokens, used) for key, value in node.items()}
+        return {bind(key, tokens, used): bind(value, tokens, used) for key, value in node.items()}
     if isinstance(node, list):
         return [bind(value, tokens, used) for value in node]
     if not isinstance(node, str):

@@ -45,4 +45,5 @@ def _definition(args: MapScatterGatherArgs, responders: list[dict[str, Any]], ta
         "FunctionArns": {responder["name"]: responder["functionArn"] for responder in responders},
         "AskTimeoutSeconds": gathering.ask_timeout(max(responder["timeoutSeconds"] for responder in responders)),
         "MaxConcurrency": int(args["maxConcurrency"]),
+        "ResponderName": "$states.input.responder",
     })
