@@ -21,7 +21,7 @@ RUNTIME_MODULES = frozenset({"boto3", "botocore"})
 """Part of Lambda's Python runtime."""
 
 
-class CodeError(ValueError):
+class CodeError(pulumi.RunError):
     """A module that a function needs is missing, or imports what will not be there when it runs."""
 
 

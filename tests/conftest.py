@@ -1,0 +1,48 @@
+"""Fixtures shared by the tests. Those that need the emulator start it when they are first asked for, so unit tests never do."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local import emulator as emulator_control
+from local.emulator import Emulator
+
+_account_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One MiniStack per pytest worker process."""
+    with emulator_control.start(tmp_path_factory.mktemp("emulator"), port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def account() -> str:
+    """A 12-digit access key that no other test uses: the emulator takes it as the account, so each test has its own."""
+    return f"{os.getpid() % 10**6:06d}{next(_account_numbers):06d}"
+
+
+@pytest.fixture
+def region() -> str:
+    return "us-east-1"
+
+
+@pytest.fixture
+def clients(emulator: Emulator, account: str, region: str) -> Callable[..., Any]:
+    """`clients("sqs")` is a boto3 client of this test's account on the emulator."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name=region)
+    config = Config(inject_host_prefix=False, retries={"max_attempts": 1})
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=emulator.endpoint, config=config)  # ty: ignore[no-matching-overload]
+
+    return client

@@ -1,0 +1,88 @@
+"""The whole program under Pulumi's mocks: what it registers, without any engine or AWS."""
+
+import asyncio
+import json
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.stack import run_in_stack
+
+PROJECT = "scatter-gather"
+FOLDER = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Resource:
+    type: str
+    parent_type: str
+    name: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What one run registered, and the stack's outputs."""
+
+    resources: list[Resource]
+    outputs: dict[str, Any]
+
+    def of_type(self, type_: str) -> dict[str, dict[str, Any]]:
+        """{name: inputs} of one type, such as aws:lambda/function:Function."""
+        return {resource.name: resource.inputs for resource in self.resources if resource.type == type_}
+
+
+class _Mocks(mocks.Mocks):
+    def __init__(self) -> None:
+        self.inputs: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.inputs[args.typ, args.name] = dict(args.inputs)
+        if not args.typ.startswith("aws:"):
+            return "", {}
+        service = args.typ.split(":")[1].split("/")[0]
+        computed = {"arn": f"arn:aws:{service}:us-east-1:000000000000:{args.name}", "name": args.name, "bucket": args.name,
+                    "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}"}
+        return f"{args.name}-id", {**computed, **args.inputs}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        known = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "000000000000", "arn": "arn", "userId": "u", "id": "u"},
+            "aws:index/getRegion:getRegion": {"name": "us-east-1", "region": "us-east-1", "id": "us-east-1"},
+            "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
+        }
+        return known[args.token]
+
+
+def run(config: Mapping[str, Any] | None = None) -> Registered:
+    """Runs `__main__.py` with this configuration (plain values, without the project's prefix)."""
+    texts = {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
+    pulumi.runtime.set_all_config(texts)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    mocked = _Mocks()
+    mocks.set_mocks(mocked, project=PROJECT, stack="test", preview=False)
+    settings.set_root_resource(None)
+    exported: dict[str, Any] = {}
+
+    def program() -> None:
+        runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__")
+        exported.update(settings.get_root_resource().outputs)  # ty: ignore[unresolved-attribute]
+
+    try:
+        loop.run_until_complete(run_in_stack(program))
+        outputs = loop.run_until_complete(pulumi.Output.from_input(exported).future()) or {}
+        return Registered([_resource(urn, mocked) for urn in settings.get_monitor().get_registered_resources()], outputs)  # ty: ignore
+    finally:
+        pulumi.runtime.set_all_config({})
+        loop.close()
+
+
+def _resource(urn: str, mocked: _Mocks) -> Resource:
+    parent_type, _, type_ = urn.split("::")[2].rpartition("$")
+    name = urn.split("::")[3]
+    return Resource(type_, parent_type, name, mocked.inputs[type_, name])

@@ -1,0 +1,69 @@
+"""What travels to Lambda: complete, no more than needed, and the same bytes for the same sources."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from components import code
+
+
+def test_a_function_carries_the_modules_that_it_imports_and_no_others():
+    files = code.sources("handlers.responder", "handlers.quotes.flight")
+
+    assert {"handlers/__init__.py", "handlers/responder.py", "handlers/contract.py", "handlers/quotes/flight.py"} <= files
+    assert not any(file.startswith(("components/", "local/", "tests/")) for file in files)
+    assert "handlers/quotes/car_rental.py" not in files
+
+
+def test_a_module_that_is_not_there_is_named():
+    with pytest.raises(code.CodeError, match=r"there is no module quotes\.acme in the project"):
+        code.sources("quotes.acme")
+
+
+def test_an_import_that_will_be_missing_in_lambda_is_named(tmp_path, monkeypatch):
+    (tmp_path / "acme.py").write_text("import pandas\n")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+
+    with pytest.raises(code.CodeError, match=r"acme\.py imports pandas, which is neither in the project nor in the Lambda layer"):
+        code.sources("acme")
+
+
+def test_the_layer_is_the_same_bytes_when_built_again():
+    def build():
+        code.layer.cache_clear()
+        code.layer()
+        return hashlib.sha256((code.PROJECT / ".build" / "layer.zip").read_bytes()).hexdigest()
+
+    assert build() == build()
+
+
+def test_zip_and_layer_are_complete_in_a_bare_interpreter(tmp_path):
+    """The emulator's workers see the virtualenv, Lambda does not: here nothing but the two archives is importable."""
+    code.layer()
+    with zipfile.ZipFile(code.PROJECT / ".build" / "layer.zip") as layer:
+        layer.extractall(tmp_path / "layer")
+    for name in code.sources("handlers.responder", "handlers.quotes.car_rental"):
+        target = tmp_path / "function" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((code.PROJECT / name).read_bytes())
+    event = {"requestId": "r1", "data": {"days_rental": 30}}
+    environment = {
+        "RESPONDER": "avis", "QUOTE_MODULE": "handlers.quotes.car_rental", "SETTINGS": json.dumps({"rate": "99"}),
+        "CURRENCY": "USD", "TIMEOUT_SECONDS": "5", "PATH": os.environ["PATH"]}
+    program = (
+        f"import sys; sys.path[:0] = [{str(tmp_path / 'function')!r}, {str(tmp_path / 'layer' / 'python')!r}]\n"
+        f"import json, handlers.responder as module\n"
+        f"print(json.dumps({{'answer': module.handler({event!r}, None), 'boto3': 'boto3' in sys.modules}}))")
+
+    # -I and -S: no environment variables of Python's, no user folder, no site-packages.
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stderr
+    printed = json.loads(run.stdout.strip().splitlines()[-1])
+    assert printed["answer"]["amount"] == "2970"
+    assert not printed["boto3"], "a direct answer needs no AWS client"

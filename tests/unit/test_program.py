@@ -1,0 +1,103 @@
+"""The whole program, registered under Pulumi's mocks: what there is, who owns it, and what it may do."""
+
+import json
+
+import pulumi
+import pytest
+
+from components import policy
+from tests import program
+
+VARIANTS = ["map", "parallel"]
+
+
+@pytest.fixture(scope="module")
+def all_variants():
+    return program.run({"variants": VARIANTS})
+
+
+def test_a_variant_that_is_not_chosen_leaves_no_trace():
+    registered = program.run({"variants": ["map"]})
+
+    assert list(registered.of_type("aws:sfn/stateMachine:StateMachine")) == ["map"]
+    assert not any(name.startswith("parallel") for name in registered.outputs)
+
+
+def test_the_fleet_and_the_store_are_made_once(all_variants):
+    assert len(all_variants.of_type("aws:dynamodb/table:Table")) == 1
+    assert len(all_variants.of_type("scatter-gather:index:ResponderFleet")) == 1
+    assert len([name for name in all_variants.of_type("aws:lambda/function:Function") if name.startswith("responder-")]) == 5
+
+
+def test_every_resource_but_the_layer_belongs_to_a_component(all_variants):
+    orphans = [resource.name for resource in all_variants.resources
+               if resource.type.startswith("aws:") and not resource.parent_type.startswith("scatter-gather:index:")]
+
+    assert orphans == ["layer"]
+
+
+def test_names_are_unique_and_short_enough_for_their_random_suffix(all_variants):
+    named = [(resource.type, resource.name) for resource in all_variants.resources]
+
+    assert len(set(named)) == len(named)
+    assert all(len(name) + len("-1234567") <= 64 for _, name in named)
+
+
+def test_the_longest_responder_name_still_fits():
+    registered = program.run({"responders": [{"name": "x" * 30, "rate": 1}]})
+
+    assert all(len(resource.name) + len("-1234567") <= 64 for resource in registered.resources)
+
+
+def test_policies_name_exact_actions_on_exact_resources(all_variants):
+    excepted = {tuple(actions) for actions in policy.WITHOUT_RESOURCES.values()}
+    for name, inputs in all_variants.of_type("aws:iam/rolePolicy:RolePolicy").items():
+        for statement in json.loads(inputs["policy"])["Statement"]:
+            assert not any("*" in action for action in statement["Action"]), name
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            assert "*" not in resources or tuple(statement["Action"]) in excepted, (name, statement)
+
+
+def test_logs_are_the_stacks_own_and_expire(all_variants):
+    groups = all_variants.of_type("aws:cloudwatch/logGroup:LogGroup")
+
+    assert all(group["retentionInDays"] == 14 for group in groups.values())
+    assert all(function["loggingConfig"]["logGroup"] for function in all_variants.of_type("aws:lambda/function:Function").values())
+    assert all(machine["loggingConfiguration"]["logDestination"] and machine["tracingConfiguration"]["enabled"]
+               for machine in all_variants.of_type("aws:sfn/stateMachine:StateMachine").values())
+
+
+def test_the_store_is_encrypted_recoverable_and_pay_per_request(all_variants):
+    [table] = all_variants.of_type("aws:dynamodb/table:Table").values()
+
+    assert table["serverSideEncryption"] == {"enabled": True}
+    assert table["pointInTimeRecovery"] == {"enabled": True}
+    assert table["billingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_sample_input_is_a_request_that_keeps_the_contract(all_variants):
+    from handlers import contract
+
+    sample = json.loads(all_variants.outputs["sampleInput"])
+
+    assert contract.check_request(sample, all_variants.outputs["responderNames"], 60)
+
+
+def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:acme"
+
+    registered = program.run({"responders": [{"name": "acme", "functionArn": arn}, {"name": "avis", "rate": 99}]})
+
+    assert list(registered.of_type("aws:lambda/function:Function")) == ["responder-avis"]
+    [machine] = registered.of_type("aws:sfn/stateMachine:StateMachine").values()
+    assert arn in machine["definition"]
+
+
+def test_wrong_configuration_ends_the_program_with_one_message():
+    with pytest.raises(pulumi.RunError, match="maxConcurrency is 41; allowed: a whole number from 0 to 40"):
+        program.run({"maxConcurrency": 41})
+
+
+def test_a_module_that_does_not_exist_is_named():
+    with pytest.raises(Exception, match="there is no module quotes.acme in the project"):
+        program.run({"responders": [{"name": "acme", "module": "quotes.acme"}]})

@@ -1,0 +1,78 @@
+"""The stack's configuration: defaults, and one clear message for what is not allowed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.settings import Settings, SettingsError, load, parse
+
+PROJECT = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
+
+
+def test_the_defaults_of_pulumi_yaml_are_those_of_the_program():
+    declared = {key: spec["default"] for key, spec in PROJECT["config"].items()}
+
+    assert set(declared) == set(Settings.model_fields)
+    assert parse(declared) == parse({})
+
+
+def test_sample_responders_are_made_up_to_the_count():
+    settings = parse({"responderCount": 7})
+
+    assert [responder.name for responder in settings.responders] == [
+        "avis", "alamo", "hertz", "europcar", "sixt", "responder-6", "responder-7"]
+    assert settings.responders[0].own == {"rate": "99"}
+
+
+def test_responders_win_over_the_count():
+    settings = parse({"responderCount": 7, "responders": [{"name": "acme", "rate": 12}]})
+
+    assert [responder.name for responder in settings.responders] == ["acme"]
+
+
+def test_values_arrive_as_the_text_that_pulumi_gives():
+    texts = {"maxConcurrency": "3", "workflowType": "EXPRESS", "responders": json.dumps([{"name": "acme", "rate": 12}])}
+
+    settings = load(texts.get)
+
+    assert (settings.maxConcurrency, settings.workflowType, settings.responders[0].name) == (3, "EXPRESS", "acme")
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"responderCount": 0}, "responderCount is 0; allowed: a whole number from 1 to 100"),
+    ({"maxConcurrency": -1}, "maxConcurrency is -1; allowed: a whole number from 0 to"),
+    ({"maxConcurrency": "many"}, 'maxConcurrency is "many"; allowed: a whole number from 0 to'),
+    ({"maxConcurrency": True}, "maxConcurrency is true; allowed: a whole number"),
+    ({"maxConcurrency": 2.5}, "maxConcurrency is 2.5; allowed: a whole number"),
+    ({"variants": ["fax"]}, 'variants[0] is "fax"; allowed: map'),
+    ({"variants": []}, "variants is []; allowed: one or more of map"),
+    ({"variants": ["map", "map"]}, 'variants names "map" more than once'),
+    ({"workflowType": "express"}, 'workflowType is "express"; allowed: STANDARD or EXPRESS'),
+    ({"selection": "cheapest"}, 'selection is "cheapest"; allowed: lowest, highest'),
+    ({"currency": "usd"}, 'currency is "usd"; allowed: three capital letters such as USD'),
+    ({"completion": {"deadlineSeconds": 901}}, "completion.deadlineSeconds is 901; allowed: a number from"),
+    ({"completion": {"quota": 3}}, "completion.quota is not a known key"),
+    ({"logRetentionDays": 2}, "logRetentionDays is 2; allowed: 1, 3, 5, 7, 14, 30"),
+    ({"responders": [{"name": "a", "rate": 1}, {"name": "a", "rate": 2}]}, 'responders names "a" more than once'),
+    ({"responders": [{"name": "a b", "rate": 1}]}, 'responders[0].name is "a b"; allowed: 1 to 30 letters'),
+    ({"responders": [{"rate": 1}]}, "responders[0].name is missing"),
+    ({"responders": [{"name": "acme"}]}, "responders[0]: rate is null; allowed: a price per day"),
+    ({"responders": [{"name": "acme", "rate": -2}]}, "responders[0]: rate is -2; allowed: a price per day"),
+    ({"responders": [{"name": "acme", "functionArn": "acme"}]}, "allowed: the ARN of a Lambda function"),
+    ({"responders": [{"name": "acme", "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:acme", "module": "acme"}]},
+     "module and functionArn exclude each other"),
+    ({"responders": [{"name": "acme", "rate": 1, "timeoutSeconds": 0}]}, "responders[0].timeoutSeconds is 0; allowed: a number"),
+])
+def test_a_wrong_value_is_named_with_what_is_allowed(values, message):
+    with pytest.raises(SettingsError) as error:
+        parse(values)
+
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_key_is_named_with_the_known_ones():
+    with pytest.raises(SettingsError, match="unknown configuration key maxConcurency; allowed: variants, responderCount"):
+        load({}.get, ["maxConcurency"])
