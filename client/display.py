@@ -16,7 +16,7 @@ def result(console: Console, result: Mapping[str, Any]) -> None:
     best = (result["best"] or {}).get("responder")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading, side in (("", "left"), ("responder", "left"), ("status", "left"), ("amount", "right"), ("ms", "right"), ("", "left")):
-        table.add_column(heading, justify=side)  # ty: ignore[invalid-argument-type]
+        table.add_column(heading, justify=side)
     for answer in result["answers"]:
         is_best = answer["responder"] == best
         table.add_row(
@@ -28,10 +28,10 @@ def result(console: Console, result: Mapping[str, Any]) -> None:
             str(answer.get("latencyMs", "")),
             Text(answer.get("error", {}).get("message", "")),
         )
-    console.print(table)
+    console.print(table, soft_wrap=True)
     status = Text(result["status"].lower(), style=COLOURS.get(result["status"], "red"))
     closed = f" (closed by {result['completedBy'].lower()})" if result["completedBy"] else ""
     offer = f", best {best}: {result['best']['amount']} {result['best']['currency']}" if best else ", no quote"
     console.print(Text.assemble(
         f"{result['variant']} request {result['requestId']} is ", status, closed,
-        f": {result['received']} of {result['expected']} answered", offer))
+        f": {result['received']} of {result['expected']} answered", offer), soft_wrap=True)

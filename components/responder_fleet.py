@@ -44,20 +44,42 @@ class Responder(TypedDict):
     timeoutSeconds: float
 
 
-class ResponderFleet(pulumi.ComponentResource):
-    """Outputs: responders, in the order of the configuration."""
+class Member(TypedDict):
+    """A responder as the variant knows it that makes a queue for each, and needs to know how many there are."""
 
-    responders: pulumi.Output[Sequence[Responder]]
+    name: str
+    functionArn: pulumi.Input[str]
+    roleName: Optional[pulumi.Input[str]]
+    """The role of a function that the fleet made; none for an existing function, whose rights are not ours to change."""
+    timeoutSeconds: float
+
+
+def function_timeout(seconds: float) -> int:
+    """The time limit of a function whose work may take `seconds`."""
+    return math.ceil(seconds) + BACKSTOP_SECONDS
+
+
+class ResponderFleet(pulumi.ComponentResource):
+    """Outputs: functionArns, by responder. `responders` is what the variants take, in the order of the configuration."""
+
+    functionArns: pulumi.Output[Mapping[str, str]]
 
     def __init__(self, name: str, args: ResponderFleetArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ResponderFleet", name, {}, opts)
         self.functions: dict[str, HandlerFunction] = {}
-        known: list[dict[str, Any]] = []
+        self.members: list[Member] = []
         for responder in args["responders"]:
-            arn = responder["functionArn"] or self._function(name, responder, args).functionArn
-            known.append({"name": responder["name"], "functionArn": arn, "timeoutSeconds": responder["timeoutSeconds"]})
-        self.responders = pulumi.Output.all(*known)
-        self.register_outputs({"responders": self.responders})
+            function = None if responder["functionArn"] else self._function(name, responder, args)
+            self.members.append({
+                "name": responder["name"],
+                "functionArn": function.functionArn if function else responder["functionArn"] or "",
+                "roleName": function.roleName if function else None,
+                "timeoutSeconds": responder["timeoutSeconds"],
+            })
+        known = [{key: member[key] for key in ("name", "functionArn", "timeoutSeconds")} for member in self.members]
+        self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*known)
+        self.functionArns = pulumi.Output.from_input({responder["name"]: responder["functionArn"] for responder in known})
+        self.register_outputs({"functionArns": self.functionArns})
 
     def _function(self, fleet: str, responder: ResponderArgs, args: ResponderFleetArgs) -> HandlerFunction:
         module = responder["module"]
@@ -74,7 +96,7 @@ class ResponderFleet(pulumi.ComponentResource):
                 "CURRENCY": args["currency"],
                 "TIMEOUT_SECONDS": f"{responder['timeoutSeconds']:g}",
             },
-            "timeoutSeconds": math.ceil(responder["timeoutSeconds"]) + BACKSTOP_SECONDS,
+            "timeoutSeconds": function_timeout(responder["timeoutSeconds"]),
             "memoryMb": responder["memoryMb"],
             "logRetentionDays": args["logRetentionDays"],
             "statements": [],

@@ -1,0 +1,59 @@
+"""Whole stacks on the emulator: the real program, the embedded engine, the project's own provider."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client import Stack
+from local.emulator import Emulator
+from local.engine import Deployment
+from local.plugin import Plugin
+from local.program import run_program
+from local.state import State
+
+PROJECT = Path(__file__).parents[2]
+
+SERVICES = ("apigatewayv2", "cloudwatch", "cloudwatchevents", "cloudwatchlogs", "dynamodb", "iam", "lambda", "s3", "sfn", "sns", "sqs", "sts")
+
+Deploy = Callable[..., Stack]
+
+
+def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: str = "test") -> Stack:
+    """Runs the program with this configuration (plain values) against the emulator; AssertionError lists what failed."""
+    from local.provider import AwsProvider
+
+    plugin = Plugin("aws", AwsProvider())
+    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test",
+                      "endpoints": json.dumps([{service: emulator.endpoint for service in SERVICES}])})
+    state = State()
+    deployment = Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT,
+                            save=lambda _: None)
+    texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    run_program(PROJECT, deployment, texts, [], lambda *_: None)
+    deployment.finish()
+    assert not deployment.failures, [str(failure) for failure in deployment.failures]
+    return Stack(state.outputs(), emulator.endpoint)
+
+
+@pytest.fixture(scope="module")
+def module_account() -> str:
+    """An account that the tests of one module share, with what they deployed."""
+    return f"9{random.randrange(10**11):011d}"
+
+
+@pytest.fixture(scope="module")
+def deployed(emulator: Emulator, module_account: str) -> Iterator[Deploy]:
+    """`deployed(variants=["map"])` is a stack of the module's account; the same configuration again is the same stack."""
+    stacks: dict[str, Stack] = {}
+
+    def stack(**config: Any) -> Stack:
+        key = json.dumps(config, sort_keys=True)
+        if key not in stacks:
+            stacks[key] = deploy(emulator, module_account, config, f"test-{len(stacks)}")
+        return stacks[key]
+
+    yield stack
