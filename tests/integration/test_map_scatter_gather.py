@@ -198,10 +198,10 @@ def test_max_concurrency_truly_caps(deployed, cap, expected, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 5, 40])
 def test_any_number_of_responders(deployed, variant, count):
-    stack = deployed(variants=VARIANTS, maxConcurrency=10,
-                     responders=[responder(f"r{number}", amount=100 + number) for number in range(count)])
+    names = [f"r{number}" for number in range(40)]
+    stack = deployed(variants=VARIANTS, responders=[responder(name, amount=100 + number) for number, name in enumerate(names)])
 
-    result = stack.request(variant, {"data": {}})
+    result = stack.request(variant, {"data": {}, "recipients": names[:count]})
 
     assert (result["status"], result["received"], result["best"]["responder"]) == ("COMPLETE", count, "r0")
 
