@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ def clients(emulator: Emulator, account: str, region: str) -> Callable[..., Any]
     session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name=region)
     config = Config(inject_host_prefix=False, retries={"max_attempts": 1})
 
+    @functools.cache
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=emulator.endpoint, config=config)  # ty: ignore[no-matching-overload]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from local.engine import Deployment, Op
+from local.engine import Deployment
 from local.plugin import Plugin
 from local.program import run_program
 from local.properties import Properties
 from local.state import Resource, State, StateFile
+from local.steps import Op
 from tests.unit.fake_provider import FakeProvider
 
 PRELUDE = '''

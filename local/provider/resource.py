@@ -1,0 +1,263 @@
+"""What every resource type has in common, and the list of them.
+
+A type is a class that says in tables how its properties behave and in methods which calls of AWS it takes. The
+methods get and return properties by their names in Pulumi; what they raise is botocore's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from local.properties import (
+    ARCHIVE,
+    ASSET,
+    SIGNATURE,
+    UNKNOWN,
+    Properties,
+    changed_paths,
+    parse_path,
+    path_contains,
+    signature,
+)
+from local.provider.aws import Aws
+from local.provider.errors import ProviderError
+from local.provider.naming import Name
+from local.provider.rules import Rule, broken, check_tags
+from local.provider.schema import Failure, Schema, covers, schema
+
+# {the module in a type token: the modules here that implement its types}
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "apigatewayv2": ("apigatewayv2",),
+    "cloudwatch": ("logs", "cloudwatch", "events"),
+    "dynamodb": ("dynamodb",),
+    "iam": ("iam",),
+    "kms": ("kms",),
+    "lambda": ("lambda_",),
+    "s3": ("s3",),
+    "scheduler": ("scheduler",),
+    "sfn": ("sfn",),
+    "sns": ("sns",),
+    "sqs": ("sqs",),
+    "ssm": ("ssm",),
+}
+
+_types: dict[str, type[Resource]] = {}
+
+
+class Resource:
+    """One resource type on one connection.
+
+    The tables, all by property name:
+    service     the boto3 client behind `api`
+    name        the property that holds the physical name, when the provider makes it up
+    defaults    values that the provider writes into the inputs
+    required    what AWS needs although pulumi_aws calls it optional
+    replaces    inputs that can't be changed in place
+    kept        inputs that AWS chooses, or keeps as they were, where the program says nothing
+    volatile    outputs that any change may change
+    documents   JSON texts, compared by what they say
+    policies    IAM policies, compared by what they allow: lists of one and the order of actions don't count
+    unordered   lists whose order means nothing
+    rules       {property path: what AWS accepts there}
+    missing     properties of pulumi_aws that aren't implemented here
+    """
+
+    token: ClassVar[str] = ""
+    service: ClassVar[str] = ""
+    name: ClassVar[Name | None] = None
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    required: ClassVar[frozenset[str]] = frozenset()
+    replaces: ClassVar[frozenset[str]] = frozenset()
+    kept: ClassVar[frozenset[str]] = frozenset()
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    documents: ClassVar[frozenset[str]] = frozenset()
+    policies: ClassVar[frozenset[str]] = frozenset()
+    unordered: ClassVar[frozenset[str]] = frozenset()
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    missing: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        if cls.token:
+            _types[cls.token] = cls
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+
+    @property
+    def api(self) -> Any:
+        return self.aws.client(self.service)
+
+    @classmethod
+    def schema(cls) -> Schema:
+        return schema(cls.token)
+
+    # What a type implements
+
+    def check(self, inputs: Properties) -> Iterator[Failure]:
+        """What is wrong with the properties as a whole. Each of them alone is judged by `rules`."""
+        return iter(())
+
+    def create(self, inputs: Properties) -> str:
+        """Make the resource; its id."""
+        raise NotImplementedError
+
+    def settle(self, id: str, inputs: Properties) -> None:
+        """What has to follow a creation: further settings, waiting until it can be used. A failure undoes it."""
+
+    def read(self, id: str, known: Properties) -> Properties | None:
+        """Its properties as they are now, None for those that aren't set; None altogether when it is gone.
+
+        `known` is what is known already: the inputs of a resource just made, the last outputs, nothing in an import.
+        """
+        raise NotImplementedError
+
+    def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """Bring the properties named in `changed` to what the inputs `new` say. `old` are the last outputs."""
+        raise NotImplementedError
+
+    def delete(self, id: str, known: Properties) -> None:
+        raise NotImplementedError
+
+    def unsure(self, new: Properties, changed: set[str]) -> set[str]:
+        """The outputs that the change of those properties may change in turn."""
+        return set(self.volatile)
+
+    def must_replace(self, old: Properties, new: Properties, changed: set[str]) -> set[str]:
+        """The properties that force a replacement, of those changed."""
+        return changed & self.replaces
+
+    # What all types share
+
+    def problems(self, inputs: Properties) -> Iterator[Failure]:
+        """Everything that AWS would refuse."""
+        rules = dict(self.rules)
+        if self.name:
+            rules[self.name.key] = self.name.rule
+        failures = [
+            *((property, "is required") for property in sorted(self.required - inputs.keys())),
+            *((property, "isn't implemented by the local provider") for property in sorted(self.missing & inputs.keys())),
+            *broken(inputs, rules),
+            *check_tags(inputs.get("tags")),
+        ]
+        # What the properties say together can be judged only once each of them is right.
+        yield from failures or self.check(inputs)
+
+    def changes(self, old: Properties, new: Properties) -> dict[str, str]:
+        """{property path: "add" | "delete" | "update"} from the old to the new inputs."""
+        old, new = self._comparable(old), self._comparable(new)
+        for property in self.kept:
+            if property not in new:
+                old.pop(property, None)
+        return changed_paths(old, new)
+
+    def _comparable(self, inputs: Properties) -> Properties:
+        return {
+            name: self._comparable_value(name, value)
+            for name, value in inputs.items()
+            if not name.startswith("__") and value not in (None, "", [], {})
+        }
+
+    def _comparable_value(self, name: str, value: Any) -> Any:
+        if name in self.policies:
+            return canonical_policy(value)
+        if name in self.documents:
+            return canonical_json(value)
+        if name in self.unordered and isinstance(value, list):
+            return json.dumps(sorted(json.dumps(_pruned(item), sort_keys=True) for item in value))
+        return _pruned(value)
+
+    def refreshed(self, inputs: Properties, found: Properties) -> Properties:
+        """The inputs that would lead to what was found: `inputs` where it says the same, what was found elsewhere."""
+        result: Properties = {key: value for key, value in inputs.items() if key.startswith("__")}
+        declared = self.schema().inputs
+        importing = not inputs
+        for name in declared:
+            if name in inputs and name not in found:
+                result[name] = inputs[name]
+            elif found.get(name) is not None and (importing or name in inputs or (name == "tags" and found[name])):
+                result[name] = inputs[name] if self._says_the_same(name, inputs.get(name), found[name]) else found[name]
+        return result
+
+    def _says_the_same(self, name: str, wanted: Any, found: Any) -> bool:
+        if wanted is None:
+            return False
+        if name in self.unordered and isinstance(wanted, list) and isinstance(found, list):
+            wanted, found = (sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) for items in (wanted, found))
+        if not self.changes({name: wanted}, {name: found}):
+            return True
+        return covers(found, wanted, self.schema().inputs[name].type)
+
+    def unknown_outputs(self, inputs: Properties) -> Properties:
+        """The outputs before there is a resource: its inputs, and what AWS will choose unknown."""
+        chosen = (self.schema().outputs - self.schema().inputs.keys()) | self.kept
+        return dict.fromkeys(sorted(chosen), UNKNOWN) | inputs
+
+
+def _pruned(value: Any) -> Any:
+    """Without the nulls and empty objects that mean the same as nothing; assets and archives by their hash alone."""
+    if signature(value) in (ASSET, ARCHIVE) and "hash" in value:
+        return {SIGNATURE: value[SIGNATURE], "hash": value["hash"]}
+    if isinstance(value, dict):
+        return {key: _pruned(item) for key, item in value.items() if item not in (None, [], {})}
+    if isinstance(value, list):
+        return [_pruned(item) for item in value]
+    return value
+
+
+def canonical_json(text: Any) -> Any:
+    """One form for all documents that say the same. What is no JSON stays as it is."""
+    document = parsed(text)
+    return text if document is None else json.dumps(document, sort_keys=True)
+
+
+def canonical_policy(text: Any) -> Any:
+    """Like `canonical_json`, with `["x"]` the same as `"x"`, and no order among actions, resources and principals."""
+    document = parsed(text)
+    return text if document is None else json.dumps(_canonical_policy(document), sort_keys=True)
+
+
+def _canonical_policy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical_policy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [_canonical_policy(item) for item in value]
+        if all(isinstance(item, str) for item in items):
+            items.sort()
+        return items[0] if len(items) == 1 else items
+    return value
+
+
+def parsed(text: Any) -> Any:
+    """The document, None when it isn't known yet or no JSON."""
+    if not isinstance(text, str) or text == UNKNOWN:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def resource_type(token: str) -> type[Resource]:
+    """The class behind a type token. ProviderError for a type that isn't implemented."""
+    for module in MODULES.get(token.removeprefix("aws:").partition("/")[0], ()):
+        importlib.import_module(f"local.provider.{module}")
+    if token in _types:
+        return _types[token]
+    raise ProviderError(
+        f"The local provider doesn't implement {token}. It implements {', '.join(implemented_types())}."
+    )
+
+
+def implemented_types() -> list[str]:
+    for modules in MODULES.values():
+        for module in modules:
+            importlib.import_module(f"local.provider.{module}")
+    return sorted(_types)
+
+
+def is_ignored(path: str, ignored: list[str]) -> bool:
+    """Whether `ignoreChanges` covers the property path."""
+    return any(path_contains(parse_path(outer), parse_path(path)) for outer in ignored)

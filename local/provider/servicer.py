@@ -1,0 +1,332 @@
+"""Pulumi's resource-provider protocol for the `aws` package."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import grpc
+from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
+from pulumi.runtime.proto import plugin_pb2, provider_pb2
+from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
+
+from local.properties import (
+    RESOURCE_REFERENCE,
+    UNKNOWN,
+    Properties,
+    from_struct,
+    is_secret,
+    replace_special,
+    signature,
+    to_struct,
+)
+from local.provider import functions
+from local.provider.aws import Aws, Settings
+from local.provider.errors import ProviderError, is_gone, one_line
+from local.provider.naming import Name
+from local.provider.resource import Resource, is_ignored, resource_type
+from local.provider.schema import Failure, conform, missing
+
+Method = Callable[[Any, Any], Any]
+Kind = provider_pb2.PropertyDiff.Kind
+
+log = logging.getLogger(__name__)
+
+
+def rpc(method: Method) -> Callable[..., Any]:
+    """Errors as the caller can use them: an exception in process, a status with one line over gRPC."""
+
+    @functools.wraps(method)
+    def call(self: AwsProvider, request: Any, context: grpc.ServicerContext | None = None) -> Any:
+        try:
+            return method(self, request)
+        except Exception as error:
+            message = one_line(error)
+            if not isinstance(error, (ProviderError, ClientError, BotoCoreError)):
+                message = f"the local provider failed: {type(error).__name__}: {message}"
+            if context is None:
+                raise ProviderError(message) from error
+            log.debug("%s", message, exc_info=error)
+            return context.abort(grpc.StatusCode.UNKNOWN, message)
+
+    return call
+
+
+class AwsProvider(ResourceProviderServicer):
+    """The `aws` package on one emulator. Over gRPC, and in process with `context` None; safe for several threads."""
+
+    def __init__(self) -> None:
+        self._aws: Aws | None = None
+
+    # Start-up
+
+    @rpc
+    def Handshake(self, request: provider_pb2.ProviderHandshakeRequest) -> provider_pb2.ProviderHandshakeResponse:
+        if request.program_directory and Path(request.program_directory).is_dir():
+            # The paths in assets are relative to the program.
+            os.chdir(request.program_directory)
+        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+
+    @rpc
+    def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
+        return Empty()
+
+    @rpc
+    def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=metadata.version("pulumi-aws"))
+
+    @rpc
+    def GetSchema(self, request: provider_pb2.GetSchemaRequest) -> provider_pb2.GetSchemaResponse:
+        return provider_pb2.GetSchemaResponse(schema="{}")
+
+    @rpc
+    def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    @rpc
+    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
+        old, new = from_struct(request.old_inputs or request.olds), from_struct(request.news)
+        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=some, diffs=changed)
+
+    @rpc
+    def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
+        config = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
+        config |= _decode(from_struct(request.args))
+        self._aws = Aws(Settings.parse(config))
+        return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+
+    @rpc
+    def Cancel(self, request: Empty) -> Empty:
+        return Empty()
+
+    # Resources
+
+    @rpc
+    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+        resource = self._resource(request)
+        olds, news = _inputs(request.olds), _inputs(request.news)
+        declared = resource.schema().inputs
+        inputs, failures = conform(news, declared)
+        defaulted = _fill(inputs, resource.defaults)
+        if "tags" in declared and self._default_tags:
+            inputs["tags"] = dict(self._default_tags) | inputs.get("tags", {})
+        if resource.name and resource.name.key not in inputs:
+            failures.extend(self._fill_name(resource.name, request, olds, inputs, defaulted))
+        wrong = {path for path, _ in failures}
+        failures.extend(failure for failure in missing(inputs, declared) if failure[0] not in wrong)
+        if not failures:
+            failures.extend(dict.fromkeys(resource.problems(inputs)))
+        return provider_pb2.CheckResponse(
+            inputs=to_struct(inputs | {"__defaults": sorted(defaulted)}),
+            failures=[provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in failures],
+        )
+
+    @rpc
+    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
+        resource = self._resource(request)
+        old, outputs, new = _old_inputs(request), _inputs(request.olds), _inputs(request.news)
+        changes = self._changes(resource, old, outputs, new, list(request.ignoreChanges))
+        changed = {_top(path) for path in changes}
+        replaces = resource.must_replace(old, new, changed) | ({"region"} & changed)
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
+            diffs=sorted(changed),
+            replaces=sorted(replaces),
+            detailedDiff={
+                path: provider_pb2.PropertyDiff(
+                    kind=Kind.Value(f"{kind.upper()}_REPLACE" if _top(path) in replaces else kind.upper()),
+                    inputDiff=True,
+                )
+                for path, kind in changes.items()
+            },
+            hasDetailedDiff=True,
+            deleteBeforeReplace=bool(replaces) and _keeps_fixed_name(resource, old, new),
+        )
+
+    @rpc
+    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
+        inputs = _without_internals(_inputs(request.properties))
+        resource = self._resource(request, inputs)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=to_struct(self._with_all_tags(resource, resource.unknown_outputs(inputs))))
+        id = resource.create(inputs)
+        try:
+            resource.settle(id, inputs)
+            outputs = self._outputs(resource, id, inputs)
+        except Exception:
+            # Half a resource that no state knows of would be in the way of the next try.
+            self._delete(resource, id, inputs)
+            raise
+        return provider_pb2.CreateResponse(id=id, properties=to_struct(outputs))
+
+    @rpc
+    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
+        old, outputs, new = _old_inputs(request), _inputs(request.olds), _inputs(request.news)
+        resource = self._resource(request, outputs)
+        changes = self._changes(resource, old, outputs, new, list(request.ignoreChanges))
+        inputs = _without_internals(new)
+        if request.preview:
+            removed = old.keys() - new.keys() - resource.kept
+            stable = {key: value for key, value in outputs.items() if key not in removed}
+            changed = {_top(path) for path in changes}
+            unsure = dict.fromkeys(sorted(resource.unsure(new, changed)), UNKNOWN) if changes else {}
+            return provider_pb2.UpdateResponse(
+                properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs))
+            )
+        if changes:
+            resource.update(request.id, outputs, inputs, {_top(path) for path in changes})
+        return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(resource, request.id, inputs)))
+
+    @rpc
+    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
+        known, inputs = _without_internals(_inputs(request.properties)), _inputs(request.inputs)
+        resource = self._resource(request, known)
+        found = self._read(resource, request.id, known)
+        if found is None:
+            return provider_pb2.ReadResponse()
+        return provider_pb2.ReadResponse(
+            id=request.id,
+            properties=to_struct(self._with_all_tags(resource, _merged(known, found))),
+            inputs=to_struct(resource.refreshed(inputs, found)),
+        )
+
+    @rpc
+    def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:
+        known = _without_internals(_inputs(request.properties))
+        self._delete(self._resource(request, known), request.id, known)
+        return Empty()
+
+    @rpc
+    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
+        result = functions.call(request.tok, _inputs(request.args), self._connection())
+        response = provider_pb2.InvokeResponse()
+        # The field's name is a word of Python's.
+        getattr(response, "return").CopyFrom(to_struct(result))
+        return response
+
+    # Their parts
+
+    def _connection(self) -> Aws:
+        if self._aws is None:
+            raise ProviderError("the local provider isn't configured yet")
+        return self._aws
+
+    @property
+    def _default_tags(self) -> dict[str, str]:
+        return dict(self._aws.settings.default_tags) if self._aws else {}
+
+    def _resource(self, request: Any, known: Properties | None = None) -> Resource:
+        token = request.type or request.urn.split("::")[2].rpartition("$")[2]
+        return resource_type(token)(self._connection().in_region((known or {}).get("region")))
+
+    def _fill_name(
+        self, name: Name, request: provider_pb2.CheckRequest, olds: Properties, inputs: Properties, defaulted: set[str]
+    ) -> list[Failure]:
+        options = request.autonaming if request.HasField("autonaming") else None
+        same_prefix = olds.get(name.prefix_property or "") == inputs.get(name.prefix_property or "")
+        if name.key in olds.get("__defaults", []) and name.key in olds and same_prefix:
+            inputs[name.key] = olds[name.key]
+        elif options and options.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE:
+            return [(name.key, "is required: automatic naming is disabled")]
+        elif options and options.proposed_name:
+            inputs[name.key] = options.proposed_name
+        else:
+            try:
+                logical_name = request.name or request.urn.rpartition("::")[2]
+                inputs[name.key] = name.make(logical_name, inputs, request.randomSeed)
+            except ProviderError as error:
+                return [(name.key, str(error))]
+        defaulted.add(name.key)
+        return []
+
+    def _changes(
+        self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]
+    ) -> dict[str, str]:
+        changes = resource.changes(old, new)
+        if "region" in resource.schema().inputs:
+            changes.pop("region", None)
+            if outputs.get("region") and outputs["region"] != new.get("region", self._connection().region):
+                changes["region"] = "update"
+        return {path: kind for path, kind in changes.items() if not is_ignored(path, ignored)}
+
+    def _read(self, resource: Resource, id: str, known: Properties) -> Properties | None:
+        try:
+            found = resource.read(id, known)
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+        if found is not None and "region" in resource.schema().outputs:
+            found = {"region": resource.aws.region} | found
+        return found
+
+    def _outputs(self, resource: Resource, id: str, inputs: Properties) -> Properties:
+        found = self._read(resource, id, inputs)
+        if found is None:
+            raise ProviderError(f"{id} was made and is gone already")
+        return self._with_all_tags(resource, _merged(inputs, found))
+
+    def _with_all_tags(self, resource: Resource, outputs: Properties) -> Properties:
+        # The provider's default tags are among the inputs already: see Check.
+        return outputs | {"tagsAll": outputs.get("tags") or {}} if "tagsAll" in resource.schema().outputs else outputs
+
+    def _delete(self, resource: Resource, id: str, known: Properties) -> None:
+        try:
+            resource.delete(id, known)
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+
+
+def _inputs(struct: Any) -> Properties:
+    return _decode(from_struct(struct))
+
+
+def _decode(value: Any) -> Any:
+    """Secrets laid open, and references to resources by their id: what is asked for in the handshake anyway."""
+
+    def plain(special: Any) -> Any:
+        if is_secret(special):
+            return _decode(special["value"])
+        return special.get("id", "") if signature(special) == RESOURCE_REFERENCE else special
+
+    return replace_special(value, plain)
+
+
+def _old_inputs(request: Any) -> Properties:
+    """Engines before 3.70 don't send the old inputs; the old outputs contain them."""
+    return _inputs(request.old_inputs if request.HasField("old_inputs") else request.olds)
+
+
+def _without_internals(properties: Properties) -> Properties:
+    return {key: value for key, value in properties.items() if not key.startswith("__")}
+
+
+def _merged(known: Properties, found: Properties) -> Properties:
+    return {key: value for key, value in (known | found).items() if value is not None}
+
+
+def _fill(inputs: Properties, defaults: Any) -> set[str]:
+    added = {key: value for key, value in defaults.items() if key not in inputs}
+    inputs.update(added)
+    return set(added)
+
+
+def _top(path: str) -> str:
+    return path.partition(".")[0].partition("[")[0]
+
+
+def _keeps_fixed_name(resource: Resource, old: Properties, new: Properties) -> bool:
+    """Whether the new resource would need the very name that the old one still has."""
+    if resource.name is None:
+        return False
+    name = resource.name.key
+    return name not in new.get("__defaults", []) and old.get(name) == new.get(name)
