@@ -45,6 +45,6 @@ def clients(emulator: Emulator, account: str, region: str) -> Callable[..., Any]
 
     @functools.cache
     def client(service: str) -> Any:
-        return session.client(service, endpoint_url=emulator.endpoint, config=config)  # ty: ignore[no-matching-overload]
+        return session.client(service, endpoint_url=emulator.endpoint, config=config)
 
     return client

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import re
+import threading
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+import pulumi_aws
 from pulumi import _types
 from pulumi.asset import Archive, Asset
 
@@ -42,6 +44,9 @@ class Schema:
     outputs: frozenset[str]
 
 
+_loading = threading.Lock()
+
+
 @cache
 def schema(token: str) -> Schema:
     """Of a type token such as `aws:lambda/function:Function`."""
@@ -49,7 +54,11 @@ def schema(token: str) -> Schema:
     package, module_name = module_path.split("/")
     # Lambda alone has a module name that is a word of Python's.
     package = {"lambda": "lambda_"}.get(package, package)
-    module = importlib.import_module(f"pulumi_aws.{package}.{_snake(module_name)}")
+    with _loading:
+        # pulumi_aws loads its packages lazily, and one stays without its names for good when a module of it is imported
+        # first: the program, in this same process, wouldn't find `aws.dynamodb.Table` any more.
+        getattr(getattr(pulumi_aws, package), name)
+        module = importlib.import_module(f"pulumi_aws.{package}.{_snake(module_name)}")
     state = getattr(module, f"_{name}State")
     # Where a nested object has the name already, the resource's own arguments are called …InitArgs.
     arguments = getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")

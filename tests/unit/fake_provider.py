@@ -3,6 +3,7 @@
 Types: anything; the type's name doesn't matter. Properties with a meaning:
     key       can't be changed in place: the resource is replaced
     keyFirst  like key, but the old resource has to be deleted first
+    bucket    the id; "auto" lets the provider make one up, and keep it
     fail      creating or updating is refused with this message
 Outputs are the inputs, `size` (the number of inputs) and `hidden`.
 """
@@ -19,6 +20,7 @@ from typing import Any
 from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
+from local.files import replace_text
 from local.properties import Properties, changed_paths, from_struct, has_unknown, to_struct, without_secrets
 
 READING = ("Configure", "Check", "Diff", "Read", "Invoke")
@@ -32,6 +34,7 @@ class FakeProvider(ResourceProviderServicer):
     """`calls` is [(method, resource name)] in the order they began; `alive` is {id: properties}."""
 
     def __init__(self, store: Path | None = None, seconds: float = 0.0) -> None:
+        self.accepts_secrets = True
         self.calls: list[tuple[str, str]] = []
         self.alive: dict[str, Properties] = {}
         self.config: dict[str, str] = {}
@@ -53,7 +56,7 @@ class FakeProvider(ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:
         self.config = from_struct(request.args)
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return provider_pb2.ConfigureResponse(acceptSecrets=self.accepts_secrets, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:
         self._record("Check", request)
@@ -61,8 +64,8 @@ class FakeProvider(ResourceProviderServicer):
         failures = [
             provider_pb2.CheckFailure(property=name, reason="is forbidden") for name in inputs if name == "forbidden"
         ]
-        if "autoname" in inputs:
-            inputs["autoname"] = from_struct(request.olds).get("autoname") or f"{request.name}-{next(self._ids)}"
+        if inputs.get("bucket") == "auto":
+            inputs["bucket"] = from_struct(request.olds).get("bucket") or f"{request.name}-{next(self._ids)}"
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:
@@ -87,7 +90,9 @@ class FakeProvider(ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=to_struct(inputs))
         self._work(inputs)
-        id_ = f"{request.name}-id-{next(self._ids)}"
+        id_ = inputs.get("bucket") or f"{request.name}-id-{next(self._ids)}"
+        if id_ in self.alive:
+            raise Refused(f"{id_} already exists")
         return provider_pb2.CreateResponse(id=id_, properties=to_struct(self._keep(id_, inputs)))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -143,4 +148,4 @@ class FakeProvider(ResourceProviderServicer):
 
     def _persist(self) -> None:
         if self._store is not None:
-            self._store.write_text(json.dumps(self.alive))
+            replace_text(self._store, json.dumps(self.alive))

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from local.engine import Stopped
-from local.state import StateError
+from local.state import Resource, StateError
+from local.steps import Stopped
 from tests.unit.conftest import Bench
 
 
@@ -139,3 +139,53 @@ def test_what_the_program_logs_reaches_the_user(bench: Bench):
 def test_a_second_engine_on_the_stack_is_refused_with_the_pid_of_the_first(bench: Bench):
     with bench.file.lock(), pytest.raises(StateError, match=rf"stack dev is locked .*\(pid {os.getpid()}\)"), bench.file.lock():
         pass
+
+
+def interrupt_creation(bench: Bench, **inputs: str) -> None:
+    """Leaves the state as a crash does in the middle of creating `a`."""
+    state = bench.state
+    state.pending_creates.append(Resource("urn:pulumi:dev::proj::test:index:Thing::a", custom=True, inputs=inputs))
+    bench.file.save(state)
+
+
+def test_a_creation_interrupted_before_it_happened_is_made_under_its_generated_name(bench: Bench):
+    interrupt_creation(bench, bucket="a-7f3")
+
+    run = bench.up('Thing("a", bucket="auto")')
+
+    assert run.changes == {"create": 2}
+    assert list(bench.provider.alive) == ["a-7f3"]
+    assert bench.state.pending_creates == []
+
+
+def test_a_creation_interrupted_after_it_happened_is_taken_up_and_completed(bench: Bench):
+    interrupt_creation(bench, bucket="a-7f3", value="1")
+    bench.provider.alive["a-7f3"] = {"bucket": "a-7f3", "value": "1"}
+
+    run = bench.up('Thing("a", bucket="auto", value="2")')
+
+    assert run.changes == {"create": 2}
+    assert bench.provider.writes() == [("Update", "a")]
+    assert bench.resource("a").id == "a-7f3"
+    assert bench.resource("a").outputs["value"] == "2"
+
+
+def test_what_an_interrupted_creation_left_is_destroyed_too(bench: Bench):
+    interrupt_creation(bench, bucket="a-7f3")
+    bench.provider.alive["a-7f3"] = {"bucket": "a-7f3"}
+
+    bench.destroy()
+
+    assert bench.provider.alive == {}
+    assert bench.state.pending_creates == []
+
+
+def test_an_interrupted_replacement_is_finished_with_one_new_resource(bench: Bench):
+    bench.up('Thing("a", bucket="auto", key="1")')
+    interrupt_creation(bench, bucket="a-new", key="2")
+    bench.provider.alive["a-new"] = {"bucket": "a-new", "key": "2"}
+
+    run = bench.up('Thing("a", bucket="auto", key="2")')
+
+    assert run.changes == {"same": 1, "replace": 1}
+    assert list(bench.provider.alive) == ["a-new"]

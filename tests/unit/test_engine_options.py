@@ -136,7 +136,10 @@ def test_custom_timeouts_reach_the_provider(bench: Bench):
     assert bench.resource("a").custom_timeouts == {"create": 90}
 
 
-def test_secret_inputs_stay_secret_in_outputs_and_state(bench: Bench):
+@pytest.mark.parametrize("accepts_secrets", [True, False])
+def test_secret_inputs_stay_secret_whether_or_not_the_provider_knows_secrets(bench: Bench, accepts_secrets: bool):
+    bench.provider.accepts_secrets = accepts_secrets
+
     bench.up("""
         a = Thing("a", value=pulumi.Output.secret("hush"))
         pulumi.export("value", a.value)

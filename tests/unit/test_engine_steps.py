@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from local.state import Resource
 from tests.unit.conftest import Bench
 
 
@@ -189,8 +188,7 @@ def test_two_resources_with_one_name_are_refused(bench: Bench):
 def test_a_resource_can_be_read_without_being_owned(bench: Bench):
     bench.provider.alive["other-1"] = {"value": "from elsewhere"}
     program = """
-        other = Thing("other", ResourceOptions(id="other-1")) if False else Thing.__new__(Thing)
-        pulumi.CustomResource.__init__(other, "test:index:Thing", "other", {"value": None}, ResourceOptions(id="other-1"))
+        other = Thing("other", ResourceOptions(id="other-1"))
         pulumi.export("value", other.value)
     """
 
@@ -234,15 +232,3 @@ def test_what_an_emulator_lost_is_dropped_and_created_again(bench: Bench):
 
     assert [resource.name for resource in missing] == ["a", "b"]
     assert bench.up(program).ops() == {"proj-dev": "same", "c": "same", "a": "create", "b": "create"}
-
-
-def test_a_creation_that_was_interrupted_is_taken_up_with_its_generated_name(bench: Bench):
-    state = bench.state
-    urn = "urn:pulumi:dev::proj::test:index:Thing::a"
-    state.pending_creates.append(Resource(urn, custom=True, inputs={"autoname": "a-7f3"}))
-    bench.file.save(state)
-
-    bench.up('Thing("a", autoname=True)')
-
-    assert bench.resource("a").inputs == {"autoname": "a-7f3"}
-    assert bench.state.pending_creates == []

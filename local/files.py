@@ -1,0 +1,24 @@
+"""Writing a file so that a crash at any moment leaves either the old or the new text, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replaces the file's text atomically and durably. `mode` is for a new file; an old one keeps its own."""
+    if path.exists():
+        mode = path.stat().st_mode & 0o777
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM: the first lets what is under way finish, the second gives up at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user or the system asked to stop, by the signal `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def stopping(stop: Callable[[], None]) -> Generator[None]:
+    """Within this, a signal calls `stop` and raises Interrupted in the main thread."""
+    interrupted = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            # What was under way stays in the state as a pending operation.
+            os._exit(128 + number)
+        interrupted = True
+        stop()
+        sys.stderr.write("interrupted: finishing the steps under way; once more gives up on them\n")
+        raise Interrupted(number)
+
+    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,165 @@
+"""The state while an update runs: what is done already, what is still as it was, and what is under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from local.properties import Properties
+from local.state import Resource, State, make_urn, urn_name, urn_type
+from local.steps import Alias, Goal, ProgramError
+
+
+class Ledger:
+    """All resources of one stack, each in one of two places.
+
+    current    what this run has registered, by URN, in the order of their dependencies
+    remaining  what the last run left and this one hasn't come to yet, or has replaced and not deleted yet
+    pending    creations under way, or interrupted by an end of the process
+
+    `save` receives the whole state after every change; None keeps it in memory, as a preview does. Whoever decides on
+    several changes that belong together holds `lock`.
+    """
+
+    def __init__(self, project: str, stack: str, state: State, save: Callable[[State], None] | None) -> None:
+        self.lock = threading.RLock()
+        self.remaining = list(state.resources)
+        self.pending = {resource.urn: resource for resource in state.pending_creates}
+        self._project = project
+        self._stack = stack
+        self._state = state
+        self._save = save
+        self._current: dict[str, Resource] = {}
+        self._claimed: set[str] = set()
+        self._former_urns: dict[str, str] = {}
+
+    def claim(self, goal: Goal) -> tuple[str, Resource | None]:
+        """The URN of a new registration, and what the last run left under it or under one of its aliases."""
+        with self.lock:
+            urn = self._make_urn(goal.parent, goal.type, goal.name)
+            if urn in self._claimed:
+                raise ProgramError(f"Duplicate resource URN '{urn}'; try giving it a unique name")
+            self._claimed.add(urn)
+            for candidate in [urn, *self._aliases(goal)]:
+                old = next((old for old in self.remaining if old.urn == candidate and not old.delete), None)
+                if old is not None and (candidate == urn or candidate not in self._claimed):
+                    self._rename(old, urn)
+                    return urn, old
+            return urn, None
+
+    def is_claimed(self, urn: str) -> bool:
+        """Whether the program has registered it, be it done or under way."""
+        return urn in self._claimed
+
+    def get(self, urn: str) -> Resource | None:
+        """What this run has registered."""
+        return self._current.get(urn)
+
+    def begin_creation(self, new: Resource) -> Resource | None:
+        """Records a creation before it begins; returns the one that an interrupt left of the same resource."""
+        with self.lock:
+            interrupted = self.pending.get(new.urn)
+            self.pending[new.urn] = new
+            self.store()
+            return interrupted
+
+    def abandon_creation(self, new: Resource) -> None:
+        with self.lock:
+            del self.pending[new.urn]
+            self.store()
+
+    def commit(self, new: Resource, replaces: Resource | None = None) -> None:
+        """Takes the resource as done, in the place of what the last run left of it."""
+        with self.lock:
+            self._current[new.urn] = new
+            self.pending.pop(new.urn, None)
+            if replaces is not None:
+                self.drop(replaces)
+            if replaces != new:
+                self.store()
+
+    def set_outputs(self, urn: str, outputs: Properties) -> None:
+        with self.lock:
+            if self._current[urn].outputs != outputs:
+                self._current[urn].outputs = outputs
+                self.store()
+
+    def drop(self, resource: Resource) -> None:
+        del self.remaining[self._place(resource)]
+
+    def exchange(self, resource: Resource, seen: Resource) -> None:
+        self.remaining[self._place(resource)] = seen
+
+    def forget(self, gone: Sequence[Resource] = ()) -> None:
+        """Drops resources, and the references that others have to any that isn't there."""
+        with self.lock:
+            for resource in gone:
+                self.drop(resource)
+            known = {resource.urn for resource in [*self._current.values(), *self.remaining]}
+            for resource in self.remaining:
+                resource.dependencies = [urn for urn in resource.dependencies if urn in known]
+                resource.deleted_with = resource.deleted_with if resource.deleted_with in known else ""
+                resource.property_dependencies = {
+                    name: [urn for urn in urns if urn in known]
+                    for name, urns in resource.property_dependencies.items()
+                }
+            self.store()
+
+    def store(self) -> None:
+        with self.lock:
+            self._state.resources = [*self._current.values(), *self.remaining]
+            self._state.pending_creates = list(self.pending.values())
+            if self._save is not None:
+                self._save(self._state)
+
+    def _place(self, resource: Resource) -> int:
+        # By identity: a resource and its replaced predecessor may be equal.
+        return next(index for index, other in enumerate(self.remaining) if other is resource)
+
+    def _make_urn(self, parent: str, type_: str, name: str) -> str:
+        return make_urn(self._stack, self._project, parent, type_, name)
+
+    def _aliases(self, goal: Goal) -> Iterator[str]:
+        own = [self._alias(goal, alias) for alias in goal.aliases]
+        yield from own
+        former_parent = self._former_urns.get(goal.parent)
+        if former_parent is None:
+            return
+        for type_, name in [(goal.type, goal.name), *((urn_type(urn), urn_name(urn)) for urn in own)]:
+            # A name that begins with the parent's name began with the parent's former name.
+            parent_name = urn_name(goal.parent)
+            if name.startswith(parent_name):
+                name = urn_name(former_parent) + name.removeprefix(parent_name)
+            yield self._make_urn(former_parent, type_, name)
+
+    def _alias(self, goal: Goal, alias: Alias) -> str:
+        if alias.urn:
+            return alias.urn
+        parent = self._former_urns.get(alias.parent, alias.parent) if alias.parent else goal.parent
+        return make_urn(
+            alias.stack or self._stack,
+            alias.project or self._project,
+            "" if alias.no_parent else parent,
+            alias.type or goal.type,
+            alias.name or goal.name,
+        )
+
+    def _rename(self, resource: Resource, urn: str) -> None:
+        """Gives an old resource its new URN, everywhere it is referred to."""
+        former = resource.urn
+        if former == urn:
+            return
+        self._former_urns[urn] = former
+
+        def current(reference: str) -> str:
+            return urn if reference == former else reference
+
+        resource.urn = urn
+        for other in self.remaining:
+            other.parent = current(other.parent)
+            other.deleted_with = current(other.deleted_with)
+            other.dependencies = [current(reference) for reference in other.dependencies]
+            other.property_dependencies = {
+                name: [current(reference) for reference in references]
+                for name, references in other.property_dependencies.items()
+            }

@@ -1,0 +1,99 @@
+"""Runs the project's program in this process, as Pulumi's Python language host does in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import runpy
+import sys
+from collections.abc import Collection, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pulumi.runtime
+from pulumi.runtime.settings import set_root_resource
+
+from local.engine import Deployment
+from local.monitor import EngineLog, LogListener, Monitor
+
+
+def run_program(
+    folder: Path,
+    deployment: Deployment,
+    config: Mapping[str, str],
+    secret_keys: Collection[str],
+    log: LogListener,
+    parallel: int = 16,
+) -> None:
+    """Runs `__main__.py` in `folder`, whose registrations go to `deployment`. Raises whatever the program raises.
+
+    config: {"project:key": text}; objects and arrays as JSON.
+    """
+    # The SDK binds to the loop that is current when it is configured.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    executor = ThreadPoolExecutor(parallel, "register")
+    loop.set_default_executor(executor)
+    # A failed update leaves futures that nobody awaits, by design of the SDK; asyncio would report each.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    set_root_resource(None)  # ty: ignore[invalid-argument-type]
+    pulumi.runtime.configure(
+        pulumi.runtime.Settings(
+            project=deployment.project,
+            stack=deployment.stack,
+            monitor=Monitor(deployment),
+            engine=EngineLog(log),
+            parallel=parallel,
+            dry_run=deployment.preview,
+            organization="organization",
+            root_directory=str(folder),
+        )
+    )
+    pulumi.runtime.set_all_config(dict(config), list(secret_keys))
+    try:
+        with _as_main_program(folder):
+            loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run_main(folder)))
+    except BaseException:
+        deployment.stop()
+        raise
+    finally:
+        # Steps under way end before anything is reported or saved for the last time.
+        executor.shutdown(wait=True)
+        _discard(loop)
+
+
+def _run_main(folder: Path) -> None:
+    runpy.run_path(str(folder), run_name="__main__")
+
+
+def _discard(loop: asyncio.AbstractEventLoop) -> None:
+    """Closes the loop after ending what still waits in it, which an interrupt or a failure leaves there."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@contextmanager
+def _as_main_program(folder: Path) -> Generator[None]:
+    """Works in the project's folder, and forgets the project's modules afterwards: the next run imports them anew."""
+    former_folder, former_modules, former_argv = Path.cwd(), set(sys.modules), sys.argv
+    os.chdir(folder)
+    sys.argv = [str(folder)]
+    try:
+        yield
+    finally:
+        os.chdir(former_folder)
+        sys.argv = former_argv
+        for name in set(sys.modules) - former_modules:
+            if name.partition(".")[0] != "local" and _is_in(folder, getattr(sys.modules[name], "__file__", None)):
+                del sys.modules[name]
+
+
+def _is_in(folder: Path, file: str | None) -> bool:
+    """Whether the file is the project's own, not one of the packages in a virtualenv inside the project."""
+    return file is not None and Path(file).is_relative_to(folder) and not Path(file).is_relative_to(sys.prefix)

@@ -1,0 +1,154 @@
+"""`--cli`: the same verb by the Pulumi CLI, with this project's provider and a backend of the project's own.
+
+Everything the CLI keeps goes to `.local/cli`: its home, the stacks' states and the copy of the stack's configuration
+that it works with. The user's own login, stacks and plugins are neither read nor changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from local.config import ConfigError, Project, StackConfig
+from local.files import replace_text
+from local.session import open_emulator
+
+OPERATIONS = ("up", "preview", "destroy", "refresh")
+CONFIGURATION = ("config",)
+SHOWING = ("stack",)
+
+
+def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[str]) -> int:
+    """Runs the CLI with our arguments and returns its exit code."""
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        raise ConfigError("--cli needs the Pulumi CLI, but there is no pulumi on PATH")
+    words = _for_pulumi(arguments, options.stack)
+    verb = next((word for word in words if not word.startswith("-")), "")
+    if verb not in (*OPERATIONS, *CONFIGURATION, *SHOWING):
+        raise ConfigError(f"{verb} is about the emulator; the Pulumi CLI doesn't have it")
+    backend = project.local_folder / "cli"
+    (backend / "home").mkdir(parents=True, exist_ok=True)
+    environment = _environment(backend)
+    salt = _stack_salt(pulumi, project, options.stack, environment)
+    if verb not in OPERATIONS:
+        return _wait([pulumi, *words], environment, project.folder)
+    emulator = open_emulator(project.local_folder, options.endpoint)
+    if _is_another_life(backend / f"{options.stack}.instance", emulator.instance) and verb != "refresh":
+        print("The emulator isn't the one of the last update: refreshing first", file=sys.stderr)
+        words.append("--refresh")
+    words += ["--config-file", str(_stack_file_for_cli(StackConfig(project, options.stack, options.config_file).path, backend, salt))]
+    environment["AWS_ENDPOINT_URL"] = emulator.endpoint
+    with _provider(environment, project.folder) as port:
+        environment["PULUMI_DEBUG_PROVIDERS"] = f"aws:{port}"
+        code = _wait([pulumi, *words], environment, project.folder)
+    if emulator.instance is not None and verb != "preview":
+        replace_text(backend / f"{options.stack}.instance", emulator.instance)
+    return code
+
+
+def _for_pulumi(arguments: list[str], stack: str) -> list[str]:
+    """Our arguments without those that only we have, and with the stack named."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--cli", action="store_true")
+    own.add_argument("--debug", action="store_true")
+    own.add_argument("--endpoint")
+    own.add_argument("-C", "--cwd")
+    own.add_argument("--config-file")
+    own.add_argument("-s", "--stack")
+    _, words = own.parse_known_args(arguments)
+    return [*words, "--stack", stack]
+
+
+def _environment(backend: Path) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
+    return environment | {
+        "PULUMI_HOME": str(backend / "home"),
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_CONFIG_PASSPHRASE": os.environ.get("PULUMI_CONFIG_PASSPHRASE", ""),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_PYTHON_CMD": sys.executable,
+        "PYTHONPATH": os.pathsep.join(path for path in (_own_root(), os.environ.get("PYTHONPATH", "")) if path),
+    }
+
+
+def _own_root() -> str:
+    return str(Path(__file__).resolve().parent.parent)
+
+
+def _stack_salt(pulumi: str, project: Project, stack: str, environment: dict[str, str]) -> str:
+    """Makes the stack in the backend when it is missing; returns the salt of its secrets.
+
+    The CLI writes that salt into the stack's file. It belongs to this backend, so the file gets its text back.
+    """
+    kept = Path(environment["PULUMI_HOME"]).parent / f"{stack}.salt"
+    if kept.exists():
+        return kept.read_text()
+    path = StackConfig(project, stack).path
+    before = path.read_text() if path.exists() else None
+    made = subprocess.run(
+        [pulumi, "stack", "init", stack, "--non-interactive"],
+        env=environment, cwd=project.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if made.returncode != 0:
+        raise ConfigError(f"pulumi stack init {stack}: {' '.join(made.stderr.split())}")
+    salt = YAML().load(path)["encryptionsalt"]
+    if before is None:
+        path.unlink()
+    else:
+        replace_text(path, before)
+    replace_text(kept, salt, mode=0o600)
+    return salt
+
+
+def _stack_file_for_cli(path: Path, backend: Path, salt: str) -> Path:
+    """A copy of the stack's configuration with the backend's salt, and without the endpoints of the genuine plugin."""
+    document = (YAML().load(path) if path.exists() else None) or {}
+    document.setdefault("encryptionsalt", salt)
+    (document.get("config") or {}).pop("aws:endpoints", None)
+    copy = backend / path.name
+    with copy.open("w") as file:
+        YAML().dump(document, file)
+    return copy
+
+
+def _is_another_life(kept: Path, instance: str | None) -> bool:
+    return kept.exists() and kept.read_text() != instance
+
+
+@contextlib.contextmanager
+def _provider(environment: dict[str, str], folder: Path) -> Generator[int]:
+    """The provider as a server of its own; yields its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.provider"],
+        env=environment, cwd=folder, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,  # Ctrl-C is for the CLI, which still needs the provider to finish what is under way
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        if not line.isdigit():
+            raise ConfigError("the provider didn't start: `python -m local.provider` says why")
+        yield int(line)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(command: list[str], environment: dict[str, str], folder: Path) -> int:
+    process = subprocess.Popen(command, env=environment, cwd=folder)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal told the CLI too, which ends when it has finished what is under way.
+            continue

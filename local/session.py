@@ -1,0 +1,228 @@
+"""One stack with its emulator and its provider, ready for an update: what `up`, `preview`, `destroy` and `refresh` share."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pulumi import RunError
+
+from local import emulator as emulator_control
+from local.config import StackConfig
+from local.display import Display, LiveDisplay, PlainDisplay, QuietConsole, SilentDisplay, digest
+from local.emulator import Emulator
+from local.engine import Deployment
+from local.interrupt import stopping
+from local.plugin import Plugin
+from local.program import run_program
+from local.state import State, StateFile, root_urn
+from local.steps import ProgramError, Stopped
+
+MEANT_FOR_USERS = (RunError, ValueError, ImportError, ProgramError)
+
+
+@dataclass
+class Options:
+    """How a verb shows what it does, and what it may do."""
+
+    json: bool = False
+    diff: bool = False
+    show_sames: bool = False
+    live: bool = False
+    colour: bool = False
+    parallel: int = 16
+    endpoint: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What one run of the engine did. `error` is what the program raised, if it did."""
+
+    deployment: Deployment
+    display: Display
+    seconds: float
+    error: Exception | None = None
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.deployment.failures) or self.error is not None
+
+    def messages(self) -> list[str]:
+        """One line for each thing that went wrong."""
+        lines = [str(failure) for failure in self.deployment.failures]
+        if self.error is not None and not (lines and isinstance(self.error, Stopped)):
+            lines.append(_in_one_line(self.error, self.deployment.folder))
+        return lines
+
+    def digest(self, config: StackConfig, *, show_sames: bool) -> dict[str, Any]:
+        hidden = dict.fromkeys(config.secret_keys(), "[secret]")
+        texts = {key: hidden.get(key, value) for key, value in config.texts().items()}
+        return digest(self.deployment, texts, self.display.diagnostics, self.seconds, show_sames=show_sames)
+
+
+def _in_one_line(error: Exception, folder: Path) -> str:
+    """What the program meant the user to read, as it is; anything else with its type and its place in the program."""
+    message = " ".join(str(error).split())
+    if message and (type(error) is Exception or isinstance(error, MEANT_FOR_USERS)):
+        return message
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)]
+    place = f" ({Path(frames[-1].filename).relative_to(folder)}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if message else ''}{message}{place}"
+
+
+class Session:
+    """Opens the emulator and the state once; `run` then previews or updates."""
+
+    def __init__(self, config: StackConfig, file: StateFile, options: Options) -> None:
+        self.config = config
+        self.options = options
+        # The program's own printing is redirected while it runs; what is shown here is not.
+        self.console = QuietConsole(file=sys.stdout, no_color=not options.colour, highlight=False, soft_wrap=True)
+        self._file = file
+        self.state = file.load()
+        self.emulator = self._open_emulator()
+        self._plugin = configure_provider(config, self.emulator.endpoint)
+
+    def take_up(self, *, save: bool) -> list[str]:
+        """Squares the state with the emulator before anything else; returns what the user should know about it.
+
+        The emulator's life is compared with the one that the state was made in: another life may have lost it all.
+        """
+        notes = [
+            f"an update was interrupted while creating {resource.type} ({resource.name}); it is taken up again"
+            for resource in self.state.pending_creates
+        ]
+        instance = self.emulator.instance
+        if self.state.resources and (instance is None or instance != self.state.emulator):
+            known = sum(resource.custom for resource in self.state.resources)
+            self.state.emulator = instance
+            missing = self._deployment(self.state, preview=not save, display=None).drop_missing()
+            if missing:
+                notes.append(
+                    f"the emulator at {self.emulator.endpoint} was restarted and has lost {len(missing)} of this "
+                    f"stack's {known} resources"
+                )
+        self.state.emulator = instance
+        return notes
+
+    def update(self, *, preview: bool) -> Outcome:
+        """Runs the program and makes the stack what it says; a preview only says what would be done."""
+
+        def work(deployment: Deployment, display: Display) -> None:
+            root = root_urn(self.config.stack, self.config.project.name)
+            with _printing_to(display, root), _pointing_at(self.emulator.endpoint):
+                run_program(
+                    self.config.project.program_folder,
+                    deployment,
+                    self.config.texts(),
+                    self.config.secret_keys(),
+                    display.on_log,
+                    self.options.parallel,
+                )
+            deployment.finish()
+
+        return self._run("Previewing update" if preview else "Updating", work, preview=preview)
+
+    def destroy(self, *, preview: bool) -> Outcome:
+        title = "Previewing destroy" if preview else "Destroying"
+        return self._run(title, lambda deployment, _: deployment.finish(), preview=preview)
+
+    def refresh(self, *, preview: bool) -> Outcome:
+        title = "Previewing refresh" if preview else "Refreshing"
+        return self._run(title, lambda deployment, _: deployment.refresh(), preview=preview)
+
+    def _run(self, title: str, work: Callable[[Deployment, Display], None], *, preview: bool) -> Outcome:
+        display = self._display(f"{title} ({self.config.stack})", preview=preview)
+        state = copy.deepcopy(self.state) if preview else self.state
+        deployment = self._deployment(state, preview=preview, display=display)
+        started, error = time.monotonic(), None
+        with stopping(deployment.stop), display:
+            try:
+                work(deployment, display)
+            except Exception as raised:  # noqa: BLE001 - whatever the program raises ends the update, in one line
+                error = raised
+        outcome = Outcome(deployment, display, time.monotonic() - started, error)
+        if not self.options.json:
+            root = deployment.resource(root_urn(self.config.stack, self.config.project.name))
+            outputs = root.outputs if root is not None and not outcome.failed else None
+            display.summarise(deployment, outputs, diff=self.options.diff)
+        return outcome
+
+    def _deployment(self, state: State, *, preview: bool, display: Display | None) -> Deployment:
+        return Deployment(
+            project=self.config.project.name,
+            stack=self.config.stack,
+            state=state,
+            plugins={self._plugin.package: self._plugin},
+            folder=self.config.project.program_folder,
+            save=None if preview else self._file.save,
+            parallel=self.options.parallel,
+            **({} if display is None else {"listen": display.on_event}),
+        )
+
+    def _display(self, title: str, *, preview: bool) -> Display:
+        if self.options.json:
+            return SilentDisplay(self.console, title, preview)
+        return (LiveDisplay if self.options.live else PlainDisplay)(self.console, title, preview)
+
+    def _open_emulator(self) -> Emulator:
+        emulator = open_emulator(self.config.project.local_folder, self.options.endpoint)
+        if emulator.started and not self.options.json:
+            self.console.print(f"Started the emulator at {emulator.endpoint}\n")
+        return emulator
+
+
+def configure_provider(config: StackConfig, endpoint: str) -> Plugin:
+    """The project's own provider of package `aws`, set to the emulator."""
+    # boto3 and the provider take most of a second to import, and are only needed from here on.
+    from local.provider import AwsProvider
+
+    settings = config.provider_config("aws")
+    # The configured endpoints are for the genuine plugin; here the emulator may be at any address.
+    settings.pop("endpoints", None)
+    plugin = Plugin("aws", AwsProvider())
+    with _pointing_at(endpoint):
+        plugin.configure(settings)
+    return plugin
+
+
+def open_emulator(folder: Path, endpoint: str | None) -> Emulator:
+    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running."""
+    address = endpoint or os.environ.get("AWS_ENDPOINT_URL")
+    return emulator_control.at(address) if address else emulator_control.start(folder)
+
+
+@contextlib.contextmanager
+def _pointing_at(endpoint: str) -> Generator[None]:
+    """The provider finds the emulator there, and so does boto3 in a program that uses it directly."""
+    former = os.environ.get("AWS_ENDPOINT_URL")
+    os.environ["AWS_ENDPOINT_URL"] = endpoint
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ["AWS_ENDPOINT_URL"]
+        else:
+            os.environ["AWS_ENDPOINT_URL"] = former
+
+
+@contextlib.contextmanager
+def _printing_to(display: Display, urn: str) -> Generator[None]:
+    """What the program prints is shown with its other messages, and never mixes with JSON."""
+
+    class Lines(io.TextIOBase):
+        def write(self, text: str) -> int:
+            display.on_log("info", text, urn)
+            return len(text)
+
+    with contextlib.redirect_stdout(Lines()):
+        yield

@@ -1,0 +1,319 @@
+"""The command line end to end: small programs, the real provider, the real emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import emulator as emulator_control
+from local.cli import main
+from local.emulator import Emulator
+from local.state import StateFile
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROJECT = """\
+name: tiny
+runtime: {{name: python, options: {{virtualenv: {virtualenv}}}}}
+config:
+  delay: {{type: integer, default: 0}}
+  key: {{type: string, default: id}}
+"""
+
+STACK = """\
+config:
+  aws:region: us-east-1
+  aws:accessKey: "{account}"
+  aws:secretKey: test
+"""
+
+PROGRAM = """\
+import pulumi
+import pulumi_aws as aws
+
+config = pulumi.Config()
+queue = aws.sqs.Queue("queue", delay_seconds=config.require_int("delay"))
+table = aws.dynamodb.Table(
+    "table",
+    billing_mode="PAY_PER_REQUEST",
+    hash_key=config.require("key"),
+    attributes=[{"name": config.require("key"), "type": "S"}],
+)
+logs = aws.cloudwatch.LogGroup("logs", retention_in_days=7)
+pulumi.export("queueUrl", queue.url)
+pulumi.export("tableName", table.name)
+"""
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def changes(self) -> dict[str, int]:
+        return {op: count for op, count in self.json["changeSummary"].items() if count}
+
+
+@dataclass
+class Project:
+    """A project of its own, in an account of its own of the emulator that all tests share."""
+
+    folder: Path
+    emulator: Emulator
+    capture: pytest.CaptureFixture[str]
+
+    def program(self, text: str) -> None:
+        (self.folder / "__main__.py").write_text(textwrap.dedent(text))
+
+    def run(self, *arguments: str) -> Result:
+        """One command in this process, which has everything imported already."""
+        self.capture.readouterr()
+        code = main(["-C", str(self.folder), "--endpoint", self.emulator.endpoint, *arguments])
+        return Result(code, *self.capture.readouterr())
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """One command as the user starts it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "local", "-C", str(self.folder), "--endpoint", self.emulator.endpoint, *arguments],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def resources(self) -> list[str]:
+        state = StateFile(self.folder / ".local", "local").load()
+        return sorted(resource.name for resource in state.resources if resource.custom)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, emulator: Emulator, account: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT.format(virtualenv=sys.prefix))
+    (tmp_path / "Pulumi.local.yaml").write_text(STACK.format(account=account))
+    made = Project(tmp_path, emulator, capsys)
+    made.program(PROGRAM)
+    return made
+
+
+@pytest.fixture
+def queues(clients: Callable[[str], Any]) -> Callable[[], list[str]]:
+    return lambda: clients("sqs").list_queues().get("QueueUrls", [])
+
+
+def test_up_then_up_again_then_one_change_then_destroy(project: Project, clients, queues):
+    first = project.run("up", "--yes", "--json")
+    again = project.run("up", "--yes", "--json")
+    project.run("config", "set", "delay", "3")
+    planned = project.run("preview", "--json")
+    changed = project.run("up", "--yes", "--json")
+    url = project.run("stack", "output", "queueUrl").out.strip()
+    delay = clients("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]
+    destroyed = project.run("destroy", "--yes", "--json")
+
+    assert first.changes == {"create": 4}
+    assert again.changes == {"same": 4}
+    assert planned.changes == changed.changes == {"update": 1, "same": 3}
+    assert [step["detailedDiff"] for step in changed.json["steps"]][1:] == [
+        {"delaySeconds": {"kind": "update", "inputDiff": True}}
+    ]
+    assert delay == {"DelaySeconds": "3"}
+    assert destroyed.changes == {"delete": 4}
+    assert queues() == []
+    assert clients("dynamodb").list_tables()["TableNames"] == []
+    assert clients("logs").describe_log_groups()["logGroups"] == []
+
+
+def test_items_in_a_table_survive_a_change_of_something_else(project: Project, clients):
+    project.run("up", "--yes")
+    table = project.run("stack", "output", "tableName").out.strip()
+    clients("dynamodb").put_item(TableName=table, Item={"id": {"S": "kept"}})
+
+    project.run("config", "set", "delay", "3")
+    project.run("up", "--yes")
+
+    assert clients("dynamodb").scan(TableName=table)["Count"] == 1
+
+
+def test_the_key_of_a_table_replaces_it(project: Project, clients):
+    project.run("up", "--yes")
+    before = clients("dynamodb").list_tables()["TableNames"]
+    project.run("config", "set", "key", "other")
+
+    result = project.run("up", "--yes", "--json")
+
+    after = clients("dynamodb").list_tables()["TableNames"]
+    assert result.changes == {"replace": 1, "same": 3}
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
+def test_a_creation_that_the_emulator_refuses_is_finished_by_the_next_up(project: Project, clients):
+    clients("logs").create_log_group(logGroupName="/taken")
+    project.program(PROGRAM.replace("retention_in_days=7", 'retention_in_days=7, name="/taken"'))
+
+    refused = project.run("up", "--yes")
+    kept = project.resources()
+    clients("logs").delete_log_group(logGroupName="/taken")
+    finished = project.run("up", "--yes", "--json")
+
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert refused.err.startswith("error: aws:cloudwatch/logGroup:LogGroup (logs): ")
+    assert "already exists" in refused.err
+    assert "logs" not in kept
+    assert finished.code == 0
+    assert project.resources() == ["logs", "queue", "table"]
+
+
+def test_an_update_killed_in_the_middle_is_finished_by_the_next(project: Project, clients, queues):
+    names = [f"q{number}" for number in range(30)]
+    project.program(f"""
+        import pulumi
+        import pulumi_aws as aws
+
+        previous = None
+        for name in {names}:
+            previous = aws.sqs.Queue(name, tags={{"after": previous.arn if previous else "nothing"}})
+    """)
+    killed = project.start("up", "--yes", "--skip-preview")
+    wait_until(lambda: len(project.resources()) >= 3)
+
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    left = project.resources()
+    finished = project.run("up", "--yes")
+
+    assert 3 <= len(left) < len(names)
+    assert finished.code == 0
+    assert project.resources() == sorted(names)
+    assert len(queues()) == len(names)
+    project.run("destroy", "--yes")
+    assert queues() == []
+
+
+def test_ctrl_c_finishes_what_is_under_way_and_says_so_in_one_line(project: Project, queues):
+    names = [f"q{number}" for number in range(30)]
+    project.program(f"""
+        import pulumi
+        import pulumi_aws as aws
+
+        previous = None
+        for name in {names}:
+            previous = aws.sqs.Queue(name, tags={{"after": previous.arn if previous else "nothing"}})
+    """)
+    interrupted = project.start("up", "--yes", "--skip-preview")
+    wait_until(lambda: len(project.resources()) >= 3)
+
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate(timeout=30)
+
+    assert interrupted.returncode == 130
+    assert err.splitlines() == [
+        "interrupted: finishing the steps under way; once more gives up on them",
+        "error: interrupted; what was done is saved",
+    ]
+    assert StateFile(project.folder / ".local", "local").load().pending_creates == []
+    assert len(project.resources()) == len(queues()) < len(names)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_refresh_before_the_program_leaves_its_imports_alone(project: Project):
+    project.run("up", "--yes", "--skip-preview")
+
+    up = project.start("up", "--yes", "--skip-preview", "--refresh", "--json", "--parallel", "1")
+    out, err = up.communicate(timeout=60)
+
+    assert up.returncode == 0, err
+    assert json.loads(out)["changeSummary"]["same"] == 4
+
+
+def test_a_program_without_the_sdk_of_another_package_is_told_to_use_the_cli(project: Project):
+    project.program('import pulumi; pulumi.CustomResource("other:index:Thing", "x", {})')
+
+    result = project.run("preview")
+
+    assert result.code == 1
+    assert "package 'other' isn't supported by the local engine; use --cli" in result.err
+
+
+@pytest.fixture
+def own_emulator(project: Project) -> Iterator[Project]:
+    """A project whose commands start and stop an emulator of its own."""
+    yield project
+    running = emulator_control.find(project.folder / ".local")
+    if running is not None:
+        running.stop()
+
+
+def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator: Project, capsys, monkeypatch):
+    monkeypatch.setattr(emulator_control, "DEFAULT_PORT", 0)
+
+    def run(*arguments: str) -> Result:
+        capsys.readouterr()
+        code = main(["-C", str(own_emulator.folder), *arguments])
+        return Result(code, *capsys.readouterr())
+
+    before = run("status")
+    up = run("up", "--yes", "--skip-preview")
+    during = run("status", "--json").json
+    stopped = run("stop")
+    again = run("up", "--yes", "--skip-preview")
+    destroyed = run("destroy", "--yes", "--skip-preview")
+
+    assert (before.code, before.out) == (1, "The emulator isn't running\n")
+    assert up.out.startswith("Started the emulator at http://127.0.0.1:")
+    assert during["running"]
+    assert stopped.out.startswith("Stopped the emulator")
+    assert "was restarted and has lost 3 of this stack's 3 resources" in again.err
+    assert "    + 3 created\n    1 unchanged\n" in again.out
+    assert "The emulator keeps running at http://127.0.0.1:" in destroyed.out
+    assert run("stop").code == 0
+
+
+@pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH")
+def test_cli_hands_the_verbs_to_the_pulumi_cli(project: Project, queues):
+    stack_file = project.folder / "Pulumi.local.yaml"
+    before = stack_file.read_text()
+
+    def run(*arguments: str) -> Result:
+        finished = project.start("--cli", *arguments)
+        out, err = finished.communicate(timeout=120)
+        return Result(finished.returncode, out, err)
+
+    up = run("up", "--yes", "--skip-preview")
+    unchanged = run("preview", "--json")
+    output = run("stack", "output", "queueUrl")
+    url = queues()
+    destroyed = run("destroy", "--yes", "--skip-preview")
+
+    assert up.code == 0, up.err
+    assert unchanged.json["changeSummary"] == {"same": 4}
+    assert [output.out.strip()] == url
+    assert destroyed.code == 0
+    assert queues() == []
+    assert stack_file.read_text() == before
+    assert not (project.folder / ".local" / "local.state.json").exists()

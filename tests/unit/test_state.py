@@ -1,0 +1,189 @@
+"""The state file: what it holds, and that no interrupt can break it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.files import replace_text
+from local.properties import secret
+from local.state import Resource, State, StateError, StateFile, make_urn, urn_name, urn_type
+
+URN = "urn:pulumi:dev::proj::aws:sqs/queue:Queue::q"
+STACK_URN = "urn:pulumi:dev::proj::pulumi:pulumi:Stack::proj-dev"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> StateFile:
+    return StateFile(tmp_path / ".local", "dev")
+
+
+def test_urns_carry_the_types_of_their_parents_but_not_the_stack():
+    group = make_urn("dev", "proj", STACK_URN, "pkg:index:Group", "g")
+    child = make_urn("dev", "proj", group, "aws:sqs/queue:Queue", "q::with colons")
+
+    assert group == "urn:pulumi:dev::proj::pkg:index:Group::g"
+    assert child == "urn:pulumi:dev::proj::pkg:index:Group$aws:sqs/queue:Queue::q::with colons"
+    assert (urn_type(child), urn_name(child)) == ("aws:sqs/queue:Queue", "q::with colons")
+
+
+def test_what_is_saved_is_what_is_loaded(file: StateFile):
+    queue = Resource(URN, True, "id-1", STACK_URN, {"a": [1, {"b": None}]}, {"c": 2.5}, [STACK_URN], protect=True)
+    state = State([Resource(STACK_URN, False, outputs={"x": "y"}), queue], [Resource(URN, True)], "life-1")
+
+    file.save(state)
+
+    assert file.load() == state
+    assert file.load().outputs() == {"x": "y"}
+
+
+def test_a_stack_that_was_never_updated_has_no_state(file: StateFile):
+    assert file.load() == State()
+    assert file.load().outputs() == {}
+
+
+def test_the_file_reads_like_a_checkpoint_of_pulumi(file: StateFile):
+    file.save(State([Resource(URN, True, "id-1", property_dependencies={"a": [STACK_URN]}, retain_on_delete=True)]))
+
+    assert json.loads(file.path.read_text())["resources"] == [
+        {
+            "urn": URN,
+            "type": "aws:sqs/queue:Queue",
+            "custom": True,
+            "id": "id-1",
+            "propertyDependencies": {"a": [STACK_URN]},
+            "retainOnDelete": True,
+        }
+    ]
+
+
+def test_secrets_are_encrypted_with_a_key_that_only_the_owner_can_read(file: StateFile):
+    state = State([Resource(URN, True, outputs={"password": secret({"nested": "hush"})})])
+
+    file.save(state)
+
+    assert "hush" not in file.path.read_text()
+    assert file.load() == state
+    assert (file.folder / "secrets.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_without_their_key_are_an_error_that_names_the_key(file: StateFile):
+    file.save(State([Resource(URN, True, outputs={"password": secret("hush")})]))
+    (file.folder / "secrets.key").unlink()
+
+    with pytest.raises(StateError, match=r"has secrets that .*secrets\.key doesn't open"):
+        file.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "is not a state file"), ("[]", "is not a state file"), ('{"version": 99}', "has version 99")]
+)
+def test_a_file_that_cannot_be_read_is_named(file: StateFile, text: str, message: str):
+    file.folder.mkdir()
+    file.path.write_text(text)
+
+    with pytest.raises(StateError, match=message):
+        file.load()
+
+
+def test_replacing_a_file_keeps_the_old_text_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(OSError, match="no space"):
+        replace_text(path, "new")
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_lock_is_free_again_when_its_holder_was_killed(file: StateFile):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(file.folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+
+    with pytest.raises(StateError, match=rf"\(pid {holder.pid}\)"), file.lock():
+        pass
+    holder.kill()
+    holder.wait()
+
+    with file.lock():
+        pass
+
+
+HOLD_LOCK = """
+import sys, time, pathlib
+from local.state import StateFile
+with StateFile(pathlib.Path(sys.argv[1]), "dev").lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+UPDATE = """
+import pathlib, sys
+from local.interrupt import stopping
+from tests.unit.conftest import Bench
+from tests.unit.fake_provider import FakeProvider
+
+folder = pathlib.Path(sys.argv[1])
+bench = Bench(folder)
+bench.provider = FakeProvider(store=folder / "alive.json", seconds=float(sys.argv[2]))
+print("ready", flush=True)
+run = bench.up('''
+previous = None
+for number in range(6):
+    previous = Thing(f"t{number}", value=previous.id if previous else "first")
+''')
+print(run.error or run.changes)
+"""
+
+
+def update(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", UPDATE, str(folder), str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def created(file: StateFile) -> list[str]:
+    return [resource.name for resource in file.load().resources if resource.custom]
+
+
+def test_an_update_killed_in_the_middle_is_finished_by_the_next(tmp_path: Path):
+    file = StateFile(tmp_path / ".local", "dev")
+    killed = update(tmp_path, seconds=0.2)
+    wait_until(lambda: len(created(file)) >= 2)
+
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    left = file.load()
+    finishing = update(tmp_path, seconds=0)
+    output, _ = finishing.communicate(timeout=30)
+
+    kept = len(left.resources)
+    assert 3 <= kept < 7
+    assert [resource.name for resource in left.pending_creates] in ([], [f"t{kept - 1}"])
+    assert f"{{'same': {kept}, 'create': {7 - kept}}}" in output
+    assert created(file) == [f"t{number}" for number in range(6)]
+    assert file.load().pending_creates == []
