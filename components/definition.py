@@ -7,7 +7,7 @@ JSONata expressions that several states share are tokens too: `jsonata/close_val
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +40,36 @@ STORE_RETRY = [
     }
 ]
 
+CLOSE_RETRY = [
+    *STORE_RETRY,
+    {
+        # An expression has one second on the clock (AWS and emulator alike); when all answers are in, that must not be the end.
+        "ErrorEquals": ["States.QueryEvaluationError"],
+        "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 3, "JitterStrategy": "FULL",
+    },
+]
+
 
 class DefinitionError(ValueError):
     """A token of the file has no value, or a value has no token."""
 
 
-def render(file: str, tokens: Mapping[str, Any], branches: Sequence[Mapping[str, Any]] = ()) -> str:
+def render(
+    file: str, tokens: Mapping[str, Any], branches: Sequence[Mapping[str, Any]] = (), without: Collection[str] = (),
+) -> str:
     """The definition as JSON text. file: its name in `statemachines/`; tokens: a value for each token that is not an
     expression. A token left over on either side is a DefinitionError.
 
     branches: where the file has a Parallel state, its one branch is a template, repeated with each of these sets of tokens.
+    without: names of fields and states of the file to leave out; one that it does not have is a DefinitionError.
     """
     used: set[str] = set()
     source = load(file)
+    for name in without:
+        source = leave_out(source, name, used)
+    absent = set(without) - used
+    if absent:
+        raise DefinitionError(f"{file} has no field or state {', '.join(sorted(absent))} to leave out")
     for state in source["States"].values():
         if state["Type"] == "Parallel":
             [template] = state["Branches"]
@@ -69,6 +86,24 @@ def render(file: str, tokens: Mapping[str, Any], branches: Sequence[Mapping[str,
 
 def load(file: str) -> dict[str, Any]:
     return json.loads((FOLDER / file).read_text())
+
+
+def leave_out(node: Any, name: str, used: set[str]) -> Any:
+    """`node` (JSON) without the fields and states of that name. What led to such a state leads to the one after it."""
+    if isinstance(node, list):
+        return [leave_out(value, name, used) for value in node]
+    if not isinstance(node, dict):
+        return node
+    after = node["States"][name]["Next"] if name in node.get("States", ()) else None
+    if name in node:
+        used.add(name)
+    kept = {key: leave_out(value, name, used) for key, value in node.items() if key != name}
+    return _redirect(kept, name, after) if after else kept
+
+
+def _redirect(machine: dict[str, Any], name: str, after: str) -> dict[str, Any]:
+    states = {key: {**state, "Next": after} if state.get("Next") == name else state for key, state in machine["States"].items()}
+    return {**machine, "StartAt": after if machine["StartAt"] == name else machine["StartAt"], "States": states}
 
 
 def bind(node: Any, tokens: Mapping[str, Any], used: set[str]) -> Any:

@@ -50,6 +50,7 @@ def tokens(variant: str, args: ScatterGatherArgs) -> dict[str, Any]:
         "MaxAmountDigits": contract.MAX_AMOUNT_DIGITS,
         "AskRetry": definition.ASK_RETRY,
         "StoreRetry": definition.STORE_RETRY,
+        "CloseRetry": definition.CLOSE_RETRY,
     }
 
 

@@ -20,6 +20,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -60,6 +61,13 @@ class Emulator:
 
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def certificate(self) -> Path:
+        """Its own, self-signed one, for clients of an emulator with TLS (AWS_CA_BUNDLE)."""
+        if self.folder is None:
+            raise EmulatorError(f"the emulator at {self.endpoint} wasn't started here: its certificate isn't known")
+        return self.folder / "tmp" / "ministack-tls" / "server.crt"
+
     def stop(self) -> None:
         """Ends the process by its pid: SIGTERM, so that it can save its state, then SIGKILL when it won't go."""
         if self.pid is None or self.folder is None:
@@ -97,6 +105,7 @@ def start(
     *,
     port: int | None = None,
     auth: bool = False,
+    tls: bool = False,
     state_folder: Path | None = None,
     wait_scale: float | None = None,
 ) -> Emulator:
@@ -104,6 +113,7 @@ def start(
 
     port: 4566 when free, else any free one, when not given; 0 asks for any free one.
     auth: enforce the policies of Lambda roles.
+    tls: serve https, as policies that demand it (aws:SecureTransport) need it; `certificate` is what clients have to trust.
     state_folder: load the state from there, and save it there on `stop`.
     wait_scale: factor on the Wait and Retry delays of state machines; 0 doesn't wait at all.
     """
@@ -112,8 +122,8 @@ def start(
     with lock:
         if not _try_lock(lock):
             return _await_start_by_another(folder)
-        record: dict[str, Any] = {"port": _choose_port(port), "instance": uuid.uuid4().hex}
-        process = _launch(folder, lock, record["port"], auth, state_folder, wait_scale)
+        record: dict[str, Any] = {"port": _choose_port(port), "instance": uuid.uuid4().hex, "scheme": "https" if tls else "http"}
+        process = _launch(folder, lock, record["port"], auth, tls, state_folder, wait_scale)
     record["pid"] = process.pid
     replace_text(_record_path(folder), json.dumps(record))
     emulator = _from_record(folder, record)
@@ -150,7 +160,13 @@ def at(endpoint: str) -> Emulator:
 
 def is_healthy(endpoint: str, timeout: float = 2.0) -> bool:
     address = urllib.parse.urlsplit(endpoint)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=timeout)
+    host, port = address.hostname or "", address.port
+    if address.scheme == "https":
+        # Whether it lives is all that is asked of it here; nothing is sent that would need its certificate checked.
+        trusting = ssl._create_unverified_context()
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=timeout, context=trusting)
+    else:
+        connection = http.client.HTTPConnection(host, port or 80, timeout=timeout)
     try:
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == 200
@@ -161,13 +177,13 @@ def is_healthy(endpoint: str, timeout: float = 2.0) -> bool:
 
 
 def require_loopback(endpoint: str) -> None:
-    """Raises EmulatorError unless `endpoint` is an http address of this machine: nothing here may reach real AWS."""
+    """Raises EmulatorError unless `endpoint` is an address of this machine: nothing here may reach real AWS."""
     try:
         address = urllib.parse.urlsplit(endpoint)
         host, _ = address.hostname or "", address.port
     except ValueError as error:
         raise EmulatorError(f"endpoint {endpoint!r} is not an address: {error}") from error
-    if address.scheme != "http" or not host:
+    if address.scheme not in ("http", "https") or not host:
         raise EmulatorError(f"endpoint {endpoint!r} must look like http://127.0.0.1:{DEFAULT_PORT}")
     if host == "localhost":
         return
@@ -180,7 +196,7 @@ def require_loopback(endpoint: str) -> None:
 
 
 def _launch(
-    folder: Path, lock: IO[str], port: int, auth: bool, state_folder: Path | None, wait_scale: float | None
+    folder: Path, lock: IO[str], port: int, auth: bool, tls: bool, state_folder: Path | None, wait_scale: float | None
 ) -> subprocess.Popen[bytes]:
     # Real credentials and profiles must not reach the functions that run in the emulator.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -191,6 +207,8 @@ def _launch(
     environment |= {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}  # these listeners would bind every interface
     if auth:
         environment["AUTH"] = "true"
+    if tls:
+        environment["USE_SSL"] = "1"
     if state_folder is not None:
         state_folder.mkdir(parents=True, exist_ok=True)
         environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_folder.resolve())}
@@ -270,7 +288,8 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _from_record(folder: Path, record: dict[str, Any]) -> Emulator:
-    return Emulator(f"http://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder)
+    scheme = record.get("scheme", "http")
+    return Emulator(f"{scheme}://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder)
 
 
 def _log_tail(folder: Path | None) -> str:

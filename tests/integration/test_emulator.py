@@ -112,7 +112,7 @@ def test_a_failing_start_is_one_line_with_the_tail_of_the_log(tmp_path: Path, mo
     assert control.find(tmp_path / "folder") is None
 
 
-@pytest.mark.parametrize("endpoint", ["http://example.com:4566", "http://10.0.0.1:4566", "https://127.0.0.1", "4566", "http://[::1"])
+@pytest.mark.parametrize("endpoint", ["http://example.com:4566", "http://10.0.0.1:4566", "ftp://127.0.0.1", "4566", "http://[::1"])
 def test_an_address_that_is_not_of_this_machine_is_refused(endpoint: str):
     with pytest.raises(EmulatorError, match="endpoint"):
         control.at(endpoint)

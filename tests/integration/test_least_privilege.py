@@ -1,0 +1,97 @@
+"""Every variant under its own roles: the emulator enforces the functions' policies (AUTH) and, over TLS, the queues' as well.
+
+The emulator does not enforce the roles of state machines; `simulate_principal_policy` is asked about those.
+"""
+
+import json
+import uuid
+
+import pytest
+
+from client import RequestFailed, Stack
+from local import emulator as emulator_control
+from tests.integration.conftest import deploy
+
+CONFIG = {"variants": ["map", "parallel", "sns"], "api": {"auth": "NONE"}, "completion": {"deadlineSeconds": 8}}
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """A stack with all carriers on an emulator that enforces policies."""
+    patch = pytest.MonkeyPatch()
+    with emulator_control.start(tmp_path_factory.mktemp("strict"), port=0, auth=True, tls=True) as running:
+        patch.setenv("AWS_CA_BUNDLE", str(running.certificate))
+        yield deploy(running, "100000000001", CONFIG)
+    patch.undo()
+
+
+@pytest.fixture
+def without(strict):
+    """`without(role, action)` takes the action out of the role's policies until the test is over."""
+    iam, taken = strict.client("iam"), []
+
+    def take(role_part: str, action: str) -> None:
+        [role] = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(role_part)]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            less = [{**statement, "Action": [kept for kept in statement["Action"] if kept != action]} for statement in document["Statement"]]
+            less = [statement for statement in less if statement["Action"]]
+            if less != document["Statement"]:
+                taken.append((role, name, json.dumps(document)))
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": less}))
+        assert taken, f"{role} has no {action}"
+
+    yield take
+    for role, name, document in taken:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+
+@pytest.mark.parametrize("variant", CONFIG["variants"])
+def test_a_variant_works_under_its_own_roles(strict: Stack, variant):
+    result = strict.request(variant, strict.sample_request, timeout=30)
+
+    assert (result["status"], result["received"]) == ("COMPLETE", 5)
+
+
+def test_the_requester_cannot_publish_without_its_right(strict, without):
+    without("sns-requester", "sns:Publish")
+
+    with pytest.raises(RequestFailed):
+        strict.request("sns", {**strict.sample_request, "requestId": uuid.uuid4().hex}, timeout=5)
+
+
+def test_the_aggregator_cannot_count_without_its_right(strict, without):
+    without("sns-aggregator", "dynamodb:UpdateItem")
+
+    request_id = strict.send("sns", {**strict.sample_request, "requestId": uuid.uuid4().hex})
+
+    with pytest.raises(RequestFailed, match="still open"):
+        strict.wait(request_id, timeout=3)
+
+
+def test_a_responder_cannot_answer_without_its_right(strict, without):
+    without("responder-avis", "sqs:SendMessage")
+
+    result = strict.request("sns", {**strict.sample_request, "completion": {"deadlineSeconds": 3}}, timeout=30)
+
+    assert {answer["responder"]: answer["status"] for answer in result["answers"]}["avis"] == "TIMED_OUT"
+
+
+@pytest.mark.parametrize(("variant", "action", "resource"), [
+    (variant, action, resource) for variant in ("map", "parallel")
+    for action, resource in (("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("lambda:InvokeFunction", "function"))])
+def test_a_state_machine_may_do_what_it_needs_and_nothing_else(strict, variant, action, resource):
+    iam = strict.client("iam")
+    [role] = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
+    functions = strict.client("lambda").list_functions()["Functions"]
+    own = {"table": strict.client("dynamodb").describe_table(TableName=strict.outputs["quoteTableName"])["Table"]["TableArn"],
+           "function": next(found["FunctionArn"] for found in functions if found["FunctionName"].startswith("responder-avis"))}
+    foreign = {"table": own["table"] + "-of-another", "function": next(
+        found["FunctionArn"] for found in functions if found["FunctionName"].startswith("sns-requester"))}
+
+    def decision(target: str) -> str:
+        simulated = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[target])
+        return simulated["EvaluationResults"][0]["EvalDecision"]
+
+    assert decision(own[resource]) == "allowed"
+    assert decision(foreign[resource]) != "allowed"
