@@ -1,13 +1,19 @@
 """The building blocks: each file one component, each component with its own roles, logs and policies."""
 
+from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
 from components.map_scatter_gather import MapScatterGather, MapScatterGatherArgs
 from components.parallel_scatter_gather import ParallelScatterGather, ParallelScatterGatherArgs
 from components.quote_store import QuoteStore, QuoteStoreArgs
+from components.request_api import RequestApi, RequestApiArgs
 from components.responder_fleet import ResponderFleet, ResponderFleetArgs
+from components.sns_scatter_gather import SnsScatterGather, SnsScatterGatherArgs
 
 __all__ = [
+    "DistributedMapProcessor", "DistributedMapProcessorArgs",
     "MapScatterGather", "MapScatterGatherArgs",
     "ParallelScatterGather", "ParallelScatterGatherArgs",
     "QuoteStore", "QuoteStoreArgs",
+    "RequestApi", "RequestApiArgs",
     "ResponderFleet", "ResponderFleetArgs",
+    "SnsScatterGather", "SnsScatterGatherArgs",
 ]

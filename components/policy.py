@@ -28,6 +28,23 @@ def allow_without_resource(purpose: str) -> Statement:
     return allow(WITHOUT_RESOURCES[purpose], "*")
 
 
+def deny_without_tls(actions: str, resource: Any) -> Statement:
+    """For a resource's own policy: whoever it is, not in the clear. actions: all that the resource's service checks it for."""
+    return {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": resource,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+def allow_topic(queue_arn: Any, topic_arn: Any) -> Statement:
+    """For a queue's own policy: this topic, and no other, may send to it."""
+    return {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}}}
+
+
+def consume(queue_arn: Any) -> Statement:
+    """What an event source mapping does with a queue in the name of its function."""
+    return allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], queue_arn)
+
+
 def document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
 

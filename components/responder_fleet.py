@@ -60,7 +60,8 @@ def function_timeout(seconds: float) -> int:
 
 
 class ResponderFleet(pulumi.ComponentResource):
-    """Outputs: functionArns, by responder. `responders` is what the variants take, in the order of the configuration."""
+    """Outputs: functionArns, by responder. `responders` is what the workflow variants take, `members` what SnsScatterGather
+    takes, both in the order of the configuration."""
 
     functionArns: pulumi.Output[Mapping[str, str]]
 
@@ -76,9 +77,10 @@ class ResponderFleet(pulumi.ComponentResource):
                 "roleName": function.roleName if function else None,
                 "timeoutSeconds": responder["timeoutSeconds"],
             })
-        known = [{key: member[key] for key in ("name", "functionArn", "timeoutSeconds")} for member in self.members]
-        self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*known)
-        self.functionArns = pulumi.Output.from_input({responder["name"]: responder["functionArn"] for responder in known})
+        self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*(
+            {"name": member["name"], "functionArn": member["functionArn"], "timeoutSeconds": member["timeoutSeconds"]}
+            for member in self.members))
+        self.functionArns = pulumi.Output.all(**{member["name"]: member["functionArn"] for member in self.members})
         self.register_outputs({"functionArns": self.functionArns})
 
     def _function(self, fleet: str, responder: ResponderArgs, args: ResponderFleetArgs) -> HandlerFunction:

@@ -14,6 +14,7 @@ Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED,
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -34,6 +35,7 @@ MAX_AMOUNT_DIGITS = 15
 """Two decimals of up to 15 significant digits never share a double (DBL_DIG of IEEE 754), so JSONata, which only has
 doubles, orders amounts exactly as Decimal does."""
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 AMOUNT = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
 CURRENCY = re.compile(r"[A-Z]{3}")
 ANSWERED = ("QUOTED", "DECLINED", "FAILED")
@@ -41,6 +43,10 @@ ANSWERED = ("QUOTED", "DECLINED", "FAILED")
 
 class InvalidRequest(ValueError):
     """The caller's request breaks the contract; the message says how and what is allowed."""
+
+
+class RequestTooLarge(InvalidRequest):
+    """It takes more than MAX_REQUEST_BYTES."""
 
 
 def check_request(body: Any, known: Sequence[str], longest_deadline: float) -> Json:
@@ -53,7 +59,7 @@ def check_request(body: Any, known: Sequence[str], longest_deadline: float) -> J
         raise InvalidRequest(f"the request must be a JSON object, not {_kind(body)}")
     _refuse_unknown(body, ("requestId", "description", "data", "recipients", "completion"), "the request")
     request_id = body.get("requestId")
-    if "requestId" in body and not (isinstance(request_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", request_id)):
+    if "requestId" in body and not (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
         raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {_show(request_id)}")
     if "description" in body and not isinstance(body["description"], str):
         raise InvalidRequest(f"description must be a string, not {_kind(body['description'])}")
@@ -65,7 +71,7 @@ def check_request(body: Any, known: Sequence[str], longest_deadline: float) -> J
         _check_completion(body["completion"], len(recipients_of(body, known)), longest_deadline)
     size = byte_size(body)
     if size > MAX_REQUEST_BYTES:
-        raise InvalidRequest(f"the request takes {size} bytes as JSON; at most {MAX_REQUEST_BYTES} are allowed")
+        raise RequestTooLarge(f"the request takes {size} bytes as JSON; at most {MAX_REQUEST_BYTES} are allowed")
     return body
 
 
@@ -189,11 +195,12 @@ def fit(answer: Json, limit: int) -> Json:
 def attribute_size(value: Any) -> int:
     """Bytes of `value` as DynamoDB attribute-value JSON: an upper bound, three bytes for each UTF-16 unit as soon as one
     character is not ASCII (as the state machines count, which cannot see bytes)."""
-    text = json.dumps(_attribute_value(value), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(attribute_value(value), ensure_ascii=False, separators=(",", ":"))
     return len(text) if text.isascii() else 3 * len(text)
 
 
-def _attribute_value(value: Any) -> Json:
+def attribute_value(value: Any) -> Json:
+    """JSON as a DynamoDB attribute value."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
@@ -201,9 +208,9 @@ def _attribute_value(value: Any) -> Json:
     if isinstance(value, (int, float, Decimal)):
         return {"N": str(value)}
     if isinstance(value, dict):
-        return {"M": {key: _attribute_value(item) for key, item in value.items()}}
+        return {"M": {key: attribute_value(item) for key, item in value.items()}}
     if isinstance(value, list):
-        return {"L": [_attribute_value(item) for item in value]}
+        return {"L": [attribute_value(item) for item in value]}
     return {"NULL": True}
 
 
@@ -246,7 +253,7 @@ def byte_size(value: Any) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,7 @@
 """Lambda adapter of one responder: its code, its name and its settings come from the environment.
 
-Event     {"requestId", "description", "data", "deadlineAt"?} as every carrier sends it
+Event     {"requestId", "description", "data", "deadlineAt"?} as every carrier sends it, or SQS messages with it
+          (`handlers.replying`)
 Returns   an Answer of `handlers.contract`, with respondedAt
 
 Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON), CURRENCY, TIMEOUT_SECONDS.
@@ -9,14 +10,11 @@ Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTING
 import importlib
 import json
 import os
-import signal
-from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import contract
+from handlers import clock, contract
 from handlers.quoting import QuoteFunction, QuoteRequest, ask
 
 logger = Logger(service="responder")
@@ -27,11 +25,12 @@ SETTINGS = json.loads(os.environ["SETTINGS"])
 quote: QuoteFunction = importlib.import_module(os.environ["QUOTE_MODULE"]).quote
 
 
-class OutOfTime(BaseException):
-    """Raised inside the responder's code by the alarm; a BaseException, so that its `except Exception` cannot eat it."""
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    if "Records" in event:
+        # Only here, because it takes an AWS client, which a direct answer does without.
+        from handlers import replying
+
+        return replying.reply_to_each(event, RESPONDER, respond)
     logger.append_keys(correlation_id=event["requestId"])
     answer = respond(event)
     logger.info("answered", extra={"responder": RESPONDER, "status": answer["status"], "error": answer.get("error")})
@@ -43,32 +42,13 @@ def respond(event: dict[str, Any]) -> dict[str, Any]:
     request = QuoteRequest(
         request_id=event["requestId"], description=event.get("description", ""), data=event["data"],
         responder=RESPONDER, settings=SETTINGS, deadline_at=event.get("deadlineAt"))
-    seconds = min(TIMEOUT_SECONDS, _seconds_left(request.deadline_at))
+    left = TIMEOUT_SECONDS if request.deadline_at is None else clock.seconds_until(request.deadline_at)
+    seconds = min(TIMEOUT_SECONDS, left)
     if seconds <= 0:
         answer = contract.unsuccessful(RESPONDER, "TIMED_OUT", "Deadline", "the request came after its deadline")
     else:
-        answer = _within(seconds, request)
-    return {**answer, "respondedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-
-
-def _within(seconds: float, request: QuoteRequest) -> dict[str, Any]:
-    def ring(signum: int, frame: FrameType | None) -> None:
-        raise OutOfTime
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
         try:
-            return ask(quote, request, CURRENCY)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    except OutOfTime:
-        return contract.unsuccessful(RESPONDER, "TIMED_OUT", "Timeout", f"no answer within {seconds:.3g} seconds")
-    finally:
-        signal.signal(signal.SIGALRM, previous)
-
-
-def _seconds_left(deadline_at: str | None) -> float:
-    if deadline_at is None:
-        return TIMEOUT_SECONDS
-    return (datetime.fromisoformat(deadline_at) - datetime.now(UTC)).total_seconds()
+            answer = clock.within(seconds, lambda: ask(quote, request, CURRENCY))
+        except clock.OutOfTime:
+            answer = contract.unsuccessful(RESPONDER, "TIMED_OUT", "Timeout", f"no answer within {seconds:.3g} seconds")
+    return {**answer, "respondedAt": clock.now()}

@@ -1,0 +1,228 @@
+"""Gathers the answers that come back by queue, exactly once by construction. No AWS in it: `Store` is what it needs of one.
+
+A message is delivered at least once, in any order, to several aggregators at a time. What keeps the result right is in the
+store: an answer is added under its responder's name only if that place is empty, only while the record is open, and all answers
+of a batch in one update; a record is closed only by the update that finds it open, with exactly the answers that the closer saw.
+
+Whoever closes a record announces it, then marks it as announced. Until `announceBy`, the end of the closer's invocation, the
+others leave that to it; afterwards it is dead, and the redelivery of its message announces in its place. So an event may be
+repeated after a crash, never lost.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from handlers import clock, completion, contract, selection
+
+Record = dict[str, Any]
+
+VARIANT = "sns"
+
+
+class Rejected(ValueError):
+    """A message that can never be gathered; the text says why."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the response queue: an answer, or (answer None) the deadline that was set when the record was made."""
+
+    message_id: str
+    request_id: str
+    answer: contract.Json | None = None
+    deadline_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the stack's configuration says about gathering. selection: lowest, highest or first."""
+
+    policy: completion.Policy
+    selection: str
+    currency: str
+
+
+@dataclass
+class Gathered:
+    """What became of the messages of one request. record: as it is afterwards, or None where there is none."""
+
+    record: Record | None
+    rejected: list[tuple[Message, str]] = field(default_factory=list)
+    closed: bool = False
+
+
+class Store(Protocol):
+    """The records. Each update returns the record after it and True, or, where its condition does not hold, the record as it
+    is (None where there is none) and False."""
+
+    def read(self, request_id: str) -> Record | None: ...
+
+    def add(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
+        """Adds answers where none is yet, if the record is open."""
+
+    def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
+        """Adds late answers where none is yet."""
+
+    def close(self, record: Record, change: "Closing") -> tuple[Record | None, bool]:
+        """Closes the record, if it is open and has as many answers as `record`."""
+
+    def claim_announcement(self, record: Record, now: str, until: str) -> bool:
+        """Takes the announcement over, if it is still due and nobody alive has it."""
+
+    def announced(self, record: Record, now: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a record closes. silent: slots of those that never answered. best: a responder's name."""
+
+    status: str
+    completed_by: str
+    completed_at: str
+    silent: Mapping[str, contract.Json]
+    best: str | None
+    announce_by: str
+
+
+def parse(message_id: str, body: str) -> Message:
+    """A message of the response queue, {"requestId", "answer": Answer} or {"requestId", "deadlineAt"}. Raises Rejected."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        raise Rejected("the message is not JSON") from None
+    if not isinstance(content, dict) or not isinstance(content.get("requestId"), str) or not content["requestId"]:
+        raise Rejected("the message has no requestId")
+    if isinstance(content.get("answer"), dict):
+        return Message(message_id, content["requestId"], answer=content["answer"])
+    if isinstance(content.get("deadlineAt"), str):
+        return Message(message_id, content["requestId"], deadline_at=content["deadlineAt"])
+    raise Rejected("the message has neither an answer nor a deadlineAt")
+
+
+def checked(record: Record, answer: contract.Json, currency: str) -> contract.Json:
+    """The answer as the record keeps it. Raises Rejected: adapters normalise what responders say, so an answer that breaks the
+    contract here comes from none of them."""
+    name = answer.get("responder")
+    if not isinstance(name, str) or name not in record["recipients"]:
+        raise Rejected(f"{json.dumps(name, default=str)[:80]} was not asked")
+    kept = contract.normalise_answer(
+        name, answer, currency=currency, details_limit=contract.details_limit(len(record["recipients"])))
+    if kept["status"] != answer.get("status"):
+        raise Rejected(kept["error"]["message"] if "error" in kept else "the answer has no status")
+    try:
+        responded_at = clock.later(answer["respondedAt"], 0)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise Rejected("respondedAt must be a time in ISO 8601 with its zone") from None
+    # The clocks of two machines differ: an answer before its question took no time.
+    latency = max(0, round(1000 * clock.seconds_between(record["createdAt"], responded_at)))
+    return {**kept, "latencyMs": latency, "respondedAt": responded_at}
+
+
+@dataclass
+class Sorted:
+    """Messages by what is to be done with them. What changes nothing (a repetition, giving up after the close) is in none."""
+
+    on_time: dict[str, contract.Json] = field(default_factory=dict)
+    late: dict[str, contract.Json] = field(default_factory=dict)
+    rejected: list[tuple[Message, str]] = field(default_factory=list)
+
+
+def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
+    """An answer is on time when it was given by the deadline and finds the record open. Afterwards a quote, a refusal and a
+    failure are late answers; a responder that says it gave up says nothing new."""
+    news = Sorted()
+    is_open = record["status"] == "OPEN"
+    for message in messages:
+        if message.answer is None:
+            continue
+        try:
+            answer = checked(record, message.answer, currency)
+        except Rejected as reason:
+            news.rejected.append((message, str(reason)))
+            continue
+        name = answer["responder"]
+        if _has_answered(record, name) or name in news.on_time:
+            continue
+        if is_open and answer["respondedAt"] <= record["deadlineAt"]:
+            news.on_time[name] = answer
+        elif answer["status"] in contract.ANSWERED and name not in record["late"]:
+            news.late.setdefault(name, answer)
+    return news
+
+
+def _has_answered(record: Record, name: str) -> bool:
+    """Whether its slot holds its own answer: a slot that the deadline filled has no respondedAt."""
+    return "respondedAt" in record["answers"].get(name, {})
+
+
+def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, announce_by: str) -> Closing | None:
+    """How the record is to be closed as it stands, or None where it stays open or is closed."""
+    if record["status"] != "OPEN":
+        return None
+    policy = completion.tighten(rules.policy, record["request"].get("completion", {}))
+    recipients = record["recipients"]
+    completed_by = completion.completed_by(policy, recipients, record["answers"], after_deadline=after_deadline)
+    if completed_by is None:
+        return None
+    missing = [name for name in recipients if name not in record["answers"]] if completed_by == "DEADLINE" else []
+    silent = {name: contract.silent(name) for name in missing}
+    answers = {**record["answers"], **silent}
+    given = [answers[name] for name in recipients if name in answers]
+    best = selection.best(given, rules.selection)
+    return Closing(
+        status=contract.status_of([answer["status"] for answer in given], completed_by), completed_by=completed_by,
+        completed_at=now, silent=silent, best=best["responder"] if best else None, announce_by=announce_by)
+
+
+def result_of(record: Record, selection_name: str) -> contract.Json:
+    """The Result of a stored record. The best of a closed one is what it was closed with; of an open one, the best so far."""
+    if record["status"] != "OPEN":
+        best = record["answers"].get(record.get("best"))
+    else:
+        answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
+        best = selection.best(answers, selection_name)
+    return contract.result(record, best)
+
+
+def gather(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], announce: Callable[[contract.Json], None],
+           *, now: str, alive_until: str) -> Gathered:
+    """Brings the messages of one request into its record; repeating it with the same messages changes nothing.
+
+    announce: sends the completed event of a Result. alive_until: this invocation has ended by then. Whatever store or
+    announce raise passes through; then all of the messages are to be delivered again.
+    """
+    gathered = _bring_in(store, rules, request_id, messages, now, alive_until)
+    record = gathered.record
+    if record is None or record["status"] == "OPEN" or "announcedAt" in record:
+        return gathered
+    if gathered.closed or (record["announceBy"] < now and store.claim_announcement(record, now, alive_until)):
+        announce(result_of(record, rules.selection))
+        store.announced(record, now)
+    return gathered
+
+
+def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], now: str, alive_until: str) -> Gathered:
+    record = store.read(request_id)
+    # Each turn begins with the record as another aggregator has just left it. Answers only ever grow in number and a closed
+    # record stays closed, so the turns come to an end.
+    while True:
+        if record is None or record["variant"] != VARIANT:
+            # A deadline is sent before its record is made, so one without a record is what a failed start leaves behind.
+            return Gathered(None, [(message, "no such request is gathered here") for message in messages if message.answer])
+        news = sort(record, messages, rules.currency)
+        if news.on_time:
+            record, done = store.add(record, news.on_time)
+            if not done or record is None:
+                continue
+        after_deadline = now >= record["deadlineAt"] or any(
+            message.deadline_at == record["deadlineAt"] for message in messages)
+        change = closing(record, rules, after_deadline=after_deadline, now=now, announce_by=alive_until)
+        if change is not None:
+            record, closed = store.close(record, change)
+            if not closed or record is None:
+                continue
+        if news.late:
+            record, _ = store.add_late(record, news.late)
+        return Gathered(record, news.rejected, closed=change is not None)

@@ -1,0 +1,58 @@
+"""Times as the records and messages write them, ISO 8601 in UTC with milliseconds, so that their text sorts as they do;
+and a limit to how long something may take."""
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class OutOfTime(BaseException):
+    """Raised inside the work by the alarm; a BaseException, so that the `except Exception` of the work cannot eat it."""
+
+
+def text(found: datetime) -> str:
+    return found.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> str:
+    return text(datetime.now(UTC))
+
+
+def moment(written: str) -> datetime:
+    """Raises ValueError for what is no time, or one without its zone."""
+    found = datetime.fromisoformat(written)
+    if found.tzinfo is None:
+        raise ValueError(f"{written} has no time zone")
+    return found
+
+
+def later(written: str, seconds: float) -> str:
+    return text(moment(written) + timedelta(seconds=seconds))
+
+
+def seconds_between(earlier: str, written: str) -> float:
+    return (moment(written) - moment(earlier)).total_seconds()
+
+
+def seconds_until(written: str) -> float:
+    """Negative when it has passed."""
+    return (moment(written) - datetime.now(UTC)).total_seconds()
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` returns, or OutOfTime after so many seconds. For the main thread, where Lambda runs handlers."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise OutOfTime
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

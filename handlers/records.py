@@ -1,0 +1,149 @@
+"""The records of the requests in DynamoDB, one item for each, in the shape that the state machines write too:
+
+    {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
+     "deadlineAt", "expiresAt" (epoch seconds),
+     "completedBy", "completedAt", "best" (a name or null)             once it is closed
+     "late": {name: Answer}, "publishBy" | "publishedAt", "announceBy", "announcedAt"      with SNS}
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+
+from handlers import aggregation, contract
+from handlers.aggregation import Closing, Record
+
+WHOLE = re.compile(r"-?[0-9]+")
+
+
+def encode(record: Record) -> dict[str, Any]:
+    return contract.attribute_value(record)["M"]
+
+
+def decode(item: Mapping[str, Any]) -> Record:
+    return {key: plain_value(value) for key, value in item.items()}
+
+
+def plain_value(attribute: Mapping[str, Any]) -> Any:
+    """A DynamoDB attribute value as JSON."""
+    (kind, value), = attribute.items()
+    if kind == "M":
+        return decode(value)
+    if kind == "L":
+        return [plain_value(item) for item in value]
+    if kind == "N":
+        return int(value) if WHOLE.fullmatch(value) else float(value)
+    return None if kind == "NULL" else value
+
+
+class Records:
+    """The table of the records; `aggregation.Store` says what its updates return."""
+
+    def __init__(self, table: str, client: Any = None) -> None:
+        self.table = table
+        self.client = client or boto3.client("dynamodb")
+
+    def read(self, request_id: str) -> Record | None:
+        found = self.client.get_item(TableName=self.table, Key=_key(request_id), ConsistentRead=True)
+        return decode(found["Item"]) if "Item" in found else None
+
+    def result(self, request_id: str, selection: str) -> contract.Json | None:
+        """The Result and, as "request", what was asked for; None where there is no such request."""
+        record = self.read(request_id)
+        return {**aggregation.result_of(record, selection), "request": record["request"]} if record else None
+
+    def create(self, record: Record, now: str) -> tuple[Record, bool]:
+        """Makes the record and returns it and True; the one that has its id already, and False.
+
+        An equal one whose maker ended before it published (`publishBy` has passed) and that nobody answered gives way.
+        """
+        try:
+            self.client.put_item(
+                TableName=self.table, Item=encode(record),
+                ConditionExpression="attribute_not_exists(requestId) OR (#status = :open AND publishBy < :now"
+                                    " AND size(answers) = :none AND variant = :variant AND #request = :request)",
+                ExpressionAttributeNames={"#status": "status", "#request": "request"},
+                ExpressionAttributeValues=encode({
+                    ":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        except self.client.exceptions.ConditionalCheckFailedException as refusal:
+            return decode(refusal.response["Item"]), False
+        return record, True
+
+    def published(self, record: Record, now: str) -> None:
+        self._update(record, "SET publishedAt = :now REMOVE publishBy", "createdAt = :createdAt",
+                     {":now": now, ":createdAt": record["createdAt"]})
+
+    def not_published(self, record: Record, now: str) -> None:
+        """The next attempt with the same id need not wait for `publishBy`."""
+        self._update(record, "SET publishBy = :now", "createdAt = :createdAt AND attribute_exists(publishBy)",
+                     {":now": now, ":createdAt": record["createdAt"]})
+
+    def add(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
+        places, names, values = _places("answers", answers)
+        return self._update(
+            record, f"SET {', '.join(f'{place} = if_not_exists({place}, {value})' for place, value in places)}",
+            "#status = :open AND createdAt = :createdAt",
+            {":open": "OPEN", ":createdAt": record["createdAt"], **values}, {"#status": "status", **names})
+
+    def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
+        places, names, values = _places("late", answers)
+        return self._update(
+            record, f"SET {', '.join(f'{place} = if_not_exists({place}, {value})' for place, value in places)}",
+            "createdAt = :createdAt", {":createdAt": record["createdAt"], **values}, names)
+
+    def close(self, record: Record, change: Closing) -> tuple[Record | None, bool]:
+        places, names, values = _places("answers", change.silent)
+        silent = "".join(f", {place} = {value}" for place, value in places)
+        return self._update(
+            record,
+            "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, best = :best,"
+            f" announceBy = :announceBy{silent}",
+            "#status = :open AND createdAt = :createdAt AND size(answers) = :seen",
+            {":open": "OPEN", ":createdAt": record["createdAt"], ":seen": len(record["answers"]), ":status": change.status,
+             ":completedBy": change.completed_by, ":completedAt": change.completed_at, ":best": change.best,
+             ":announceBy": change.announce_by, **values},
+            {"#status": "status", **names})
+
+    def claim_announcement(self, record: Record, now: str, until: str) -> bool:
+        _, claimed = self._update(
+            record, "SET announceBy = :until",
+            "createdAt = :createdAt AND announceBy < :now AND attribute_not_exists(announcedAt)",
+            {":createdAt": record["createdAt"], ":now": now, ":until": until})
+        return claimed
+
+    def announced(self, record: Record, now: str) -> None:
+        self._update(record, "SET announcedAt = :now", "createdAt = :createdAt", {":createdAt": record["createdAt"], ":now": now})
+
+    def _update(self, record: Record, expression: str, condition: str, values: Mapping[str, Any],
+                names: Mapping[str, str] | None = None) -> tuple[Record | None, bool]:
+        try:
+            updated = self.client.update_item(
+                TableName=self.table, Key=_key(record["requestId"]), UpdateExpression=expression, ConditionExpression=condition,
+                ExpressionAttributeValues=encode(dict(values)), ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD", **({"ExpressionAttributeNames": names} if names else {}))
+        except self.client.exceptions.ConditionalCheckFailedException as refusal:
+            return _as_it_is(refusal), False
+        return decode(updated["Attributes"]), True
+
+
+def _key(request_id: str) -> dict[str, Any]:
+    return {"requestId": {"S": request_id}}
+
+
+def _as_it_is(refusal: Any) -> Record | None:
+    item = refusal.response.get("Item")
+    return decode(item) if item else None
+
+
+def _places(attribute: str, answers: Mapping[str, contract.Json]) -> tuple[
+        list[tuple[str, str]], dict[str, str], dict[str, contract.Json]]:
+    """For each answer its (path, value) in an update expression; the names and the values that these stand for."""
+    numbered = list(enumerate(answers.items()))
+    return (
+        [(f"{attribute}.#r{number}", f":r{number}") for number, _ in numbered],
+        {f"#r{number}": name for number, (name, _) in numbered},
+        {f":r{number}": answer for number, (_, answer) in numbered},
+    )

@@ -1,0 +1,83 @@
+"""A responder behind a queue: each message is a request, each answer goes to the queue that the message names.
+
+Event    {"Records": [SQS message]}: the body is a request as every carrier sends it, {"requestId", "description", "data",
+         "deadlineAt"}; the message attribute replyTo is the URL of the queue for the answer
+Returns  {"batchItemFailures": [{"itemIdentifier"}]}: the messages to be delivered again
+Sends    {"requestId", "answer": Answer without latencyMs}
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.logging import Logger
+
+from handlers import clock, contract
+from handlers.quoting import TransientError
+
+logger = Logger(service="responder")
+
+MAX_RECEIVES = 5
+"""How often a message is delivered before its queue gives it up. AWS advises no less than 5 before a function: a delivery that
+is throttled counts as well."""
+
+LONGEST_PAUSE_SECONDS = 5
+
+
+@functools.cache
+def sqs() -> Any:
+    return boto3.client("sqs")
+
+
+def reply_to_each(event: dict[str, Any], responder: str, answer_of: Callable[[dict[str, Any]], contract.Json]) -> dict[str, Any]:
+    """Answers each request of a batch. answer_of: its Answer with respondedAt; a TransientError asks for another delivery."""
+    again = [record["messageId"] for record in event["Records"] if not _is_dealt_with(record, responder, answer_of)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def _is_dealt_with(record: dict[str, Any], responder: str, answer_of: Callable[[dict[str, Any]], contract.Json]) -> bool:
+    logger.remove_keys(["correlation_id"])
+    try:
+        request = json.loads(record["body"])
+        logger.append_keys(correlation_id=request["requestId"])
+        if clock.seconds_until(request["deadlineAt"]) <= 0:
+            logger.info("skipped: its deadline has passed", extra={"responder": responder})
+            return True
+        answer = _answer(request, record, responder, answer_of)
+        if answer is None:
+            return False
+        sqs().send_message(
+            QueueUrl=record["messageAttributes"]["replyTo"]["stringValue"],
+            MessageBody=json.dumps({"requestId": request["requestId"], "answer": answer}))
+    except Exception:
+        logger.exception("not answered", extra={"responder": responder, "messageId": record["messageId"]})
+        return False
+    logger.info("answered", extra={"responder": responder, "status": answer["status"], "error": answer.get("error")})
+    return True
+
+
+def _answer(request: dict[str, Any], record: dict[str, Any], responder: str,
+            answer_of: Callable[[dict[str, Any]], contract.Json]) -> contract.Json | None:
+    """The answer, or None to be asked again: then the message comes back after a pause. The last delivery ends in an answer."""
+    try:
+        return answer_of(request)
+    except TransientError as error:
+        deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+        if deliveries >= MAX_RECEIVES:
+            return {**contract.unsuccessful(responder, "FAILED", type(error).__name__, str(error)), "respondedAt": clock.now()}
+        logger.warning("asked again later", extra={"responder": responder, "deliveries": deliveries, "error": str(error)})
+        _come_back(record, after_seconds=min(2 ** (deliveries - 1), LONGEST_PAUSE_SECONDS))
+        return None
+
+
+def _come_back(record: dict[str, Any], after_seconds: int) -> None:
+    # Else it would take the queue's visibility timeout, which has to be six times the function's.
+    sqs().change_message_visibility(
+        QueueUrl=_queue_url(record["eventSourceARN"]), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=after_seconds)
+
+
+@functools.cache
+def _queue_url(queue_arn: str) -> str:
+    return sqs().get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]
