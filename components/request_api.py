@@ -1,0 +1,189 @@
+"""RequestApi: an HTTP API in front of the variants that take requests, `handlers/routes.py` as a service.
+
+Builds: the API with its stage, routes, integration, authorizer (JWT) and access log, and the HandlerFunction behind it, which may
+start exactly these state machines, invoke exactly these requesters and read the one table.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components import gathering, policy
+from components.handler_function import HandlerFunction
+from handlers.routes import ROUTES
+
+STAGE = "$default"
+"""The stage whose address has no stage in it."""
+
+INTEGRATION_SECONDS = 30
+"""An HTTP API's limit, and so the function's."""
+
+MEMORY_MB = 256
+
+ACCESS_LOG = {
+    field: f"$context.{variable}" for field, variable in {
+        "time": "requestTime", "requestId": "requestId", "ip": "identity.sourceIp", "caller": "identity.caller",
+        "subject": "authorizer.claims.sub", "route": "routeKey", "path": "path", "status": "status", "bytes": "responseLength",
+        "latencyMs": "responseLatency", "integrationLatencyMs": "integrationLatency", "integrationError": "integrationErrorMessage",
+        "authorizerError": "authorizer.error",
+    }.items()
+}
+
+
+class RequestApiArgs(TypedDict):
+    stateMachines: Mapping[str, pulumi.Input[str]]
+    """ARNs by variant."""
+    workflowType: str
+    """STANDARD or EXPRESS: of all of them."""
+    requesters: Mapping[str, pulumi.Input[str]]
+    """ARNs of the functions that take requests, by variant."""
+    tableName: pulumi.Input[str]
+    tableArn: pulumi.Input[str]
+    responderNames: Sequence[str]
+    deadlineSeconds: float
+    selection: str
+    """lowest, highest or first."""
+    layerArn: pulumi.Input[str]
+    auth: str
+    """AWS_IAM, JWT or NONE."""
+    issuer: Optional[str]
+    """With JWT: whose tokens are taken."""
+    audience: Sequence[str]
+    """With JWT: for whom a token must have been made, one of these."""
+    rateLimit: float
+    """Requests per second, on average."""
+    burstLimit: int
+    """Requests at once."""
+    corsOrigins: Sequence[str]
+    """From where pages in a browser may call; none: from nowhere else."""
+    logRetentionDays: int
+
+
+class RequestApi(pulumi.ComponentResource):
+    """Outputs: apiUrl (without a slash at its end), apiId."""
+
+    apiUrl: pulumi.Output[str]
+    apiId: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RequestApiArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__("scatter-gather:index:RequestApi", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.function = _function(f"{name}-handler", args, child)
+        self.api = aws.apigatewayv2.Api(
+            name,
+            protocol_type="HTTP",
+            description="Send one request to many responders, read one result",
+            cors_configuration={
+                "allow_origins": args["corsOrigins"],
+                "allow_methods": sorted({route.method for route in ROUTES}),
+                "allow_headers": ["authorization", "content-type", "x-amz-date", "x-amz-security-token"],
+                "expose_headers": ["location"],
+                "max_age": 3600,
+            } if args["corsOrigins"] else None,
+            opts=child,
+        )
+        integration = aws.apigatewayv2.Integration(
+            name,
+            api_id=self.api.id,
+            integration_type="AWS_PROXY",
+            integration_uri=self.function.function.invoke_arn,
+            payload_format_version="2.0",
+            timeout_milliseconds=INTEGRATION_SECONDS * 1000,
+            opts=child,
+        )
+        authorizer = _authorizer(name, self.api, args, child) if args["auth"] == "JWT" else None
+        for route in ROUTES:
+            aws.apigatewayv2.Route(
+                f"{name}-{route.operation}",
+                api_id=self.api.id,
+                route_key=route.key,
+                target=pulumi.Output.concat("integrations/", integration.id),
+                authorization_type=args["auth"],
+                authorizer_id=authorizer.id if authorizer else None,
+                opts=child,
+            )
+        aws.lambda_.Permission(
+            name,
+            action="lambda:InvokeFunction",
+            function=self.function.functionName,
+            principal="apigateway.amazonaws.com",
+            source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/*"),
+            opts=child,
+        )
+        self._stage(name, args, child)
+        self.apiUrl = self.api.api_endpoint
+        self.apiId = self.api.id
+        self.register_outputs({"apiUrl": self.apiUrl, "apiId": self.apiId})
+
+    def _stage(self, name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) -> None:
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-access",
+            # Log groups under this prefix do not count against the size of the account's log resource policy.
+            name=f"/aws/vendedlogs/apis/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
+            retention_in_days=args["logRetentionDays"],
+            opts=child,
+        )
+        aws.apigatewayv2.Stage(
+            name,
+            api_id=self.api.id,
+            name=STAGE,
+            auto_deploy=True,
+            access_log_settings={"destination_arn": logs.arn, "format": json.dumps(ACCESS_LOG)},
+            default_route_settings={
+                "throttling_rate_limit": args["rateLimit"],
+                "throttling_burst_limit": args["burstLimit"],
+            },
+            opts=child,
+        )
+
+
+def _authorizer(
+        name: str, api: aws.apigatewayv2.Api, args: RequestApiArgs, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
+    return aws.apigatewayv2.Authorizer(
+        name,
+        api_id=api.id,
+        authorizer_type="JWT",
+        identity_sources=["$request.header.Authorization"],
+        jwt_configuration={"issuer": args["issuer"], "audiences": args["audience"]},
+        opts=child,
+    )
+
+
+def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) -> HandlerFunction:
+    return HandlerFunction(name, {
+        "module": "handlers.api",
+        "withModules": [],
+        "layerArn": args["layerArn"],
+        "environment": {
+            "TABLE_NAME": args["tableName"],
+            "STATE_MACHINES": pulumi.Output.json_dumps(args["stateMachines"]),
+            "WORKFLOW_TYPE": args["workflowType"],
+            "REQUESTERS": pulumi.Output.json_dumps(args["requesters"]),
+            # All variables together may take 4 KB (Lambda), and there may be a hundred names.
+            "RESPONDERS": ",".join(args["responderNames"]),
+            "DEADLINE_SECONDS": f"{args['deadlineSeconds']:g}",
+            "ABANDONED_SECONDS": str(gathering.TIMEOUT_SECONDS),
+            "SELECTION": args["selection"],
+            "AUTH": args["auth"],
+        },
+        "timeoutSeconds": INTEGRATION_SECONDS,
+        "memoryMb": MEMORY_MB,
+        "logRetentionDays": args["logRetentionDays"],
+        "statements": _statements(args),
+    }, child)
+
+
+def _statements(args: RequestApiArgs) -> list[policy.Statement]:
+    """Each kind of carrier that there is, and the table."""
+    statements = [policy.allow(["dynamodb:GetItem"], args["tableArn"])]
+    if args["stateMachines"]:
+        actions = ["states:StartExecution"]
+        if args["workflowType"] == "EXPRESS":
+            actions.append("states:StartSyncExecution")
+        statements.append(policy.allow(actions, list(args["stateMachines"].values())))
+    if args["requesters"]:
+        statements.append(policy.allow(["lambda:InvokeFunction"], list(args["requesters"].values())))
+    return statements

@@ -1,0 +1,142 @@
+"""The API as an OpenAPI 3.1 document, made from its routes and the request's schema. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers import request
+from handlers.contract import Json
+from handlers.routes import ROUTES, Route
+
+SECURITY: dict[str, Json] = {
+    "AWS_IAM": {"type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"},
+    "JWT": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+
+TIME = {"type": "string", "format": "date-time"}
+COUNT = {"type": "integer", "minimum": 0}
+ANSWER: Json = {
+    "type": "object",
+    "required": ["responder", "status"],
+    "properties": {
+        "responder": {"type": "string"},
+        "status": {"enum": ["QUOTED", "DECLINED", "FAILED", "TIMED_OUT"]},
+        "amount": {"type": "string", "description": "A decimal"},
+        "currency": {"type": "string"},
+        "details": {"type": "object"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "latencyMs": COUNT,
+        "respondedAt": TIME,
+    },
+}
+RESULT: Json = {
+    "type": "object",
+    "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "best",
+                 "answers", "createdAt", "completedAt"],
+    "properties": {
+        "requestId": {"type": "string"},
+        "variant": {"type": "string"},
+        "status": {"enum": ["OPEN", "COMPLETE", "PARTIAL", "FAILED"]},
+        "completedBy": {"enum": ["ALL", "QUORUM", "DEADLINE", None]},
+        "expected": COUNT,
+        "received": COUNT,
+        "declined": COUNT,
+        "failed": COUNT,
+        "late": COUNT,
+        "best": {"anyOf": [{"$ref": "#/components/schemas/Answer"}, {"type": "null"}]},
+        "answers": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
+        "createdAt": TIME,
+        "completedAt": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+STORED: Json = {
+    "allOf": [{"$ref": "#/components/schemas/Result"}],
+    "type": "object",
+    "required": ["request", "recipients", "deadlineAt"],
+    "properties": {
+        "request": {"$ref": "#/components/schemas/Request"},
+        "recipients": {"type": "array", "items": {"type": "string"}},
+        "deadlineAt": TIME,
+    },
+}
+TAKEN: Json = {
+    "type": "object",
+    "required": ["requestId", "variant", "status", "href"],
+    "properties": {
+        "requestId": {"type": "string"},
+        "variant": {"type": "string"},
+        "status": RESULT["properties"]["status"],
+        "href": {"type": "string", "description": "The request's own path, after the API's address"},
+    },
+}
+ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": ANSWER["properties"]["error"]},
+}
+BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "StoredRequest"}
+"""Which schema a success of an operation has; an error has Error."""
+
+
+def document(variants: Sequence[str], auth: str) -> Json:
+    """The document. variants: those deployed; auth: AWS_IAM, JWT or NONE."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, variants)
+    schemas = {
+        "Request": {key: value for key, value in request.SCHEMA.items() if key != "$schema"},
+        "Answer": ANSWER, "Result": RESULT, "StoredRequest": STORED, "Taken": TAKEN, "Error": ERROR,
+    }
+    described: Json = {
+        "openapi": "3.1.0",
+        "info": {"title": "Scatter-gather", "version": "1", "description": "Send one request to many responders, read one result."},
+        # Relative to where this document is, so that it is right behind any domain and stage.
+        "servers": [{"url": "."}],
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+    if auth in SECURITY:
+        described["components"]["securitySchemes"] = {auth: SECURITY[auth]}
+        described["security"] = [{auth: []}]
+    return described
+
+
+def _operation(route: Route, variants: Sequence[str]) -> Json:
+    operation: Json = {
+        "operationId": route.operation,
+        "summary": route.summary,
+        "responses": {str(status): _response(route, status) for status in route.replies},
+    }
+    parameters = [_path_parameter(name, variants) for name in ("variant", "requestId") if f"{{{name}}}" in route.path]
+    parameters += [
+        {"name": name, "in": "query", "description": text, "schema": {"enum": ["true", "false"]}} for name, text in route.query.items()]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.takes_request:
+        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/Request"})}
+    return operation
+
+
+def _path_parameter(name: str, variants: Sequence[str]) -> Json:
+    schema = {"enum": list(variants)} if name == "variant" else request.SCHEMA["properties"]["requestId"]
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _response(route: Route, status: int) -> Json:
+    response: Json = {"description": route.replies[status]}
+    if status >= 400:
+        response["content"] = _json({"$ref": "#/components/schemas/Error"})
+    elif (route.operation, status) in BODIES:
+        response["content"] = _json({"$ref": f"#/components/schemas/{BODIES[route.operation, status]}"})
+    else:
+        response["content"] = _json({"type": "object"})
+    if route.operation == "send" and status < 300:
+        response["headers"] = {"location": {"description": "The request's address", "schema": {"type": "string"}}}
+    return response
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,240 @@
+"""The API's routes and what each of them answers. Pure: the carriers, the store and the clock are given.
+
+POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's
+                           200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
+GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far
+GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
+Errors                     {"error": {"type", "message"}}, with the reason
+
+The same requestId with the same request is the same request, whatever became of it: nobody is asked twice. The stored record
+decides, never an execution's name, which lives on its own (90 days) and knows nothing of the other variants.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from handlers import aggregation, clock, contract, request
+from handlers.contract import Json
+
+WAIT_SECONDS = 26
+"""How long `?wait=true` may take: the rest of an HTTP API's 30 seconds is for a cold start."""
+
+OPEN_SECONDS = 5
+"""How long a request that was handed to its carrier may take to appear in the store before the answer is sent without it."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+"""Between two looks at the store; each pause is half as long again as the one before."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route. operation: the method of Operations that answers it; replies: what the status codes mean."""
+
+    method: str
+    path: str
+    operation: str
+    summary: str
+    replies: Mapping[int, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    takes_request: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+ROUTES = (
+    Route("POST", "/{variant}/requests", "send", "Send a request to the responders", takes_request=True, replies={
+        200: "Closed: the result",
+        202: "Taken: the request's address",
+        400: "The request breaks the contract",
+        404: "The variant is not deployed here",
+        409: "The requestId belongs to another request",
+        413: "The request is too large",
+        415: "The body is not JSON by its content-type",
+        429: "Too many requests at this moment",
+    }, query={"wait": "true: answer with the result, if the request closes in time"}),
+    Route("GET", "/requests/{requestId}", "read", "The request, its status, its answers so far and the best of them", replies={
+        200: "The request and its result",
+        404: "No such request",
+        429: "Too many requests at this moment",
+    }),
+    Route("GET", "/openapi.json", "describe", "This document", replies={200: "OpenAPI 3.1"}),
+)
+
+
+class Problem(Exception):
+    """An answer that is an error: its HTTP status, its type and its reason."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request. body: None where there is none; content_type: the header as it came."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Carrier(Protocol):
+    def start(self, request: Json, wait_seconds: float) -> None:
+        """Hands the request over; it may come back at once, or when the request is closed, but by then. Raises InvalidRequest for what
+        only the carrier knows to be wrong."""
+
+
+class Operations:
+    """What the routes do.
+
+    carriers: by variant. read_record: the stored record of a request id, or None; see `records`. known, longest_deadline,
+    selection: the stack's own. abandoned_seconds: an open record that is older has no workflow any more.
+    """
+
+    def __init__(
+        self,
+        carriers: Mapping[str, Carrier],
+        read_record: Callable[[str], Json | None],
+        *,
+        known: Sequence[str],
+        longest_deadline: float,
+        selection: str,
+        abandoned_seconds: float,
+        document: Json,
+        seconds: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._carriers = carriers
+        self._read_record = read_record
+        self._known = known
+        self._longest_deadline = longest_deadline
+        self._selection = selection
+        self._abandoned_seconds = abandoned_seconds
+        self._document = document
+        self._seconds = seconds
+        self._sleep = sleep
+
+    def send(self, call: Call) -> Reply:
+        variant, carrier = self._carrier(call.path["variant"])
+        wait = _wants_to_wait(call.query)
+        given = self._request(call)
+        asked = {"requestId": str(uuid.uuid4()), **given}
+        request_id = asked["requestId"]
+        # An id of our own making is new.
+        before = self._read_record(request_id) if "requestId" in given else None
+        if before is not None:
+            _refuse_another(before, variant, asked)
+        if before is None or self._is_abandoned(before):
+            record = self._start(carrier, variant, asked, wait)
+        elif wait and not _is_closed(before):
+            record = self._look(request_id, _is_closed, self._seconds() + WAIT_SECONDS)
+        else:
+            record = before
+        if record is not None:
+            # Of two requests that arrive at once with one id, the store has one.
+            _refuse_another(record, variant, asked)
+        headers = {"location": f"../requests/{request_id}"}
+        if record is not None and _is_closed(record) and (wait or record is before):
+            return Reply(200, self._result(record), headers)
+        status = self._result(record)["status"] if record is not None else "OPEN"
+        return Reply(202, {"requestId": request_id, "variant": variant, "status": status, "href": f"/requests/{request_id}"}, headers)
+
+    def read(self, call: Call) -> Reply:
+        request_id = call.path["requestId"]
+        record = self._read_record(request_id) if contract.REQUEST_ID.fullmatch(request_id) else None
+        if record is None:
+            raise Problem(404, "UnknownRequest", f"there is no request {request_id}")
+        return Reply(200, {
+            "request": record["request"],
+            "recipients": record["recipients"],
+            "deadlineAt": record["deadlineAt"],
+            **self._result(record),
+        })
+
+    def describe(self, call: Call) -> Reply:
+        return Reply(200, self._document)
+
+    def _carrier(self, variant: str) -> tuple[str, Carrier]:
+        if variant not in self._carriers:
+            raise Problem(404, "UnknownVariant", f"variant {variant} is not deployed here; deployed: {', '.join(self._carriers)}")
+        return variant, self._carriers[variant]
+
+    def _request(self, call: Call) -> Json:
+        media_type = (call.content_type or "application/json").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Problem(415, "UnsupportedMediaType", f"content-type must be application/json, not {media_type}")
+        try:
+            return request.read(call.body or b"", self._known, self._longest_deadline)
+        except contract.RequestTooLarge as error:
+            raise Problem(413, "RequestTooLarge", str(error)) from None
+        except contract.InvalidRequest as error:
+            raise Problem(400, "InvalidRequest", str(error)) from None
+
+    def _start(self, carrier: Carrier, variant: str, asked: Json, wait: bool) -> Json | None:
+        """The record of the request that was handed over, once it is there, or closed for who waits; None where it takes too long."""
+        request_id = asked["requestId"]
+        ends = self._seconds() + (WAIT_SECONDS if wait else OPEN_SECONDS)
+        try:
+            carrier.start(asked, WAIT_SECONDS if wait else 0)
+        except contract.InvalidRequest as refusal:
+            winner = self._read_record(request_id)
+            if winner is not None:
+                _refuse_another(winner, variant, asked)
+            raise Problem(400, "InvalidRequest", str(refusal)) from None
+        return self._look(request_id, _is_closed if wait else _is_there, ends)
+
+    def _look(self, request_id: str, is_enough: Callable[[Json], bool], ends: float) -> Json | None:
+        """The record as soon as it is enough, else as it is when the time is over."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            record = self._read_record(request_id)
+            if (record is not None and is_enough(record)) or self._seconds() + pause > ends:
+                return record
+            self._sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _is_abandoned(self, record: Json) -> bool:
+        """Nobody works on it any more: whoever made it ended before it published it, or its workflow's time is over. Its carrier
+        takes the same request again."""
+        given_up = record.get("publishBy") or clock.later(record["createdAt"], self._abandoned_seconds)
+        return not _is_closed(record) and given_up < clock.now()
+
+    def _result(self, record: Json) -> Json:
+        return aggregation.result_of(record, self._selection)
+
+
+def _wants_to_wait(query: Mapping[str, str]) -> bool:
+    for name in query:
+        if name != "wait":
+            raise Problem(400, "InvalidRequest", f"unknown query parameter {name[:40]}; allowed: wait")
+    wait = query.get("wait", "false")
+    if wait not in ("true", "false"):
+        raise Problem(400, "InvalidRequest", f"wait must be true or false, not {wait[:40]}")
+    return wait == "true"
+
+
+def _refuse_another(record: Json, variant: str, asked: Json) -> None:
+    wanted = {key: value for key, value in asked.items() if key != "requestId"}
+    if record["variant"] != variant or not request.same(record["request"], wanted):
+        raise Problem(409, "Conflict", f"requestId {record['requestId']} was already used for another request")
+
+
+def _is_there(record: Json) -> bool:
+    return True
+
+
+def _is_closed(record: Json) -> bool:
+    return record["status"] != "OPEN"

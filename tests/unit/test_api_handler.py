@@ -1,0 +1,256 @@
+"""The Lambda adapter: events of payload format 2.0, the AWS clients behind the carriers, and what goes wrong between."""
+
+import base64
+import importlib
+import io
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from components import code
+from handlers import clock, contract
+
+ENVIRONMENT = {
+    "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
+    "RESPONDERS": "avis,alamo", "DEADLINE_SECONDS": "60", "ABANDONED_SECONDS": "300", "SELECTION": "lowest", "AUTH": "NONE",
+}
+BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
+
+
+class FakeAws:
+    """DynamoDB, Step Functions and Lambda in one: what is called opens the record at once. Set `failure` to make all fail."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Any] = {}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.failure: Exception | None = None
+        self.sync: dict[str, Any] | Exception = {"status": "SUCCEEDED"}
+        self.returned: dict[str, Any] = {"Payload": b"{}"}
+
+    def _called(self, name: str, arguments: dict[str, Any]) -> None:
+        self.calls.append((name, arguments))
+        if self.failure:
+            raise self.failure
+
+    def get_item(self, **arguments: Any) -> dict[str, Any]:
+        self._called("get_item", arguments)
+        item = self.items.get(arguments["Key"]["requestId"]["S"])
+        return {"Item": item} if item else {}
+
+    def start_execution(self, **arguments: Any) -> None:
+        self._called("start_execution", arguments)
+        self._open("map", json.loads(arguments["input"]), closed=False)
+
+    def start_sync_execution(self, **arguments: Any) -> dict[str, Any]:
+        self._called("start_sync_execution", arguments)
+        self._open("map", json.loads(arguments["input"]), closed=self.sync == {"status": "SUCCEEDED"})
+        if isinstance(self.sync, Exception):
+            raise self.sync
+        return self.sync
+
+    def invoke(self, **arguments: Any) -> dict[str, Any]:
+        self._called("invoke", arguments)
+        if self.returned["Payload"] == b"{}":
+            self._open("sns", json.loads(arguments["Payload"]), closed=False)
+        return {**self.returned, "Payload": io.BytesIO(self.returned["Payload"])}
+
+    def _open(self, variant: str, asked: dict[str, Any], *, closed: bool) -> None:
+        record = {
+            "requestId": asked["requestId"], "variant": variant, "status": "COMPLETE" if closed else "OPEN",
+            "request": {key: value for key, value in asked.items() if key != "requestId"}, "recipients": ["avis"], "answers": {},
+            "createdAt": clock.now(), "deadlineAt": clock.now()}
+        if closed:
+            record |= {"completedBy": "ALL", "completedAt": clock.now(), "best": None}
+        self.items[asked["requestId"]] = contract.attribute_value(record)["M"]
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    fake = FakeAws()
+    monkeypatch.setattr(boto3, "client", lambda service, config=None: fake)
+    return fake
+
+
+@pytest.fixture
+def api(aws, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    module = importlib.import_module("handlers.api")
+    module.operations.cache_clear()
+    monkeypatch.setattr("handlers.routes.WAIT_SECONDS", 0.2)
+    yield module
+    module.operations.cache_clear()
+
+
+def event(route: str = "POST /{variant}/requests", body: Any = BODY, variant: str = "map", **more: Any) -> dict[str, Any]:
+    text = body if isinstance(body, str) or body is None else json.dumps(body)
+    return {
+        "version": "2.0", "routeKey": route, "rawPath": "/somewhere", "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r-1"}, "pathParameters": {"variant": variant}, "isBase64Encoded": False,
+        **({} if text is None else {"body": text}), **more}
+
+
+def call(api: Any, sent: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+    response = api.handler(sent, None)
+    return response["statusCode"], json.loads(response["body"]), response["headers"]
+
+
+def throttled(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, "StartExecution")
+
+
+def test_a_request_starts_a_standard_workflow_under_a_name_of_its_own(api, aws):
+    status, body, headers = call(api, event())
+
+    assert (status, body["href"], headers["location"]) == (202, "/requests/trip-1", "../requests/trip-1")
+    assert headers["content-type"] == "application/json"
+    [(_, started)] = [made for made in aws.calls if made[0] == "start_execution"]
+    assert started["stateMachineArn"] == "arn:map"
+    assert started["name"].startswith("trip-1-")
+    assert json.loads(started["input"]) == BODY
+
+
+def test_the_longest_id_still_makes_a_name(api, aws):
+    call(api, event(body={**BODY, "requestId": "x" * 64}))
+
+    [(_, started)] = [made for made in aws.calls if made[0] == "start_execution"]
+    assert len(started["name"]) <= 80
+
+
+def test_an_express_workflow_is_run_while_the_caller_waits(api, aws, monkeypatch):
+    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
+
+    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
+
+    assert (status, body["completedBy"]) == (200, "ALL")
+    assert aws.names() == ["get_item", "start_sync_execution", "get_item"]
+
+
+def test_an_express_workflow_is_only_started_when_nobody_waits(api, aws, monkeypatch):
+    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
+
+    assert call(api, event())[0] == 202
+    assert "start_sync_execution" not in aws.names()
+
+
+def test_an_express_workflow_that_takes_too_long_goes_on_alone(api, aws, monkeypatch):
+    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
+    aws.sync = ReadTimeoutError(endpoint_url="x")
+
+    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
+
+    assert (status, body["status"]) == (202, "OPEN")
+
+
+def test_an_express_workflow_that_breaks_is_our_fault(api, aws, monkeypatch):
+    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
+    aws.sync = {"status": "FAILED", "error": "States.Runtime", "cause": "secret"}
+
+    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
+
+    assert (status, body["error"]["type"]) == (500, "InternalError")
+    assert "secret" not in json.dumps(body)
+
+
+def test_a_request_for_sns_goes_through_the_requester(api, aws):
+    status, body, _ = call(api, event(variant="sns"))
+
+    assert (status, body["variant"]) == (202, "sns")
+    [(_, invoked)] = [made for made in aws.calls if made[0] == "invoke"]
+    assert (invoked["FunctionName"], json.loads(invoked["Payload"])) == ("arn:requester", BODY)
+
+
+def test_what_the_requester_refuses_is_an_invalid_request(api, aws):
+    aws.returned = {"Payload": b'{"error": {"type": "InvalidRequest", "message": "completion.quorum must be at most 1"}}'}
+
+    assert call(api, event(variant="sns"))[:2] == (
+        400, {"error": {"type": "InvalidRequest", "message": "completion.quorum must be at most 1"}})
+
+
+def test_a_requester_that_breaks_is_our_fault(api, aws):
+    aws.returned = {"Payload": b'{"errorMessage": "secret"}', "FunctionError": "Unhandled"}
+
+    status, body, _ = call(api, event(variant="sns"))
+
+    assert (status, body["error"]["type"]) == (500, "InternalError")
+    assert "secret" not in json.dumps(body)
+
+
+def test_reading_by_id(api, aws):
+    call(api, event())
+
+    status, body, headers = call(api, event("GET /requests/{requestId}", None, pathParameters={"requestId": "trip-1"}))
+
+    assert (status, body["request"], headers["cache-control"]) == (200, {"data": {"days_rental": 30}}, "no-store")
+
+
+def test_an_unknown_id_has_a_reason(api):
+    assert call(api, event("GET /requests/{requestId}", None, pathParameters={"requestId": "nobody"}))[:2] == (
+        404, {"error": {"type": "UnknownRequest", "message": "there is no request nobody"}})
+
+
+def test_the_document_needs_no_aws(api, aws):
+    status, body, _ = call(api, event("GET /openapi.json", None))
+
+    assert (status, body["openapi"]) == (200, "3.1.0")
+    assert body["paths"]["/{variant}/requests"]["post"]["parameters"][0]["schema"] == {"enum": ["map", "sns"]}
+    assert not aws.calls
+
+
+def test_an_unknown_route_lists_those_there_are(api):
+    status, body, _ = call(api, event("$default"))
+
+    assert (status, body["error"]["type"]) == (404, "UnknownRoute")
+    assert "POST /{variant}/requests" in body["error"]["message"]
+
+
+def test_a_body_that_came_as_base64_is_read(api):
+    assert call(api, event(body=base64.b64encode(json.dumps(BODY).encode()).decode(), isBase64Encoded=True))[0] == 202
+
+
+def test_bytes_that_are_no_text_are_refused(api, aws):
+    status, answered, _ = call(api, event(body=base64.b64encode(b"\xff\xfe{}").decode(), isBase64Encoded=True))
+
+    assert (status, answered["error"]) == (400, {"type": "InvalidRequest", "message": "the body is not UTF-8 text"})
+    assert not aws.calls
+
+
+def test_a_missing_body_is_refused(api):
+    assert call(api, event(body=None))[0] == 400
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExecutionLimitExceeded", "TooManyRequestsException"])
+def test_a_throttle_of_aws_says_to_come_back(api, aws, code):
+    aws.failure = throttled(code)
+
+    status, body, headers = call(api, event())
+
+    assert (status, body["error"]["type"], headers["retry-after"]) == (429, "TooManyRequests", "1")
+
+
+@pytest.mark.parametrize("failure", [throttled("AccessDeniedException"), RuntimeError("secret")])
+def test_what_is_our_fault_says_nothing_of_its_inside(api, aws, failure, caplog):
+    aws.failure = failure
+
+    status, body, _ = call(api, event())
+
+    assert (status, body["error"]["type"]) == (500, "InternalError")
+    assert "secret" not in json.dumps(body)
+    assert str(failure) in caplog.text
+
+
+def test_the_schema_travels_with_the_function():
+    assert "handlers/request.schema.json" in code.sources("handlers.api")
+
+
+def test_requests_and_answers_stay_out_of_the_log(api, caplog):
+    call(api, event(body={**BODY, "data": {"passport": "X123"}}))
+
+    assert "answered" in caplog.text
+    assert "X123" not in caplog.text + str([record.__dict__ for record in caplog.records])

@@ -1,0 +1,166 @@
+"""RequestApi under Pulumi's mocks: what it builds, who may call it, and what it may do."""
+
+import json
+
+import pulumi
+import pytest
+
+from handlers.routes import ROUTES
+from tests import program
+
+JWT = {"auth": "JWT", "issuer": "https://login.example.com/", "audience": ["scatter-gather"]}
+STATES, TABLE = "arn:aws:sfn:us-east-1:000000000000:", "arn:aws:dynamodb:us-east-1:000000000000:quotes"
+
+
+def api(**config) -> program.Registered:
+    return program.run({"variants": ["map", "parallel"], **config})
+
+
+@pytest.fixture(scope="module")
+def registered():
+    return api()
+
+
+def statements(registered: program.Registered) -> list[dict]:
+    return json.loads(registered.of_type("aws:iam/rolePolicy:RolePolicy")["api-handler-runs"]["policy"])["Statement"]
+
+
+def test_it_is_built_from_the_table_of_routes(registered):
+    routes = registered.of_type("aws:apigatewayv2/route:Route").values()
+
+    assert {route["routeKey"] for route in routes} == {route.key for route in ROUTES}
+    assert {route["target"] for route in routes} == {"integrations/api-id"}
+    [integration] = registered.of_type("aws:apigatewayv2/integration:Integration").values()
+    assert (integration["integrationType"], integration["payloadFormatVersion"], integration["timeoutMilliseconds"]) == (
+        "AWS_PROXY", "2.0", 30000)
+
+
+def test_every_resource_belongs_to_the_component(registered):
+    own = [resource for resource in registered.resources if resource.name == "api" or resource.name.startswith("api-")]
+
+    assert {resource.type.split(":")[-1] for resource in own} == {
+        "RequestApi", "HandlerFunction", "Api", "Stage", "Integration", "Route", "Permission", "Function", "LogGroup", "Role",
+        "RolePolicy"}
+    for resource in own:
+        if resource.type.startswith("aws:"):
+            assert resource.parent_type.split("$")[-1] in ("scatter-gather:index:RequestApi", "scatter-gather:index:HandlerFunction")
+
+
+def test_the_stage_is_throttled_and_logs_every_request_as_json(registered):
+    [stage] = registered.of_type("aws:apigatewayv2/stage:Stage").values()
+
+    assert (stage["name"], stage["autoDeploy"]) == ("$default", True)
+    assert stage["defaultRouteSettings"] == {"throttlingRateLimit": 50, "throttlingBurstLimit": 100}
+    logged = json.loads(stage["accessLogSettings"]["format"])
+    assert logged["requestId"] == "$context.requestId"
+    assert "body" not in json.dumps(logged).lower()
+    group = registered.of_type("aws:cloudwatch/logGroup:LogGroup")["api-access"]
+    assert group["name"] == "/aws/vendedlogs/apis/scatter-gather-test-api"
+    assert group["retentionInDays"] == 14
+
+
+def test_only_this_api_may_call_the_function(registered):
+    [permission] = registered.of_type("aws:lambda/permission:Permission").values()
+
+    assert permission["principal"] == "apigateway.amazonaws.com"
+    assert permission["sourceArn"] == "arn:aws:execute-api:us-east-1:000000000000:api/*/*"
+
+
+def test_the_function_may_start_these_machines_and_read_this_table(registered):
+    own = [statement for statement in statements(registered) if statement["Action"][0].split(":")[0] not in ("logs", "xray")]
+
+    assert own == [
+        {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE},
+        {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": [f"{STATES}map", f"{STATES}parallel"]},
+    ]
+
+
+def test_express_workflows_may_be_waited_for():
+    [_, states] = [statement for statement in statements(api(workflowType="EXPRESS"))
+                   if statement["Action"][0].split(":")[0] in ("dynamodb", "states")]
+
+    assert states["Action"] == ["states:StartExecution", "states:StartSyncExecution"]
+
+
+def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
+    function = registered.of_type("aws:lambda/function:Function")["api-handler"]
+
+    assert (function["handler"], function["timeout"]) == ("handlers.api.handler", 30)
+    variables = function["environment"]["variables"]
+    assert json.loads(variables["STATE_MACHINES"]) == {"map": f"{STATES}map", "parallel": f"{STATES}parallel"}
+    assert variables["RESPONDERS"] == "avis,alamo,hertz,europcar,sixt"
+
+
+def test_a_hundred_responders_with_the_longest_names_fit_the_environment():
+    names = [f"{'x' * 27}{number:03d}" for number in range(100)]
+    registered = api(responders=[{"name": name, "rate": 1} for name in names])
+
+    variables = registered.of_type("aws:lambda/function:Function")["api-handler"]["environment"]["variables"]
+    assert sum(len(key) + len(value) for key, value in variables.items()) < 4096 - 300
+
+
+def test_callers_sign_with_iam_by_default(registered):
+    assert {route["authorizationType"] for route in registered.of_type("aws:apigatewayv2/route:Route").values()} == {"AWS_IAM"}
+    assert not registered.of_type("aws:apigatewayv2/authorizer:Authorizer")
+
+
+def test_callers_bring_tokens_where_that_is_configured():
+    registered = api(api=JWT)
+
+    [authorizer] = registered.of_type("aws:apigatewayv2/authorizer:Authorizer").values()
+    assert authorizer["jwtConfiguration"] == {"issuer": JWT["issuer"], "audiences": JWT["audience"]}
+    assert authorizer["identitySources"] == ["$request.header.Authorization"]
+    routes = registered.of_type("aws:apigatewayv2/route:Route").values()
+    assert {(route["authorizationType"], route["authorizerId"]) for route in routes} == {("JWT", "api-id")}
+
+
+def test_nobody_is_asked_where_that_is_configured():
+    routes = api(api={"auth": "NONE"}).of_type("aws:apigatewayv2/route:Route").values()
+
+    assert {route["authorizationType"] for route in routes} == {"NONE"}
+
+
+def test_pages_may_call_from_the_origins_that_are_configured(registered):
+    [closed] = registered.of_type("aws:apigatewayv2/api:Api").values()
+    [opened] = api(api={"corsOrigins": ["https://www.example.com"]}).of_type("aws:apigatewayv2/api:Api").values()
+
+    assert "corsConfiguration" not in closed
+    assert opened["corsConfiguration"]["allowOrigins"] == ["https://www.example.com"]
+    assert opened["corsConfiguration"]["allowMethods"] == ["GET", "POST"]
+
+
+def test_throttling_is_configured():
+    [stage] = api(api={"throttling": {"rateLimit": 7, "burstLimit": 9}}).of_type("aws:apigatewayv2/stage:Stage").values()
+
+    assert stage["defaultRouteSettings"] == {"throttlingRateLimit": 7, "throttlingBurstLimit": 9}
+
+
+def test_its_address_is_an_output(registered):
+    assert registered.outputs["apiUrl"] == "https://api.execute-api.us-east-1.amazonaws.com"
+    assert registered.outputs["apiId"] == "api-id"
+
+
+@pytest.mark.parametrize("config", [{"api": {"enabled": False}}, {"variants": ["distributed"]}])
+def test_there_is_none_where_it_is_disabled_or_nothing_takes_requests(config):
+    registered = api(**config)
+
+    assert not registered.of_type("aws:apigatewayv2/api:Api")
+    assert "apiUrl" not in registered.outputs
+
+
+@pytest.mark.parametrize(("config", "message"), [
+    ({"auth": "BASIC"}, 'api.auth is "BASIC"; allowed: AWS_IAM, JWT or NONE'),
+    ({"auth": "JWT"}, "api: auth JWT needs issuer, an https:// URL, and audience"),
+    ({"auth": "JWT", "issuer": "https://login.example.com"}, "api: auth JWT needs issuer"),
+    ({"auth": "JWT", "issuer": "http://login.example.com", "audience": ["a"]}, "allowed: an https:// URL"),
+    ({"issuer": "https://login.example.com"}, "api: issuer would have no effect with auth AWS_IAM"),
+    ({"throttling": {"rateLimit": 0}}, "api.throttling.rateLimit is 0; allowed: a number from 0.1 to 10000"),
+    ({"throttling": {"burstLimit": 2.5}}, "api.throttling.burstLimit is 2.5; allowed: a whole number"),
+    ({"corsOrigins": ["www.example.com"]}, 'api.corsOrigins[0] is "www.example.com"; allowed: * or an origin'),
+    ({"cors": ["*"]}, "api.cors is not a known key"),
+])
+def test_wrong_configuration_is_named(config, message):
+    with pytest.raises(pulumi.RunError) as error:
+        api(api=config)
+
+    assert message in str(error.value)
