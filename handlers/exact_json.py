@@ -1,0 +1,61 @@
+"""JSON whose numbers stay exact on their way through Step Functions, which may read them as doubles.
+
+A double keeps 15 significant digits (DBL_DIG of IEEE 754). A number of up to as many is an ordinary JSON number; one with more
+travels as {"$decimal": "its digits"}, and arrives in Python as the int or Decimal that it was.
+"""
+
+import math
+from decimal import Decimal
+from typing import Any
+
+EXACT_DIGITS = 15
+MARKER = "$decimal"
+LARGEST_SAFE_INT = 10**EXACT_DIGITS - 1
+
+
+def to_json(value: Any) -> Any:
+    """`value` for `json.dumps`. Takes what JSON knows, Decimal and tuples; TypeError for anything else, ValueError for a number
+    that is not finite."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= LARGEST_SAFE_INT else {MARKER: str(value)}
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not JSON")
+        return value
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is not a string")
+        return {key: to_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(inner) for inner in value]
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def from_json(value: Any) -> Any:
+    """What `json.loads` made, with every {"$decimal": …} as the int or Decimal that it stands for."""
+    if isinstance(value, list):
+        return [from_json(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {MARKER} and isinstance(value[MARKER], str):
+        number = Decimal(value[MARKER])
+        return int(number) if _is_whole(number) else number
+    return {key: from_json(inner) for key, inner in value.items()}
+
+
+def _number(value: Decimal) -> Any:
+    if not value.is_finite():
+        raise ValueError(f"{value} is not JSON")
+    if len(value.as_tuple().digits) <= EXACT_DIGITS and Decimal(repr(float(value))) == value:
+        return int(value) if _is_whole(value) and abs(value) <= LARGEST_SAFE_INT else float(value)
+    return {MARKER: str(value)}
+
+
+def _is_whole(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and 0 <= exponent <= EXACT_DIGITS * 2

@@ -1,0 +1,94 @@
+"""Which items of which run are done: what makes a processor idempotent per (run, item).
+
+An item is claimed before it is processed and completed afterwards, each in one conditional write:
+
+    not there           claim it: it is ours until the lease ends
+    DONE                its outcome is the answer; nothing is processed
+    CLAIMED, leased     another call works on it, or did and broke: ItemInProgress, to be asked again
+    CLAIMED, lease over that call can't be running any more: its claim passes to us
+
+A lease ends with the function call that took it, so it never passes on while the work is going on. A call that breaks between
+its work and its completion leaves an item that is processed again: no item is lost, and none that was completed runs twice.
+
+Record: {"id": "run#index", "state": CLAIMED | DONE, "owner", "leaseEnds": ms, "outcome": JSON, "expiresAt": s}
+"""
+
+import json
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from handlers.processing import Outcome, TransientError
+
+
+class ItemInProgress(TransientError):
+    """Another call has claimed the item; the state machine asks again, for longer than the claim can last."""
+
+
+class Ledger:
+    """table: a boto3 DynamoDB client's table name; retention_seconds: how long records are kept."""
+
+    def __init__(self, client: Any, table: str, retention_seconds: int) -> None:
+        self._client = client
+        self._table = table
+        self._retention_seconds = retention_seconds
+
+    def claim(self, key: str, owner: str, lease_ends: int) -> Outcome | None:
+        """None when the item is ours to process, its outcome when it is done. lease_ends: ms since 1970.
+        Raises ItemInProgress."""
+        now = int(time.time() * 1000)
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={
+                    "id": {"S": key},
+                    "state": {"S": "CLAIMED"},
+                    "owner": {"S": owner},
+                    "leaseEnds": {"N": str(lease_ends)},
+                    "expiresAt": {"N": str(now // 1000 + self._retention_seconds)},
+                },
+                ConditionExpression="attribute_not_exists(id) OR (#state = :claimed AND leaseEnds < :now)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={":claimed": {"S": "CLAIMED"}, ":now": {"N": str(now)}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not _is_condition(error):
+                raise
+            record: dict[str, Any] = error.response["Item"]
+            if record["state"]["S"] == "DONE":
+                return json.loads(record["outcome"]["S"])
+            raise ItemInProgress(f"{key} is claimed until {record['leaseEnds']['N']}") from None
+        return None
+
+    def complete(self, key: str, owner: str, outcome: Outcome) -> None:
+        self._client.update_item(
+            TableName=self._table,
+            Key={"id": {"S": key}},
+            UpdateExpression="SET #state = :done, outcome = :outcome",
+            ConditionExpression="#owner = :owner AND #state = :claimed",
+            ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
+            ExpressionAttributeValues={
+                ":done": {"S": "DONE"}, ":claimed": {"S": "CLAIMED"}, ":owner": {"S": owner},
+                ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
+            },
+        )
+
+    def release(self, key: str, owner: str) -> None:
+        """Gives the claim back: the item was not done, and whoever asks next may try it at once."""
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key={"id": {"S": key}},
+                ConditionExpression="#owner = :owner AND #state = :claimed",
+                ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
+                ExpressionAttributeValues={":owner": {"S": owner}, ":claimed": {"S": "CLAIMED"}},
+            )
+        except ClientError as error:
+            if not _is_condition(error):
+                raise
+
+
+def _is_condition(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -1,0 +1,77 @@
+"""Lambda adapter of a list's processor: its code comes from the environment.
+
+Event     an Entry of `handlers.processing`, or {"Items": [Entry]} for a batch
+Returns   its Outcome, or the Outcomes of the batch in order
+
+Environment: PROCESS_MODULE (a module with `process`), LEDGER_TABLE and LEDGER_SECONDS (only when idempotent).
+"""
+
+import importlib
+import os
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.logging import Logger
+
+from handlers.ledger import ItemInProgress, Ledger
+from handlers.processing import Entry, Outcome, ProcessFunction, TransientError, outcome_of
+
+logger = Logger(service="processor")
+process: ProcessFunction = importlib.import_module(os.environ["PROCESS_MODULE"]).process
+ledger = (
+    Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"], int(os.environ["LEDGER_SECONDS"]))
+    if "LEDGER_TABLE" in os.environ else None
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
+    lease_ends = int(time.time() * 1000) + context.get_remaining_time_in_millis()
+    if "Items" in event:
+        return handle_batch(event["Items"], context.aws_request_id, lease_ends)
+    return handle(event, context.aws_request_id, lease_ends)
+
+
+def handle_batch(entries: list[Entry], owner: str, lease_ends: int) -> list[Outcome]:
+    """Every item is tried, whatever becomes of the others. When one asks to be tried again, the whole batch comes back: with a
+    ledger, those that were completed are not processed again."""
+    outcomes: list[Outcome] = []
+    again: TransientError | None = None
+    for entry in entries:
+        try:
+            outcomes.append(handle(entry, owner, lease_ends))
+        except TransientError as error:
+            again = _more_urgent(again, error)
+    if again:
+        raise again
+    return outcomes
+
+
+def _more_urgent(first: TransientError | None, second: TransientError) -> TransientError:
+    """A claim of another call lasts longer than a passing fault, so it decides how long the machine waits."""
+    return first if isinstance(first, ItemInProgress) else second
+
+
+def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
+    logger.append_keys(correlation_id=entry["run"])
+    outcome = outcome_of(process, entry) if ledger is None else _once(ledger, entry, owner, lease_ends)
+    logger.info("processed", extra={"index": entry["index"], "status": outcome["status"], "error": outcome.get("error")})
+    return outcome
+
+
+def _once(ledger: Ledger, entry: Entry, owner: str, lease_ends: int) -> Outcome:
+    key = f"{entry['run']}#{entry['index']}"
+    done = ledger.claim(key, owner, lease_ends)
+    if done is not None:
+        return done
+    try:
+        outcome = outcome_of(process, entry)
+    except TransientError:
+        ledger.release(key, owner)
+        raise
+    if outcome["status"] == "SUCCEEDED":
+        ledger.complete(key, owner, outcome)
+    else:
+        # Nothing was done, so a redrive may try the item again.
+        ledger.release(key, owner)
+    return outcome

@@ -1,0 +1,79 @@
+"""The ledger on DynamoDB's own conditions: one claim at a time, done once, never lost."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from handlers.ledger import ItemInProgress, Ledger
+
+OUTCOME = {"index": 0, "status": "SUCCEEDED", "result": {"n": 1}}
+
+
+@pytest.fixture
+def dynamodb(clients):
+    client = clients("dynamodb")
+    client.create_table(TableName="ledger", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    return client
+
+
+@pytest.fixture
+def ledger(dynamodb):
+    return Ledger(dynamodb, "ledger", 3600)
+
+
+def soon(seconds=60.0):
+    return int((time.time() + seconds) * 1000)
+
+
+def test_a_completed_item_has_its_outcome_for_whoever_asks(ledger):
+    assert ledger.claim("run#0", "first", soon()) is None
+    ledger.complete("run#0", "first", OUTCOME)
+
+    assert ledger.claim("run#0", "second", soon()) == OUTCOME
+
+
+def test_while_one_works_on_it_nobody_else_gets_it(ledger):
+    ledger.claim("run#0", "first", soon())
+
+    with pytest.raises(ItemInProgress):
+        ledger.claim("run#0", "second", soon())
+    assert ledger.claim("run#1", "second", soon()) is None
+
+
+def test_the_claim_of_a_call_that_broke_passes_on(ledger):
+    ledger.claim("run#0", "broken", soon(0.05))
+    time.sleep(0.1)
+
+    assert ledger.claim("run#0", "second", soon()) is None
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        ledger.complete("run#0", "broken", OUTCOME)
+    ledger.release("run#0", "broken")  # of no effect
+    ledger.complete("run#0", "second", OUTCOME)
+    assert ledger.claim("run#0", "third", soon()) == OUTCOME
+
+
+def test_what_is_given_back_can_be_claimed_at_once(ledger):
+    ledger.claim("run#0", "first", soon())
+    ledger.release("run#0", "first")
+
+    assert ledger.claim("run#0", "second", soon()) is None
+
+
+def test_of_twenty_at_once_one_gets_it(ledger):
+    def claim(owner):
+        try:
+            return ledger.claim("run#0", str(owner), soon()) is None
+        except ItemInProgress:
+            return False
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(claim, range(20))) == 1
+
+
+def test_a_record_expires(ledger, dynamodb):
+    ledger.claim("run#0", "first", soon())
+
+    [record] = dynamodb.scan(TableName="ledger")["Items"]
+    assert 3500 < int(record["expiresAt"]["N"]) - time.time() < 3700
