@@ -22,7 +22,7 @@ demo: setup
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) -m client demo
 
 test: lint
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 2 --dist loadscope
 
 lint: setup
 	$(VENV)/bin/ruff check .

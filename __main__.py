@@ -1,71 +1,60 @@
 """The stack: its configuration selects the variants; the responders and the store are made once and shared."""
 
 import json
+from typing import Any
 
 import pulumi
 
-from components import MapScatterGather, ParallelScatterGather, QuoteStore, ResponderFleet
-from components.gathering import ScatterGatherArgs
+from components import (
+    DistributedMapProcessor,
+    MapScatterGather,
+    ParallelScatterGather,
+    QuoteStore,
+    RequestApi,
+    ResponderFleet,
+    SnsScatterGather,
+    wiring,
+)
 from components.handler_function import handler_layer
-from components.settings import DEFAULT_MODULE, Settings, SettingsError, load
+from components.settings import settings_of_the_stack
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
 
 
-def settings_of_the_stack() -> Settings:
-    project = pulumi.get_project()
-    given = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
-    own = [key.removeprefix(f"{project}:") for key in given if key.startswith(f"{project}:")]
-    try:
-        return load(pulumi.Config().get, own)
-    except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None
+def export(prefix: str, component: Any, *outputs: str) -> None:
+    """The component's outputs as the stack's: `stateMachineArn` of `map` is `mapStateMachineArn`."""
+    for output in outputs:
+        if getattr(component, output) is not None:
+            pulumi.export(f"{prefix}{output[0].upper()}{output[1:]}", getattr(component, output))
 
 
 settings = settings_of_the_stack()
-
 layer = handler_layer("layer")
-fleet = ResponderFleet("responder", {
-    "responders": [
-        {
-            "name": responder.name,
-            "module": None if responder.functionArn else responder.module or DEFAULT_MODULE,
-            "functionArn": responder.functionArn,
-            "timeoutSeconds": responder.timeoutSeconds,
-            "memoryMb": responder.memoryMb,
-            "settings": responder.own,
-        }
-        for responder in settings.responders
-    ],
-    "layerArn": layer.arn,
-    "currency": settings.currency,
-    "logRetentionDays": settings.logRetentionDays,
-})
+fleet = ResponderFleet("responder", wiring.for_fleet(settings, layer.arn))
 store = QuoteStore("quotes", {"retainData": settings.retainData})
 
-gathering: ScatterGatherArgs = {
-    "responders": fleet.responders,
-    "tableName": store.tableName,
-    "tableArn": store.tableArn,
-    "workflowType": settings.workflowType,
-    "deadlineSeconds": settings.completion.deadlineSeconds,
-    "selection": settings.selection,
-    "currency": settings.currency,
-    "resultRetentionDays": settings.resultRetentionDays,
-    "logRetentionDays": settings.logRetentionDays,
-}
-
+carriers: dict[str, Any] = {}
 if "map" in settings.variants:
-    by_map = MapScatterGather("map", {**gathering, "maxConcurrency": settings.maxConcurrency})
-    pulumi.export("mapStateMachineArn", by_map.stateMachineArn)
-    pulumi.export("mapStateMachineName", by_map.stateMachineName)
-
+    carriers["map"] = MapScatterGather("map", wiring.for_map(settings, fleet, store))
+    export("map", carriers["map"], "stateMachineArn", "stateMachineName")
 if "parallel" in settings.variants:
-    parallel = ParallelScatterGather("parallel", {**gathering})
-    pulumi.export("parallelStateMachineArn", parallel.stateMachineArn)
-    pulumi.export("parallelStateMachineName", parallel.stateMachineName)
+    carriers["parallel"] = ParallelScatterGather("parallel", wiring.for_parallel(settings, fleet, store))
+    export("parallel", carriers["parallel"], "stateMachineArn", "stateMachineName")
+if "sns" in settings.variants:
+    carriers["sns"] = SnsScatterGather("sns", wiring.for_sns(settings, layer.arn, fleet, store))
+    export("sns", carriers["sns"], "requesterFunctionName", "requesterFunctionArn", "aggregatorFunctionName", "topicArn",
+           "responseQueueUrl", "deadLetterQueueUrls", "eventBusName")
+if "distributed" in settings.variants:
+    distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings, layer.arn))
+    export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results",
+           "sourceTableName", "sourceBucketName")
+if carriers and settings.api.enabled:
+    api = RequestApi("api", wiring.for_api(settings, layer.arn, store, carriers))
+    pulumi.export("apiUrl", api.apiUrl)
+    pulumi.export("apiId", api.apiId)
 
 names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
 pulumi.export("responderNames", names)
 pulumi.export("quoteTableName", store.tableName)
+pulumi.export("selection", settings.selection)

@@ -139,9 +139,8 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
         self.ledger = _ledger(self, name, args) if args["idempotent"] else None
         self.processor = _processor(self, name, args, self.ledger)
-        arn_of = _Arns(self.processor.functionArn)
-        table_arn = self.table.arn if self.table else arn_of.table(args["table"])
-        bucket_arn = self.bucket.arn if self.bucket else arn_of.bucket(args["bucket"])
+        table_arn = self.table.arn if self.table else _table_arn(args["table"])
+        bucket_arn = self.bucket.arn if self.bucket else _bucket_arn(args["bucket"])
         self.tally = _tally(self, name, args, bucket_name, bucket_arn) if uses_bucket else None
 
         functions = [function.functionArn for function in (self.processor, self.tally) if function]
@@ -412,17 +411,19 @@ def _bucket(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArg
     return bucket
 
 
-class _Arns:
-    """ARNs of resources that exist already, in the partition, region and account of a function of ours."""
+def _table_arn(name: Optional[str]) -> pulumi.Output[str]:
+    """Of a table that exists already, in the stack's account and region; empty where none is named."""
+    if name is None:
+        return pulumi.Output.from_input("")
+    return pulumi.Output.concat(
+        "arn:", aws.get_partition_output().partition, ":dynamodb:", aws.get_region_output().region, ":",
+        aws.get_caller_identity_output().account_id, ":table/", name)
 
-    def __init__(self, function_arn: pulumi.Output[str]) -> None:
-        self._parts = function_arn.apply(lambda arn: arn.split(":"))
 
-    def table(self, name: Optional[str]) -> pulumi.Output[str]:
-        return self._parts.apply(lambda parts: f"arn:{parts[1]}:dynamodb:{parts[3]}:{parts[4]}:table/{name}")
-
-    def bucket(self, name: Optional[str]) -> pulumi.Output[str]:
-        return self._parts.apply(lambda parts: f"arn:{parts[1]}:s3:::{name}")
+def _bucket_arn(name: Optional[str]) -> pulumi.Output[str]:
+    if name is None:
+        return pulumi.Output.from_input("")
+    return pulumi.Output.concat("arn:", aws.get_partition_output().partition, ":s3:::", name)
 
 
 def _known(name: Optional[str]) -> pulumi.Output[str]:

@@ -1,6 +1,6 @@
 """The stack's configuration, checked: every key of Pulumi.yaml as one typed `Settings`.
 
-Pure: no AWS and no resources, so a wrong value stops a preview before anything is registered.
+No AWS and no resources, so a wrong value stops a preview before anything is registered.
 """
 
 import json
@@ -8,10 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
+import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 Variant = Literal["map", "parallel", "sns", "distributed"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+WAIT_FOR_ALL: tuple[Variant, ...] = ("map", "parallel")
+"""The variants that close by all answers or by the deadline only."""
 
 EXPRESS_SECONDS = 300
 """How long an Express workflow may run (Step Functions' limit), and how long ours do at the most."""
@@ -23,6 +26,14 @@ SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("eu
 """Names and daily rates of the first sample responders; the ones after them are numbered."""
 
 DEFAULT_MODULE = "handlers.quotes.car_rental"
+DEFAULT_PROCESS = "handlers.processes.log_item"
+
+STANDARD_SECONDS = 31_536_000
+"""How long a Standard workflow may run (Step Functions' limit)."""
+
+INLINE_CONCURRENCY = 40
+DISTRIBUTED_CONCURRENCY = 10_000
+"""How many iterations an inline Map, and a Distributed Map, may run at once (Step Functions' limits)."""
 
 
 class SettingsError(ValueError):
@@ -65,12 +76,29 @@ def _whole(least: int, most: int) -> BeforeValidator:
     return _number(least, most, whole=True)
 
 
+def _key_value(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    # A definition would take "{% … %}" for an expression and "${…}" for a token.
+    if not isinstance(value, str) or not re.fullmatch(r'[^\x00-\x1f"{}$\\]{1,1024}', value):
+        raise ValueError("allowed: a whole number, or 1 to 1024 characters other than braces, $, backslashes, quotes and line breaks")
+    return value
+
+
 Name = Annotated[str, _matching(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
 FunctionArn = Annotated[str, _matching(
     r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function")]
 Module = Annotated[str, _matching(
     r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a dotted Python module such as handlers.quotes.car_rental")]
+TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
+BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
+AttributeName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,255}", "1 to 255 letters, digits, _, . or -")]
+ObjectKey = Annotated[str, _matching(r"[A-Za-z0-9_./=-]{1,900}", "a key of 1 to 900 letters, digits, _, ., /, = or -")]
+KmsKeyArn = Annotated[str, _matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
+KeyValue = Annotated[str | int, BeforeValidator(_key_value)]
+HttpsUrl = Annotated[str, _matching(r"https://[^\s/?#]+(/[^\s?#]*)?", "an https:// URL")]
+Origin = Annotated[str, _matching(r"\*|https?://[^\s/?#*]+", "* or an origin such as https://www.example.com")]
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "three capital letters such as USD")]
 
 
@@ -114,19 +142,112 @@ class Completion(_Strict):
     """When a request counts as complete. A request may tighten it, never loosen it."""
 
     deadlineSeconds: Annotated[float, _number(1, EXPRESS_SECONDS)] = 60
+    quorum: Annotated[int | None, _whole(1, 100)] = None
+    """Quotes that are enough; None waits for all answers."""
+
+
+class Distributed(_Strict):
+    """What the distributed variant works through, and how. Keys that belong to the other source or mode are refused."""
+
+    source: Literal["dynamodb", "s3"] = "dynamodb"
+    table: TableName | None = None
+    keyName: AttributeName = "id"
+    keyValue: KeyValue = "list"
+    attribute: AttributeName = "items"
+    bucket: BucketName | None = None
+    key: ObjectKey | None = None
+    format: Literal["json", "jsonl", "csv"] = "jsonl"
+    kmsKeyArn: KmsKeyArn | None = None
+    mode: Literal["AUTO", "INLINE", "DISTRIBUTED"] = "AUTO"
+    sizeHint: Annotated[int | None, _whole(0, 100_000_000)] = None
+    childType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
+    batchSize: Annotated[int, _whole(1, 10_000)] = 1
+    toleratedFailureCount: Annotated[int | None, _whole(0, 100_000_000)] = None
+    toleratedFailurePercentage: Annotated[float | None, _number(0, 100)] = None
+    waitSeconds: Annotated[int | None, _whole(0, 86_400)] = None
+    timeoutSeconds: Annotated[int | None, _whole(1, STANDARD_SECONDS)] = None
+    retries: Annotated[int, _whole(0, 10)] = 2
+    module: Module = DEFAULT_PROCESS
+    idempotent: bool = False
+    functionTimeoutSeconds: Annotated[int, _whole(1, 890)] = 30
+    memoryMb: Annotated[int, _whole(128, 10240)] = 128
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Distributed":
+        foreign = {"dynamodb": ("key", "format"), "s3": ("table", "keyName", "keyValue", "attribute")}[self.source]
+        given = [name for name in foreign if name in self.model_fields_set]
+        if given:
+            raise ValueError(f"{', '.join(given)} would have no effect with source {self.source}: leave it out")
+        if self.mode == "INLINE":
+            if self.source == "s3":
+                raise ValueError("mode INLINE cannot read from S3; allowed with source s3: AUTO, DISTRIBUTED")
+            given = [name for name in ("batchSize", "childType", "bucket") if name in self.model_fields_set]
+            if given:
+                raise ValueError(f"{', '.join(given)} would have no effect in mode INLINE: leave it out, or take DISTRIBUTED")
+        if self.attribute == self.keyName:
+            raise ValueError(f"attribute and keyName are both {json.dumps(self.keyName)}: the list needs an attribute of its own")
+        if self.kmsKeyArn and not (self.table or self.bucket):
+            raise ValueError("kmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out")
+        if self.childType == "EXPRESS" and self.wait_seconds + self.functionTimeoutSeconds > EXPRESS_SECONDS:
+            raise ValueError(f"waitSeconds {self.wait_seconds} and functionTimeoutSeconds {self.functionTimeoutSeconds} take more "
+                             f"than the {EXPRESS_SECONDS} seconds that a childType EXPRESS may run; allowed with them: STANDARD")
+        return self
+
+    @property
+    def key_type(self) -> str:
+        """DynamoDB's name for the type of keyValue."""
+        return "N" if isinstance(self.keyValue, int) else "S"
+
+    @property
+    def wait_seconds(self) -> int:
+        """A list shows its items go by one after the other, unless told otherwise; a data set does not wait."""
+        return self.waitSeconds if self.waitSeconds is not None else 2 if self.source == "dynamodb" else 0
+
+    @property
+    def timeout_seconds(self) -> int:
+        return self.timeoutSeconds if self.timeoutSeconds is not None else 20 if self.source == "dynamodb" else 86_400
+
+
+class Throttling(_Strict):
+    """Requests to the API from all callers together; what is above them gets 429."""
+
+    rateLimit: Annotated[float, _number(0.1, 10_000)] = 50
+    burstLimit: Annotated[int, _whole(1, 5_000)] = 100
+
+
+class Api(_Strict):
+    """The HTTP API: whether there is one, who may call it, and how often."""
+
+    enabled: bool = True
+    auth: Literal["AWS_IAM", "JWT", "NONE"] = "AWS_IAM"
+    issuer: HttpsUrl | None = None
+    audience: list[str] = []
+    throttling: Throttling = Throttling()
+    corsOrigins: list[Origin] = []
+
+    @model_validator(mode="after")
+    def _tokens(self) -> "Api":
+        given = [name for name in ("issuer", "audience") if getattr(self, name)]
+        if self.auth == "JWT" and len(given) < 2:
+            raise ValueError("auth JWT needs issuer, an https:// URL, and audience, a list of one or more")
+        if self.auth != "JWT" and given:
+            raise ValueError(f"{' and '.join(given)} would have no effect with auth {self.auth}: leave it out, or take JWT")
+        return self
 
 
 class Settings(_Strict):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
-    variants: list[Variant] = ["map"]
+    variants: list[Variant] = list(VARIANTS)
     responderCount: Annotated[int, _whole(1, 100)] = 5
     responders: list[Responder] = []
-    maxConcurrency: Annotated[int, _whole(0, 40)] = 10
+    maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     workflowType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
     selection: Literal["lowest", "highest", "first"] = "lowest"
     currency: Currency = "USD"
     completion: Completion = Completion()
+    distributed: Distributed = Distributed()
+    api: Api = Api()
     resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
     logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
     retainData: bool = False
@@ -149,6 +270,31 @@ class Settings(_Strict):
             raise ValueError(f"variants is []; allowed: one or more of {', '.join(VARIANTS)}")
         return self
 
+    @model_validator(mode="after")
+    def _quorum(self) -> "Settings":
+        quorum = self.completion.quorum
+        if quorum is None:
+            return self
+        if quorum > len(self.responders):
+            raise ValueError(f"completion.quorum is {quorum}; allowed: a whole number from 1 to {len(self.responders)}, "
+                             "the number of responders")
+        waiting = [variant for variant in self.variants if variant in WAIT_FOR_ALL]
+        if waiting:
+            raise ValueError(f"completion.quorum is {quorum}, but variants names {', '.join(waiting)}, which waits for all "
+                             "answers; allowed with a quorum: sns")
+        return self
+
+    @model_validator(mode="after")
+    def _concurrency(self) -> "Settings":
+        inline = "map" if "map" in self.variants else None
+        if "distributed" in self.variants and self.distributed.mode == "INLINE":
+            inline = inline or "distributed.mode INLINE"
+        if self.maxConcurrency > INLINE_CONCURRENCY and (inline or "distributed" not in self.variants):
+            raise ValueError(
+                f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY}"
+                f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)")
+        return self
+
 
 def _sample_responder(number: int) -> dict[str, Any]:
     if number <= len(SAMPLE_RESPONDERS):
@@ -156,6 +302,16 @@ def _sample_responder(number: int) -> dict[str, Any]:
     else:
         name, rate = f"responder-{number}", str(90 + 7 * number % 60)
     return {"name": name, "rate": rate}
+
+
+def settings_of_the_stack() -> Settings:
+    """The settings of the stack that runs; pulumi.RunError, which ends a preview in one line, where they are wrong."""
+    project = pulumi.get_project()
+    given = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
+    try:
+        return load(pulumi.Config().get, [key.removeprefix(f"{project}:") for key in given if key.startswith(f"{project}:")])
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def load(read: Callable[[str], str | None], keys: Iterable[str] = ()) -> Settings:

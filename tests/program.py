@@ -46,7 +46,9 @@ class _Mocks(mocks.Mocks):
             return "", {}
         service = args.typ.split(":")[1].split("/")[0]
         computed = {"arn": f"arn:aws:{service}:us-east-1:000000000000:{args.name}", "name": args.name, "bucket": args.name,
-                    "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}"}
+                    "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}",
+                    "apiEndpoint": f"https://{args.name}.execute-api.us-east-1.amazonaws.com",
+                    "executionArn": f"arn:aws:execute-api:us-east-1:000000000000:{args.name}"}
         return f"{args.name}-id", {**computed, **args.inputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:

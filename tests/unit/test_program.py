@@ -8,7 +8,7 @@ import pytest
 from components import policy
 from tests import program
 
-VARIANTS = ["map", "parallel"]
+VARIANTS = ["map", "parallel", "sns", "distributed"]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_a_variant_that_is_not_chosen_leaves_no_trace():
 
 
 def test_the_fleet_and_the_store_are_made_once(all_variants):
-    assert len(all_variants.of_type("aws:dynamodb/table:Table")) == 1
+    assert len(all_variants.of_type("scatter-gather:index:QuoteStore")) == 1
     assert len(all_variants.of_type("scatter-gather:index:ResponderFleet")) == 1
     assert len([name for name in all_variants.of_type("aws:lambda/function:Function") if name.startswith("responder-")]) == 5
 
@@ -68,7 +68,7 @@ def test_logs_are_the_stacks_own_and_expire(all_variants):
 
 
 def test_the_store_is_encrypted_recoverable_and_pay_per_request(all_variants):
-    [table] = all_variants.of_type("aws:dynamodb/table:Table").values()
+    table = all_variants.of_type("aws:dynamodb/table:Table")["quotes"]
 
     assert table["serverSideEncryption"] == {"enabled": True}
     assert table["pointInTimeRecovery"] == {"enabled": True}
@@ -86,7 +86,8 @@ def test_the_sample_input_is_a_request_that_keeps_the_contract(all_variants):
 def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
     arn = "arn:aws:lambda:us-east-1:000000000000:function:acme"
 
-    registered = program.run({"responders": [{"name": "acme", "functionArn": arn}, {"name": "avis", "rate": 99}]})
+    registered = program.run({"responders": [{"name": "acme", "functionArn": arn}, {"name": "avis", "rate": 99}],
+                              "variants": ["map"], "api": {"enabled": False}})
 
     assert list(registered.of_type("aws:lambda/function:Function")) == ["responder-avis"]
     [machine] = registered.of_type("aws:sfn/stateMachine:StateMachine").values()
