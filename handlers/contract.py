@@ -164,6 +164,11 @@ def silent(responder: str) -> Json:
     return unsuccessful(responder, "TIMED_OUT", "Deadline", "no answer before the deadline")
 
 
+def overdue(responder: str, seconds: float) -> Json:
+    """The slot of a responder that took longer than its own time limit."""
+    return unsuccessful(responder, "TIMED_OUT", "Timeout", f"no answer within {seconds:g} seconds")
+
+
 def amount_text(value: Any) -> str | None:
     """A Decimal, int, float or decimal string as plain digits ("2970", "99.50"), or None where it is no valid amount."""
     if isinstance(value, bool):

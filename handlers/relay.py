@@ -37,7 +37,7 @@ def respond(request: dict[str, Any]) -> contract.Json:
     try:
         answer = clock.within(max(seconds, 0.001), lambda: _ask(request))
     except clock.OutOfTime:
-        answer = _timed_out(f"no answer within {seconds:.3g} seconds")
+        answer = contract.silent(RESPONDER) if seconds < TIMEOUT_SECONDS else contract.overdue(RESPONDER, TIMEOUT_SECONDS)
     return {**answer, "respondedAt": clock.now()}
 
 

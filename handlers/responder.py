@@ -44,11 +44,8 @@ def respond(event: dict[str, Any]) -> dict[str, Any]:
         responder=RESPONDER, settings=SETTINGS, deadline_at=event.get("deadlineAt"))
     left = TIMEOUT_SECONDS if request.deadline_at is None else clock.seconds_until(request.deadline_at)
     seconds = min(TIMEOUT_SECONDS, left)
-    if seconds <= 0:
-        answer = contract.unsuccessful(RESPONDER, "TIMED_OUT", "Deadline", "the request came after its deadline")
-    else:
-        try:
-            answer = clock.within(seconds, lambda: ask(quote, request, CURRENCY))
-        except clock.OutOfTime:
-            answer = contract.unsuccessful(RESPONDER, "TIMED_OUT", "Timeout", f"no answer within {seconds:.3g} seconds")
+    try:
+        answer = clock.within(seconds, lambda: ask(quote, request, CURRENCY)) if seconds > 0 else contract.silent(RESPONDER)
+    except clock.OutOfTime:
+        answer = contract.silent(RESPONDER) if seconds < TIMEOUT_SECONDS else contract.overdue(RESPONDER, TIMEOUT_SECONDS)
     return {**answer, "respondedAt": clock.now()}

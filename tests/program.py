@@ -51,7 +51,7 @@ class _Mocks(mocks.Mocks):
                     "executionArn": f"arn:aws:execute-api:us-east-1:000000000000:{args.name}"}
         return f"{args.name}-id", {**computed, **args.inputs}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # ty: ignore[incompatible-method-override]
         known = {
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "000000000000", "arn": "arn", "userId": "u", "id": "u"},
             "aws:index/getRegion:getRegion": {"name": "us-east-1", "region": "us-east-1", "id": "us-east-1"},
@@ -68,12 +68,12 @@ def run(config: Mapping[str, Any] | None = None) -> Registered:
     asyncio.set_event_loop(loop)
     mocked = _Mocks()
     mocks.set_mocks(mocked, project=PROJECT, stack="test", preview=False)
-    settings.set_root_resource(None)
+    settings.set_root_resource(None)  # ty: ignore[invalid-argument-type]
     exported: dict[str, Any] = {}
 
     def program() -> None:
         runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__")
-        exported.update(settings.get_root_resource().outputs)  # ty: ignore[unresolved-attribute]
+        exported.update(settings.get_root_resource().outputs)  # ty: ignore[missing-attribute]
 
     try:
         loop.run_until_complete(run_in_stack(program))

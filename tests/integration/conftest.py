@@ -17,7 +17,9 @@ from local.state import State
 
 PROJECT = Path(__file__).parents[2]
 
-SERVICES = ("apigatewayv2", "cloudwatch", "cloudwatchevents", "cloudwatchlogs", "dynamodb", "iam", "lambda", "s3", "sfn", "sns", "sqs", "sts")
+SERVICES = (
+    "apigatewayv2", "cloudwatch", "cloudwatchevents", "cloudwatchlogs", "dynamodb", "iam", "lambda", "s3", "sfn", "sns", "sqs", "sts",
+)
 
 Deploy = Callable[..., Stack]
 
@@ -28,7 +30,7 @@ def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: s
 
     plugin = Plugin("aws", AwsProvider())
     plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test",
-                      "endpoints": json.dumps([{service: emulator.endpoint for service in SERVICES}])})
+                      "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)])})
     state = State()
     deployment = Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT,
                             save=lambda _: None)

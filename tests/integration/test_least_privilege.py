@@ -34,8 +34,8 @@ def without(strict):
         [role] = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(role_part)]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            less = [{**statement, "Action": [kept for kept in statement["Action"] if kept != action]} for statement in document["Statement"]]
-            less = [statement for statement in less if statement["Action"]]
+            less = [{**statement, "Action": [kept for kept in statement["Action"] if kept != action]}
+                    for statement in document["Statement"] if statement["Action"] != [action]]
             if less != document["Statement"]:
                 taken.append((role, name, json.dumps(document)))
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": less}))

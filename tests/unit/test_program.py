@@ -100,5 +100,5 @@ def test_wrong_configuration_ends_the_program_with_one_message():
 
 
 def test_a_module_that_does_not_exist_is_named():
-    with pytest.raises(Exception, match="there is no module quotes.acme in the project"):
+    with pytest.raises(Exception, match=r"there is no module quotes\.acme in the project"):
         program.run({"responders": [{"name": "acme", "module": "quotes.acme"}]})

@@ -1,0 +1,1 @@
+"""Scenarios to run: python -m examples NAME."""
