@@ -1,6 +1,7 @@
 """MapScatterGather and ParallelScatterGather on the emulator: the same request, the same result, whatever happens to the responders."""
 
 import json
+import tempfile
 import uuid
 
 import pytest
@@ -22,9 +23,19 @@ MIXED = [
 ]
 
 
+NO_API = {"enabled": False}
+
+
 @pytest.fixture(scope="module")
 def mixed(deployed):
-    return deployed(variants=VARIANTS, responders=MIXED)
+    return deployed(variants=VARIANTS, responders=MIXED, api=NO_API)
+
+
+@pytest.fixture(scope="module")
+def existing(mixed):
+    """The ARN of a function that was there before the stack: avis of another stack, who quotes 120."""
+    functions = mixed.client("lambda").list_functions()["Functions"]
+    return next(function["FunctionArn"] for function in functions if "avis" in function["FunctionName"])
 
 
 @pytest.fixture(params=VARIANTS)
@@ -144,7 +155,7 @@ def test_a_successful_request_costs_three_transitions_and_one_for_each_responder
 
 
 def test_a_transient_error_is_retried(deployed, variant, tmp_path):
-    stack = deployed(variants=VARIANTS, responders=[responder("flaky", "flaky"), responder("crash", "crash", timeoutSeconds=2)])
+    stack = deployed(variants=VARIANTS, responders=[responder("flaky", "flaky"), responder("crash", "crash", timeoutSeconds=2)], api=NO_API)
 
     result = stack.request(variant, {"data": {"folder": str(tmp_path)}, "recipients": ["flaky"]})
 
@@ -152,7 +163,7 @@ def test_a_transient_error_is_retried(deployed, variant, tmp_path):
 
 
 def test_a_function_that_dies_is_a_failure_in_its_slot(deployed, variant):
-    stack = deployed(variants=VARIANTS, responders=[responder("flaky", "flaky"), responder("crash", "crash", timeoutSeconds=2)])
+    stack = deployed(variants=VARIANTS, responders=[responder("flaky", "flaky"), responder("crash", "crash", timeoutSeconds=2)], api=NO_API)
 
     result = stack.request(variant, {"data": {}, "recipients": ["crash"]})
 
@@ -160,7 +171,8 @@ def test_a_function_that_dies_is_a_failure_in_its_slot(deployed, variant):
 
 
 def test_answers_larger_than_a_state_may_carry_lose_no_quote(deployed, variant):
-    stack = deployed(variants=VARIANTS, responders=[responder(f"big-{number}", bytes=100_000, amount=number) for number in range(1, 6)])
+    stack = deployed(variants=VARIANTS, responders=[responder(f"big-{number}", bytes=100_000, amount=number) for number in range(1, 6)],
+                     api=NO_API)
 
     result = stack.request(variant, {"data": {}})
 
@@ -169,37 +181,41 @@ def test_answers_larger_than_a_state_may_carry_lose_no_quote(deployed, variant):
     assert len(json.dumps(result)) < 262_144
 
 
-def test_an_existing_function_is_a_responder_too(deployed, variant):
-    donor = deployed(variants=VARIANTS, responders=MIXED)
-    arn = donor.client("lambda").list_functions()["Functions"]
-    arn = next(function["FunctionArn"] for function in arn if "avis" in function["FunctionName"])
-    stack = deployed(variants=VARIANTS, responders=[{"name": "existing", "functionArn": arn}])
+def test_an_existing_function_is_a_responder_too(deployed, existing, variant):
+    stack = deployed(variants=VARIANTS, responders=[{"name": "existing", "functionArn": existing}], api=NO_API)
 
     result = stack.request(variant, {"data": {}})
 
     assert (result["best"]["responder"], result["best"]["amount"]) == ("existing", "120")
 
 
-@pytest.mark.parametrize(("cap", "expected"), [(1, 1), (3, 3), (40, 6)])
-def test_max_concurrency_truly_caps(deployed, cap, expected, tmp_path):
-    stack = deployed(variants=["map"], maxConcurrency=cap, responders=[responder(f"r{number}", "overlap") for number in range(6)])
-    warm = tmp_path / "warm"
-    warm.mkdir()
-    stack.request("map", {"data": {"folder": str(warm)}})
-    folder = tmp_path / "run"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def overlapping(deployed):
+    """Six responders that say how many were asked at the same moment; asked once, so that all are warm."""
+    stack = deployed(variants=["map"], maxConcurrency=0, responders=[responder(f"r{number}", "overlap") for number in range(6)], api=NO_API)
+    with tempfile.TemporaryDirectory() as folder:
+        stack.request("map", {"data": {"folder": folder}})
+    functions = stack.client("lambda").list_functions()["Functions"]
+    return {f"r{number}": next(function["FunctionArn"] for function in functions if f"-r{number}-" in function["FunctionName"])
+            for number in range(6)}
 
-    result = stack.request("map", {"data": {"folder": str(folder)}})
+
+@pytest.mark.parametrize(("cap", "most"), [(1, 1), (3, 3), (40, 6)])
+def test_max_concurrency_truly_caps(deployed, overlapping, cap, most, tmp_path):
+    stack = deployed(variants=["map"], maxConcurrency=cap, api=NO_API,
+                     responders=[{"name": name, "functionArn": arn} for name, arn in overlapping.items()])
+
+    result = stack.request("map", {"data": {"folder": str(tmp_path)}})
 
     together = max(int(answer["details"]["together"]) for answer in result["answers"])
-    assert together <= expected
+    assert together <= most
     assert together > 1 or cap == 1
 
 
 @pytest.mark.parametrize("count", [1, 5, 40])
-def test_any_number_of_responders(deployed, variant, count):
+def test_any_number_of_responders(deployed, existing, variant, count):
     names = [f"r{number}" for number in range(40)]
-    stack = deployed(variants=VARIANTS, responders=[responder(name, amount=100 + number) for number, name in enumerate(names)])
+    stack = deployed(variants=VARIANTS, api=NO_API, responders=[{"name": name, "functionArn": existing} for name in names])
 
     result = stack.request(variant, {"data": {}, "recipients": names[:count]})
 
@@ -207,7 +223,7 @@ def test_any_number_of_responders(deployed, variant, count):
 
 
 def test_an_express_workflow_answers_the_same(deployed, variant):
-    stack = deployed(variants=VARIANTS, workflowType="EXPRESS", responders=MIXED[:2])
+    stack = deployed(variants=VARIANTS, workflowType="EXPRESS", responders=MIXED[:2], api=NO_API)
 
     result = stack.request(variant, {"data": {}})
 
@@ -216,7 +232,7 @@ def test_an_express_workflow_answers_the_same(deployed, variant):
 
 
 def test_an_express_workflow_refuses_a_broken_request(deployed, variant):
-    stack = deployed(variants=VARIANTS, workflowType="EXPRESS", responders=MIXED[:2])
+    stack = deployed(variants=VARIANTS, workflowType="EXPRESS", responders=MIXED[:2], api=NO_API)
 
     with pytest.raises(InvalidRequest, match="unknown recipient zipcar"):
         stack.request(variant, {"data": {}, "recipients": ["zipcar"]})
