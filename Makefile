@@ -1,4 +1,4 @@
-.PHONY: setup demo test lint requirements clean
+.PHONY: setup demo test faults lint requirements clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -9,6 +9,7 @@ help:
 	@echo "make setup   the environment in $(VENV)"
 	@echo "make demo    start the emulator, deploy, send the sample, show the answers, destroy, stop"
 	@echo "make test    lint, types and all tests"
+	@echo "make faults  hundreds of requests while everything breaks (SEED=1 REQUESTS=240)"
 
 setup: $(VENV)/.installed
 
@@ -19,10 +20,18 @@ $(VENV)/.installed: requirements-dev.txt
 	touch $@
 
 demo: setup
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) -m client demo
+	@$(PYTHON) -m examples.demo
 
 test: lint
 	$(PYTHON) -m pytest -n 2 --dist loadscope
+
+SEED := 1
+REQUESTS := 240
+
+# The same seed injects the same faults into the same requests.
+faults: setup
+	$(PYTHON) -m pytest tests/faults/proof.py
+	$(PYTHON) -m tests.faults --seed $(SEED) --requests $(REQUESTS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -3,8 +3,19 @@
     from client import Stack
     stack = Stack.find()
     result = stack.request("map", {"data": {"days_rental": 30}})
+
+    from client import AsyncStack
+    stack = await AsyncStack.find()
+    results = await asyncio.gather(*(stack.request("sns", request) for request in requests))
 """
 
-from client.stack import NoStack, RequestFailed, Stack
+from client.async_stack import AsyncStack
+from client.errors import NoStack, RequestFailed, StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError
+from client.shapes import Answer, Completion, Request, Result, StoredResult
+from client.stack import Stack
+from handlers.contract import InvalidRequest
 
-__all__ = ["NoStack", "RequestFailed", "Stack"]
+__all__ = [
+    "Answer", "AsyncStack", "Completion", "InvalidRequest", "NoStack", "Request", "RequestFailed", "Result", "Stack", "StackError",
+    "StillOpen", "StoredResult", "UnknownRequest", "UnknownVariant", "UsageError",
+]

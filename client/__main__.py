@@ -1,103 +1,117 @@
 """python -m client VERB: talk to a deployed stack."""
 
 import argparse
-import json
+import importlib
+import importlib.util
+import os
+import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from client.outputs import NoStack
-from client.stack import RequestFailed, Stack
+from client.errors import NoStack, StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError
 from handlers.contract import InvalidRequest
 
+VERBS = {
+    "request": "send a request and show its answers as they arrive",
+    "get": "show a request and its result so far",
+    "watch": "show the answers to a request as they arrive",
+    "compare": "send the same request through every carrier; latency, cost and a recommendation",
+    "load": "put a list where the distributed variant reads it",
+    "run": "run the distributed variant and follow it",
+    "redrive": "send what is in the dead-letter queues once more",
+    "board": "open the quote board in a browser",
+}
+"""Each is a module of this package with `add_arguments(parser)` and `run(options, stack) -> exit code`."""
+
+FAILED, WRONG_USE, NOT_FOUND, UNREACHABLE, STILL_OPEN = 1, 2, 3, 4, 5
+INTERRUPTED = 128 + signal.SIGINT
+
 EXIT_CODES = """exit codes:
-  0  done; for a request: it ended COMPLETE or PARTIAL
-  1  the request ended FAILED, or the carrier could not take it
-  2  wrong use, or a request that breaks the contract
-  3  there is no stack, or no such request"""
+  0    done; for a request: it ended COMPLETE or PARTIAL
+  1    the request ended FAILED, or its carrier or AWS refused it
+  2    wrong use: arguments, a file, a variant that is not deployed, a request that breaks the contract
+  3    there is no such stack, or no such request
+  4    AWS or the emulator cannot be reached, or there are no credentials for it
+  5    the request was still open when --timeout was over
+  130  interrupted"""
 
-
-class UsageError(Exception):
-    """What the user typed cannot be done as it stands."""
+CODES: tuple[tuple[type[Exception], int], ...] = (
+    (InvalidRequest, WRONG_USE), (UsageError, WRONG_USE), (UnknownVariant, WRONG_USE), (NoStack, NOT_FOUND), (UnknownRequest, NOT_FOUND),
+    (StillOpen, STILL_OPEN), (StackError, FAILED),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
+        from client.stack import Stack
+
         return options.run(options, Stack.find(options.stack, options.outputs))
-    except (InvalidRequest, UsageError) as error:
-        return _fail(error, 2)
-    except NoStack as error:
-        return _fail(error, 3)
-    except RequestFailed as error:
-        return _fail(error, 1)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        code = _code_of(error)
+        if code is None:
+            raise
+        return _fail(_in_one_line(error), code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
-    common.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
-    common.add_argument("--json", action="store_true", help="print JSON")
-    parser = argparse.ArgumentParser(
-        prog="python -m client", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
+def _code_of(error: Exception) -> int | None:
+    """The exit code of what a user can act on; None for a mistake of ours."""
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return code
+    # Only now, because it is slow to import: unless AWS was called, it was not AWS.
+    if "botocore" not in sys.modules:
+        return None
+    from botocore import exceptions
 
-    request = verbs.add_parser("request", parents=[common], help="send a request and show what came of it")
-    request.add_argument("variant", help="map, parallel or sns, as deployed")
-    request.add_argument("--input", default=None, metavar="FILE", help="the request as JSON, - for standard input; default: sampleInput")
-    request.add_argument("--no-wait", action="store_true", help="print the request's id and do not wait for its result")
-    request.set_defaults(run=_request)
-
-    get = verbs.add_parser("get", parents=[common], help="show a request and its result so far")
-    get.add_argument("id")
-    get.set_defaults(run=_get)
-    return parser
+    if isinstance(error, exceptions.ClientError):
+        return FAILED
+    return UNREACHABLE if isinstance(error, exceptions.BotoCoreError) else None
 
 
-def _request(options: argparse.Namespace, stack: Stack) -> int:
-    body = stack.sample_request if options.input is None else _read(options.input)
-    if options.no_wait:
-        request_id = stack.send(options.variant, body)
-        print(json.dumps({"requestId": request_id}) if options.json else request_id)
-        return 0
-    result = stack.request(options.variant, body)
-    _show(result, options.json)
-    return 1 if result["status"] == "FAILED" else 0
+def _in_one_line(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    hints = {
+        "NoCredentialsError": "; sign in (aws sso login), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "NoRegionError": "; set AWS_REGION",
+    }
+    return message + hints.get(type(error).__name__, "")
 
 
-def _get(options: argparse.Namespace, stack: Stack) -> int:
-    result = stack.result(options.id)
-    if result is None:
-        raise NoStack(f"there is no request {options.id}")
-    _show(result, options.json)
-    return 0
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_fail(f"{message}; see {self.prog} --help", WRONG_USE))
 
 
-def _read(source: str) -> Any:
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text()
-        return json.loads(text)
-    except OSError as error:
-        raise UsageError(f"cannot read {source}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"{source} is not JSON: {error}") from None
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    verbs = {verb: summary for verb, summary in VERBS.items() if importlib.util.find_spec(f"client.{verb}")}
+    listed = "\n".join(f"  {verb:<9} {summary}" for verb, summary in verbs.items())
+    parser = _Parser(
+        prog="python -m client", usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …", description=__doc__,
+        epilog=f"verbs:\n{listed}\n\n{EXIT_CODES}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=verbs, metavar="VERB", help="what to do; VERB --help tells more")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    # Only the chosen verb is imported, so that the others cost nothing.
+    module = importlib.import_module(f"client.{chosen.verb}")
+    verb = _Parser(
+        prog=f"python -m client {chosen.verb}", description=verbs[chosen.verb], epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    verb.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
+    verb.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    module.add_arguments(verb)
+    return verb.parse_args(chosen.rest, argparse.Namespace(run=module.run))
 
 
-def _show(result: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    from rich.console import Console
-
-    from client import display
-
-    display.result(Console(highlight=False), result)
-
-
-def _fail(reason: object, code: int) -> int:
+def _fail(reason: str, code: int) -> int:
     print(f"error: {reason}", file=sys.stderr)
     return code
 

@@ -1,34 +1,55 @@
 """Stack: a deployed stack as a caller sees it."""
 
 import json
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from client import outputs as stack_outputs
-from client.outputs import NoStack
+from client.errors import NoStack, RequestFailed, StillOpen, UnknownRequest, UnknownVariant
+from client.shapes import Request, Result, StoredResult
 from handlers import contract
 from handlers.contract import InvalidRequest
 
-__all__ = ["NoStack", "RequestFailed", "Stack"]
+__all__ = ["InvalidRequest", "NoStack", "RequestFailed", "Stack", "StillOpen", "UnknownRequest", "UnknownVariant"]
 
-POLL_SECONDS = 0.1
+CARRIERS = {"map": "mapStateMachineArn", "parallel": "parallelStateMachineArn", "sns": "snsRequesterFunctionArn"}
+"""The variants that take requests, and the output that says where."""
 
+TIMEOUT_SECONDS = 300.0
+"""The longest that a request can be open."""
 
-class RequestFailed(Exception):
-    """The carrier could not take or finish the request; the message is its reason."""
+CONNECT_SECONDS, READ_SECONDS = 5, 60
+ATTEMPTS = 4
+"""Of a call to AWS, with botocore's pauses in between. Each call can be repeated: a request has an id, which is asked only once."""
+
+APPEARS_SECONDS = 10.0
+"""How long after it was sent a request may take to be stored; an id that is unknown for longer is wrong."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+LAG = 0.05
+"""Between two looks: news are seen after at most this share of the time that they took, within the two limits (seconds)."""
+
+Ended = Callable[[], Result | None]
+"""The result of a request that was sent, or None while it is under way. Raises RequestFailed or InvalidRequest."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """outputs: the stack's; endpoint: the emulator's address, None for AWS with the usual credential chain."""
+    """outputs: the stack's; endpoint: the emulator's address, None for AWS with the usual credential chain.
+
+    Every method may raise what botocore raises when AWS cannot be reached or refuses the credentials.
+    """
 
     outputs: Mapping[str, Any]
     endpoint: str | None = None
-    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _clients: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
     def find(cls, stack: str | None = None, outputs_file: Path | None = None) -> "Stack":
@@ -38,106 +59,197 @@ class Stack:
     @property
     def variants(self) -> list[str]:
         """The deployed variants that take requests."""
-        keys = {"map": "mapStateMachineArn", "parallel": "parallelStateMachineArn", "sns": "requesterFunctionName"}
-        return [variant for variant, key in keys.items() if key in self.outputs]
+        return [variant for variant, output in CARRIERS.items() if output in self.outputs]
 
     @property
-    def sample_request(self) -> dict[str, Any]:
+    def sample_request(self) -> Request:
         return json.loads(self.outputs["sampleInput"])
 
-    def request(self, variant: str, request: Mapping[str, Any], timeout: float = 300) -> dict[str, Any]:
-        """Sends the request and waits for its Result. timeout: seconds. InvalidRequest where the contract is broken."""
-        self._require(variant)
-        if variant == "sns":
-            return self.wait(self.send(variant, request), timeout)
-        workflows, machine = self.client("stepfunctions"), self.outputs[f"{variant}StateMachineArn"]
-        order = {"stateMachineArn": machine, "input": json.dumps(dict(request))}
-        if workflows.describe_state_machine(stateMachineArn=machine)["type"] == "EXPRESS":
-            return _outcome(workflows.start_sync_execution(**order))
-        execution, ends = workflows.start_execution(**order)["executionArn"], time.monotonic() + timeout
-        while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            if time.monotonic() > ends:
-                raise RequestFailed(f"execution {execution} is still running after {timeout:g} seconds")
-            time.sleep(POLL_SECONDS)
-        return _outcome(state)
-
-    def send(self, variant: str, request: Mapping[str, Any]) -> str:
-        """Sends the request without waiting; returns its id, to be used with `watch`, `wait` and `result`."""
-        self._require(variant)
-        if variant == "sns":
-            return self._through_requester(request)["requestId"]
-        identified = {"requestId": uuid.uuid4().hex, **request}
-        self.client("stepfunctions").start_execution(
-            stateMachineArn=self.outputs[f"{variant}StateMachineArn"], input=json.dumps(identified))
-        return identified["requestId"]
-
-    def record(self, request_id: str) -> dict[str, Any] | None:
-        """The stored record of a request, as plain JSON with amounts as strings; None where the id is unknown."""
-        from boto3.dynamodb.types import TypeDeserializer
-
-        found = self.client("dynamodb").get_item(
-            TableName=self.outputs["quoteTableName"], Key={"requestId": {"S": request_id}}, ConsistentRead=True).get("Item")
-        return None if found is None else {key: TypeDeserializer().deserialize(value) for key, value in found.items()}
-
-    def result(self, request_id: str) -> dict[str, Any] | None:
-        """The request with its Result so far; None where the id is unknown."""
-        record = self.record(request_id)
-        if record is None:
-            return None
-        best = record["answers"].get(record["best"]) if record.get("best") else None
-        return {"request": record["request"], **contract.result(record, best)}
-
-    def wait(self, request_id: str, timeout: float = 300) -> dict[str, Any]:
-        for result in self.watch(request_id, timeout):
-            if result["status"] != "OPEN":
+    def request(self, variant: str, request: Request | Mapping[str, Any], timeout: float = TIMEOUT_SECONDS) -> Result:
+        """Sends the request and waits for its result. timeout: seconds, then StillOpen. Raises InvalidRequest where the contract
+        is broken, UnknownVariant, or RequestFailed."""
+        _, ended = self._start(variant, request, timeout)
+        for _ in _looks(timeout):
+            result = ended()
+            if result is not None:
                 return result
-        raise RequestFailed(f"request {request_id} is still open after {timeout:g} seconds")
+        raise StillOpen(f"the request is still open after {timeout:g} seconds")
 
-    def watch(self, request_id: str, timeout: float = 300) -> Iterator[dict[str, Any]]:
-        """The result whenever it has changed, until it is closed or `timeout` seconds are over."""
-        ends, seen = time.monotonic() + timeout, None
-        while time.monotonic() < ends:
+    def send(self, variant: str, request: Request | Mapping[str, Any]) -> str:
+        """Sends the request without waiting; returns its id, to be used with `watch`, `wait` and `result`.
+
+        What only the carrier finds wrong with it is not known yet: a workflow then leaves no record.
+        """
+        request_id, _ = self._start(variant, request, TIMEOUT_SECONDS, waits=False)
+        return request_id
+
+    def follow(self, variant: str, request: Request | Mapping[str, Any], timeout: float = TIMEOUT_SECONDS) -> Iterator[StoredResult]:
+        """Sends the request; yields its result whenever it has changed, at the last when it has ended. Raises as `request` does."""
+        request_id, ended = self._start(variant, request, timeout)
+        seen = None
+        for _ in _looks(timeout):
+            has_ended = ended() is not None
+            stored = self.result(request_id)
+            if stored is not None and stored != seen:
+                seen = stored
+                yield stored
+            if has_ended:
+                return
+        raise StillOpen(f"request {request_id} is still open after {timeout:g} seconds")
+
+    def watch(self, request_id: str, timeout: float = TIMEOUT_SECONDS) -> Iterator[StoredResult]:
+        """The result whenever it has changed, until it is closed. UnknownRequest when there is none, StillOpen after `timeout` seconds."""
+        seen, began = None, time.monotonic()
+        for _ in _looks(timeout):
             result = self.result(request_id)
+            if result is None and time.monotonic() - began > APPEARS_SECONDS:
+                break
             if result is not None and result != seen:
                 seen = result
                 yield result
                 if result["status"] != "OPEN":
                     return
-            time.sleep(POLL_SECONDS)
+        if seen is None:
+            raise UnknownRequest(f"there is no request {request_id}")
+        raise StillOpen(f"request {request_id} is still open after {timeout:g} seconds")
+
+    def wait(self, request_id: str, timeout: float = TIMEOUT_SECONDS) -> StoredResult:
+        """The result once it is closed. Raises as `watch` does."""
+        return list(self.watch(request_id, timeout))[-1]
+
+    def result(self, request_id: str) -> StoredResult | None:
+        """The request with its result so far; None where the id is unknown."""
+        return cast(StoredResult | None, self._records().result(request_id, self.selection))
+
+    def record(self, request_id: str) -> dict[str, Any] | None:
+        """The stored record of a request (`handlers.records` has its shape); None where the id is unknown."""
+        return self._records().read(request_id)
+
+    @property
+    def selection(self) -> str:
+        """How the best of the answers so far is chosen. A closed request has the best that it was closed with."""
+        return self.outputs.get("selection", "lowest")
 
     def client(self, service: str) -> Any:
         """A boto3 client, in the region (and, on the emulator, the account) where the stack is."""
-        if service not in self._clients:
-            import boto3
-            from botocore.config import Config
+        return self._client(service, READ_SECONDS, ATTEMPTS)
 
-            region, account = self._whereabouts()
-            local = {"endpoint_url": self.endpoint, "aws_access_key_id": account, "aws_secret_access_key": "local"}
-            self._clients[service] = boto3.client(
-                service, region_name=region, config=Config(inject_host_prefix=self.endpoint is None),
-                **(local if self.endpoint else {}))
-        return self._clients[service]
+    def workflow_type(self, variant: str) -> str | None:
+        """STANDARD or EXPRESS; None for a variant without a workflow."""
+        if variant == "sns":
+            return None
+        return self.client("stepfunctions").describe_state_machine(stateMachineArn=self._carrier(variant))["type"]
+
+    def _client(self, service: str, read_seconds: float, attempts: int) -> Any:
+        key = (service, read_seconds, attempts)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._make_client(*key)
+            return self._clients[key]
+
+    def _make_client(self, service: str, read_seconds: float, attempts: int) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        region, account = self._whereabouts()
+        local = {"endpoint_url": self.endpoint, "aws_access_key_id": account, "aws_secret_access_key": "local"}
+        # A session of its own: boto3's default one is not made for several threads.
+        return boto3.Session().client(
+            service,
+            region_name=region,
+            config=Config(
+                inject_host_prefix=self.endpoint is None, connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds,
+                retries={"mode": "standard", "total_max_attempts": attempts}),
+            **(local if self.endpoint else {}))
 
     def _whereabouts(self) -> tuple[str | None, str]:
         arns = (value for key, value in self.outputs.items() if key.endswith("Arn") and isinstance(value, str))
         parts = next(arns, "arn:aws:::").split(":")
         return parts[3] or None, parts[4] or "000000000000"
 
-    def _require(self, variant: str) -> None:
+    def _records(self) -> Any:
+        # Here, because it takes boto3, which `--help` does without.
+        from handlers.records import Records
+
+        return Records(self.outputs["quoteTableName"], self.client("dynamodb"))
+
+    def _carrier(self, variant: str) -> str:
         if variant not in self.variants:
-            raise RequestFailed(f"variant {variant} is not deployed; deployed: {', '.join(self.variants) or 'none'}")
+            raise UnknownVariant(f"variant {variant} is not deployed; deployed: {', '.join(self.variants) or 'none'}")
+        return self.outputs[CARRIERS[variant]]
 
-    def _through_requester(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self.client("lambda").invoke(
-            FunctionName=self.outputs["requesterFunctionName"], Payload=json.dumps(dict(request)).encode())
-        payload = json.loads(answer["Payload"].read())
-        if "FunctionError" not in answer:
-            return payload
-        refused = payload.get("errorType") == "InvalidRequest"
-        raise (InvalidRequest if refused else RequestFailed)(payload.get("errorMessage", "the requester failed"))
+    def _start(self, variant: str, request: Request | Mapping[str, Any], timeout: float, waits: bool = True) -> tuple[str, Ended]:
+        """Sends the request: its id, and how to learn that it has ended."""
+        carrier = self._carrier(variant)
+        if not isinstance(request, Mapping):
+            raise InvalidRequest("the request must be a JSON object")
+        # With an id of our own a call that is repeated is still one request.
+        identified = {"requestId": uuid.uuid4().hex, **request}
+        # The id alone is checked here, because it is used here; the carrier checks the rest.
+        contract.check_request({"requestId": identified["requestId"], "data": {}}, [], TIMEOUT_SECONDS)
+        if variant == "sns":
+            ended = self._ask_requester(carrier, identified)
+        elif self.workflow_type(variant) == "EXPRESS" and waits:
+            ended = self._run_express(carrier, identified, timeout)
+        else:
+            ended = self._start_execution(carrier, identified)
+        return identified["requestId"], ended
+
+    def _ask_requester(self, function: str, request: dict[str, Any]) -> Ended:
+        from handlers.carriers import CarrierError, Requester
+
+        try:
+            Requester(self.client("lambda"), function).start(request, 0)
+        except CarrierError as error:
+            raise RequestFailed(str(error)) from None
+
+        def ended() -> Result | None:
+            stored = self.result(request["requestId"])
+            if stored is None or stored["status"] == "OPEN":
+                return None
+            return cast(Result, {key: value for key, value in stored.items() if key != "request"})
+
+        return ended
+
+    def _start_execution(self, machine: str, request: dict[str, Any]) -> Ended:
+        workflows = self.client("stepfunctions")
+        # The same name and input again is the same execution, which makes the call safe to repeat.
+        execution = workflows.start_execution(
+            stateMachineArn=machine, name=f"{request['requestId'][:60]}-{uuid.uuid4().hex[:12]}", input=json.dumps(request))["executionArn"]
+
+        def ended() -> Result | None:
+            state = workflows.describe_execution(executionArn=execution)
+            return None if state["status"] == "RUNNING" else _outcome(state)
+
+        return ended
+
+    def _run_express(self, machine: str, request: dict[str, Any], timeout: float) -> Ended:
+        # Nobody can ask how an Express execution is doing, so one call stays open until it ends. It is never repeated, because
+        # that would be another execution.
+        workflows = self._client("stepfunctions", timeout + CONNECT_SECONDS, 1)
+        future: Future[Mapping[str, Any]] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(workflows.start_sync_execution(stateMachineArn=machine, input=json.dumps(request)))
+            except Exception as error:  # noqa: BLE001 - it is raised again where the result is asked for
+                future.set_exception(error)
+
+        # A daemon, so that who is interrupted need not wait for it.
+        threading.Thread(target=call, daemon=True).start()
+        return lambda: _outcome(future.result()) if future.done() else None
 
 
-def _outcome(execution: Mapping[str, Any]) -> dict[str, Any]:
+def _looks(timeout: float) -> Iterator[None]:
+    """One turn for each look at what is under way, until `timeout` seconds are over; the last one comes after them."""
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < timeout:
+        yield
+        time.sleep(min(max(SHORTEST_PAUSE, LAG * elapsed), LONGEST_PAUSE))
+    yield
+
+
+def _outcome(execution: Mapping[str, Any]) -> Result:
     if execution["status"] == "SUCCEEDED":
         return json.loads(execution["output"])
     reason = execution.get("cause") or execution.get("error") or execution["status"]

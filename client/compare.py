@@ -1,0 +1,162 @@
+"""compare: sends the same request through every deployed carrier and shows latency, use, price and a recommendation."""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from client import arguments, costs, display
+from client.comparison import Comparison, compare
+from client.errors import UsageError
+from client.stack import Stack
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COUNTED = ("transitions", "calls", "messages", "writes")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", "--count", type=_at_least_one, default=10, metavar="COUNT", help="requests through each carrier; default: 10")
+    arguments.add_input(parser)
+    parser.add_argument("--warm-up", type=int, default=1, metavar="COUNT", help="requests before them that do not count; default: 1")
+    parser.add_argument("--per-month", type=_at_least_one, default=100_000, metavar="COUNT",
+                        help="requests a month, for the recommendation; default: 100000")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with the timelines, the latencies and the costs")
+    arguments.add_timeout(parser)
+
+
+def run(options: argparse.Namespace, stack: Stack) -> int:
+    if options.report:
+        _check_report(options.report)
+    request = arguments.read_request(options.input, stack)
+    with _progress(quiet=options.json) as tell:
+        compared = compare(
+            stack, request, options.count, warm_up=options.warm_up, per_month=options.per_month, timeout=options.timeout, tell=tell)
+    show(compared, options.report, as_json=options.json)
+    return 0
+
+
+def show(compared: Comparison, report: Path | None = None, *, as_json: bool = False) -> None:
+    """Prints the comparison, after writing its page."""
+    if report:
+        from client.report import page
+
+        report.write_text(page(compared), encoding="utf-8")
+    if as_json:
+        print(json.dumps(as_plain(compared), indent=2, default=str))
+        return
+    out = display.console()
+    _print_measured(out, compared)
+    _print_prices(out, compared)
+    advice = compared.recommendation
+    out.print(f"\nRecommended: {advice.label}. {advice.reason}.", soft_wrap=True, markup=False)
+    if report:
+        out.print(f"The report is in {report}", soft_wrap=True, markup=False)
+
+
+def as_plain(compared: Comparison) -> dict[str, Any]:
+    """The comparison as JSON; money as decimal strings, in dollars."""
+    return {
+        "request": dict(compared.request),
+        "responders": {"asked": compared.workload.asked, "configured": compared.workload.configured},
+        "slowestResponder": {"responder": compared.slowest[0], "ms": compared.slowest[1]},
+        "carriers": [
+            {
+                "variant": carrier.variant,
+                "workflowType": carrier.workflow_type,
+                "requests": len(carrier.runs),
+                "p50Ms": round(carrier.p50_ms, 1),
+                "p95Ms": round(carrier.p95_ms, 1),
+                "overheadMs": round(carrier.overhead_ms, 1),
+                "usedPerRequest": asdict(carrier.used),
+                "pricePer1000": money(carrier.price_per_thousand),
+                "pricePerMonth": money(costs.price_per_month(carrier.used, compared.per_month)),
+                "runs": [{"latencyMs": round(run.latency_ms, 1), "result": run.result} for run in carrier.runs],
+            }
+            for carrier in compared.carriers
+        ],
+        "requestsPerMonth": compared.per_month,
+        "pricePer1000ByResponders": {
+            count: {name: money(price) for name, price in prices.items()} for count, prices in compared.extrapolation().items()},
+        "recommendation": {
+            "variant": compared.recommendation.variant,
+            "workflowType": compared.recommendation.workflow_type,
+            "reason": compared.recommendation.reason,
+        },
+    }
+
+
+def money(dollars: Decimal) -> str:
+    """Three significant digits, at least to the cent."""
+    places = 2 if dollars >= 1 else max(2, 2 - dollars.adjusted()) if dollars else 2
+    return f"{dollars:.{places}f}"
+
+
+def _print_measured(out: "Console", compared: Comparison) -> None:
+    from rich.table import Table
+
+    name, slowest = compared.slowest
+    runs = len(compared.carriers[0].runs)
+    out.print(f"{runs} request{'s' if runs > 1 else ''} to {compared.workload.asked} responders through each carrier; "
+              f"the slowest, {display.visible(name)}, takes {slowest:.0f} ms itself", soft_wrap=True, markup=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for heading in ("p50 ms", "p95 ms", "overhead ms", *COUNTED, "$ per 1,000", f"$ per {compared.per_month:,} a month"):
+        table.add_column(heading, justify="right")
+    for carrier in compared.carriers:
+        table.add_row(
+            carrier.label, f"{carrier.p50_ms:.0f}", f"{carrier.p95_ms:.0f}", f"{carrier.overhead_ms:.0f}",
+            *(str(getattr(carrier.used, name)) for name in COUNTED),
+            money(carrier.price_per_thousand), money(costs.price_per_month(carrier.used, compared.per_month)))
+    out.print(table)
+    if any(carrier.variant == "sns" for carrier in compared.carriers):
+        out.print("sns: as if each answer came by itself, which is the most that it uses; a month includes its idle queues.",
+                  style="dim", soft_wrap=True)
+
+
+def _print_prices(out: "Console", compared: Comparison) -> None:
+    from rich.table import Table
+
+    out.print("\nPrice of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:", soft_wrap=True, markup=False)
+    extrapolated = compared.extrapolation()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("responders", justify="right")
+    for name in next(iter(extrapolated.values())):
+        table.add_column(name, justify="right")
+    for count, prices in extrapolated.items():
+        table.add_row(str(count), *(money(price) for price in prices.values()))
+    out.print(table)
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
+    """What is being sent, on a line of stderr that is rewritten; nothing where nobody watches it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda line: None
+        return
+    with console.status("") as status:
+        yield status.update
+
+
+def _check_report(report: Path) -> None:
+    """UsageError before anything is sent where the report could not be written after it."""
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--report draws with matplotlib, which is not installed: pip install -r requirements-dev.txt")
+    if not report.parent.is_dir():
+        raise UsageError(f"--report: there is no folder {report.parent}")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
+    return int(text)

@@ -1,0 +1,93 @@
+"""The comparison as one page that needs nothing else: no network, no script. Whatever a responder said is shown as text."""
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from client import charts, costs
+from client.compare import COUNTED, money
+from client.comparison import Carrier, Comparison
+from client.shapes import Answer
+
+TEMPLATE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
+
+
+def page(compared: Comparison) -> str:
+    """The whole page as HTML."""
+    runs = len(compared.carriers[0].runs)
+    name, slowest = compared.slowest
+    place = "on AWS" if compared.on_aws else "on the emulator, whose latencies are not those of AWS"
+    advice = compared.recommendation
+    return TEMPLATE.substitute(
+        subtitle=escape(f"{runs} requests to {compared.workload.asked} responders through each of "
+                        f"{', '.join(carrier.variant for carrier in compared.carriers)}, measured {place}"),
+        recommended=escape(advice.label),
+        reasons="".join(f"<p>{escape(_sentence(reason))}</p>" for reason in advice.reason.split("; ")),
+        measured=_measured(compared),
+        notes=escape("Overhead is the p50 without what the slowest responder takes itself. Calls, messages and writes of sns are as if "
+                     "each answer came by itself, which is the most that it uses; its price for a month includes its idle queues."),
+        latencies=charts.latencies(compared),
+        latencies_caption=escape(f"Each dot is a request; the dashed line is what {name} takes itself, {slowest:.0f} ms."),
+        timelines=charts.timelines(compared),
+        timelines_caption=escape("From the moment when the request was taken until it was closed. With map and parallel the answers "
+                                 f"can be read when the request closes, with sns as they come. At most {charts.MOST_TIMELINES} "
+                                 "requests are drawn for each carrier."),
+        costs=charts.cost_curves(compared),
+        costs_caption=escape("With requests like this one, to all responders. Both axes are logarithmic."),
+        prices=_prices(compared),
+        answers="".join(_answers(carrier) for carrier in compared.carriers),
+        request=escape(json.dumps(compared.request, indent=2, ensure_ascii=False)),
+        sources=_table(("", "$", "for"), (
+            (escape(price.unit), format(price.dollars.normalize(), "f"), f"{price.per:,}") for price in costs.PRICES.values()))
+        + f'<p class="muted">us-east-1, without free tiers. Sources: {escape(", ".join(_sources()))}</p>',
+    )
+
+
+def _measured(compared: Comparison) -> str:
+    heading = ("", "p50 ms", "p95 ms", "overhead ms", *COUNTED, "$ per 1,000", f"$ per {compared.per_month:,} a month")
+    return _table(heading, (
+        (escape(carrier.label), f"{carrier.p50_ms:.0f}", f"{carrier.p95_ms:.0f}", f"{carrier.overhead_ms:.0f}",
+         *(str(getattr(carrier.used, name)) for name in COUNTED), money(carrier.price_per_thousand),
+         money(costs.price_per_month(carrier.used, compared.per_month)))
+        for carrier in compared.carriers))
+
+
+def _prices(compared: Comparison) -> str:
+    extrapolated = compared.extrapolation()
+    return _table(("responders", *next(iter(extrapolated.values()))), (
+        (str(count), *(money(price) for price in prices.values())) for count, prices in extrapolated.items()))
+
+
+def _answers(carrier: Carrier) -> str:
+    result = carrier.runs[-1].result
+    best = (result["best"] or {}).get("responder")
+    rows = "".join(_answer(answer, is_best=answer["responder"] == best) for answer in result["answers"])
+    heading = '<th class="text">responder</th><th class="text">status</th><th>amount</th><th>ms</th><th class="text">said</th>'
+    return (f"<details open><summary>{escape(carrier.label)}: {escape(result['status'].lower())}, request "
+            f"{escape(result['requestId'])}</summary><div class='scroll'><table><thead><tr>{heading}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></div></details>")
+
+
+def _answer(answer: Answer, *, is_best: bool) -> str:
+    said = answer["error"]["message"] if "error" in answer else json.dumps(answer.get("details", {}), ensure_ascii=False)
+    amount = f"{answer.get('amount', '')} {answer.get('currency', '')}".strip()
+    name = f"{answer['responder']}{' (best)' if is_best else ''}"
+    return (f"<tr{' class=best' if is_best else ''}><td>{escape(name)}</td><td class=text>{escape(charts.WORDS[answer['status']])}</td>"
+            f"<td>{escape(amount)}</td><td>{escape(str(answer.get('latencyMs', '')))}</td><td class=text>{escape(said)}</td></tr>")
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """heading: texts; rows: cells that are HTML already."""
+    head = "".join(f"<th scope=col>{escape(text)}</th>" for text in heading)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _sources() -> list[str]:
+    return list(dict.fromkeys(price.source for price in costs.PRICES.values()))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

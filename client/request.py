@@ -1,0 +1,26 @@
+"""request VARIANT: sends a request and shows its answers as they arrive."""
+
+import argparse
+import json
+
+from client import arguments, display
+from client.stack import Stack
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("variant", help="the carrier: map, parallel or sns, as deployed")
+    arguments.add_input(parser)
+    parser.add_argument("--no-wait", action="store_true", help="print the request's id and do not wait for its result")
+    arguments.add_timeout(parser)
+
+
+def run(options: argparse.Namespace, stack: Stack) -> int:
+    body = arguments.read_request(options.input, stack)
+    if options.no_wait:
+        request_id = stack.send(options.variant, body)
+        print(json.dumps({"requestId": request_id}) if options.json else request_id)
+        return 0
+    result = display.last(stack, stack.follow(options.variant, body, options.timeout), as_json=options.json)
+    if options.json:
+        display.print_json(result)
+    return 1 if result["status"] == "FAILED" else 0

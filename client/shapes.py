@@ -1,0 +1,60 @@
+"""The two contracts as types, for programs that import the client; `handlers.contract` says what each field means."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Status = Literal["OPEN", "COMPLETE", "PARTIAL", "FAILED"]
+
+
+class Completion(TypedDict, total=False):
+    quorum: int
+    deadlineSeconds: float
+
+
+class Request(TypedDict):
+    requestId: NotRequired[str]
+    description: NotRequired[str]
+    data: dict[str, Any]
+    recipients: NotRequired[list[str]]
+    completion: NotRequired[Completion]
+
+
+class AnswerError(TypedDict):
+    type: str
+    message: str
+
+
+class Answer(TypedDict):
+    """amount (decimal digits), currency and details where it QUOTED, else error; no times where it stayed silent."""
+
+    responder: str
+    status: Literal["QUOTED", "DECLINED", "FAILED", "TIMED_OUT"]
+    amount: NotRequired[str]
+    currency: NotRequired[str]
+    details: NotRequired[dict[str, Any]]
+    error: NotRequired[AnswerError]
+    latencyMs: NotRequired[int]
+    respondedAt: NotRequired[str]
+
+
+class Result(TypedDict):
+    """Times are ISO 8601 in UTC."""
+
+    requestId: str
+    variant: str
+    status: Status
+    completedBy: Literal["ALL", "QUORUM", "DEADLINE"] | None
+    expected: int
+    received: int
+    declined: int
+    failed: int
+    late: int
+    best: Answer | None
+    answers: list[Answer]
+    createdAt: str
+    completedAt: str | None
+
+
+class StoredResult(Result):
+    """What the stack keeps of a request: its result so far, and what was asked (without the id)."""
+
+    request: Request

@@ -1,0 +1,55 @@
+"""python -m examples.demo: what `make demo` shows, on the emulator: deploy, send the sample through every carrier, compare, destroy, stop.
+
+Each step is a command that can be typed by hand. What was deployed is destroyed again, and an emulator that was started here is
+stopped, whatever happens in between.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+REPORT = Path("artifacts") / "comparison.html"
+CARRIERS = {"mapStateMachineArn": "map", "parallelStateMachineArn": "parallel", "snsRequesterFunctionArn": "sns"}
+
+
+def main() -> int:
+    ours = _run("local", "status", quiet=True).returncode != 0
+    try:
+        _step("local", "up", "--yes", "--skip-preview")
+        outputs = json.loads(_run("local", "stack", "output", "--json", quiet=True).stdout)
+        for variant in (variant for key, variant in CARRIERS.items() if key in outputs):
+            _step("client", "request", variant)
+        _stored(outputs)
+        (ROOT / REPORT).parent.mkdir(exist_ok=True)
+        _step("client", "compare", "-n", "3", "--report", str(REPORT))
+    except subprocess.CalledProcessError as error:
+        print(f"error: {' '.join(error.cmd[2:])} ended with code {error.returncode}", file=sys.stderr)
+        return 1
+    finally:
+        _step("local", "destroy", "--yes", "--skip-preview", check=False)
+        if ours:
+            _step("local", "stop", check=False)
+    return 0
+
+
+def _stored(outputs: dict[str, object]) -> None:
+    """Sends one request more and shows the item that is kept of it."""
+    variant = next(variant for key, variant in CARRIERS.items() if key in outputs)
+    request_id = _run("client", "request", variant, "--no-wait", quiet=True).stdout.split()[-1]
+    _run("client", "watch", request_id, quiet=True)
+    _step("client", "get", request_id)
+
+
+def _step(module: str, *arguments: str, check: bool = True) -> None:
+    print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
+    _run(module, *arguments, check=check)
+
+
+def _run(module: str, *arguments: str, quiet: bool = False, check: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, text=True, check=check, capture_output=quiet)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
