@@ -6,14 +6,14 @@ start exactly these state machines, invoke exactly these requesters and read the
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Optional, TypedDict
+from typing import Any, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from components import gathering, policy
 from components.handler_function import HandlerFunction
-from handlers.routes import ROUTES
+from handlers.routes import BOARD, ROUTES
 
 STAGE = "$default"
 """The stage whose address has no stage in it."""
@@ -59,6 +59,8 @@ class RequestApiArgs(TypedDict):
     """Requests at once."""
     corsOrigins: Sequence[str]
     """From where pages in a browser may call; none: from nowhere else."""
+    sample: Mapping[str, Any]
+    """A request without its recipients, to begin with."""
     logRetentionDays: int
 
 
@@ -103,6 +105,16 @@ class RequestApi(pulumi.ComponentResource):
                 target=pulumi.Output.concat("integrations/", integration.id),
                 authorization_type=args["auth"],
                 authorizer_id=authorizer.id if authorizer else None,
+                opts=child,
+            )
+        if args["auth"] != "AWS_IAM":
+            # Without a token too: it is the same page everywhere, and what it shows it asks the routes above for.
+            aws.apigatewayv2.Route(
+                f"{name}-board",
+                api_id=self.api.id,
+                route_key=BOARD.key,
+                target=pulumi.Output.concat("integrations/", integration.id),
+                authorization_type="NONE",
                 opts=child,
             )
         aws.lambda_.Permission(
@@ -168,6 +180,7 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
             "ABANDONED_SECONDS": str(gathering.TIMEOUT_SECONDS),
             "SELECTION": args["selection"],
             "AUTH": args["auth"],
+            "SAMPLE": json.dumps(args["sample"]),
         },
         "timeoutSeconds": INTEGRATION_SECONDS,
         "memoryMb": MEMORY_MB,

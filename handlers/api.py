@@ -1,7 +1,7 @@
 """Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
 
 Environment: TABLE_NAME, STATE_MACHINES and REQUESTERS (JSON: what carries each variant), WORKFLOW_TYPE, RESPONDERS (names,
-separated by commas), DEADLINE_SECONDS, ABANDONED_SECONDS, SELECTION, AUTH.
+separated by commas), DEADLINE_SECONDS, ABANDONED_SECONDS, SELECTION, AUTH, SAMPLE (JSON: a request without its recipients).
 """
 
 import base64
@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from handlers import openapi, records
 from handlers.carriers import ExpressWorkflow, Requester, StandardWorkflow
-from handlers.routes import ROUTES, WAIT_SECONDS, Call, Carrier, Operations, Problem, Reply
+from handlers.routes import BOARD, ROUTES, WAIT_SECONDS, Call, Carrier, Operations, Problem, Reply
 
 logger = Logger(service="api")
 
@@ -29,7 +29,7 @@ THROTTLES = frozenset({
 
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 PATIENT = Config(connect_timeout=2, read_timeout=WAIT_SECONDS, retries={"total_max_attempts": 1})
-OPERATIONS = {route.key: route.operation for route in ROUTES}
+OPERATIONS = {route.key: route.operation for route in (*ROUTES, BOARD)}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -74,14 +74,16 @@ def operations() -> Operations:
             carriers[variant] = StandardWorkflow(states, arn)
     for variant, arn in json.loads(os.environ["REQUESTERS"]).items():
         carriers[variant] = Requester(boto3.client("lambda", config=QUICK), arn)
+    known = os.environ["RESPONDERS"].split(",")
+    sample = {**json.loads(os.environ["SAMPLE"]), "recipients": known}
     return Operations(
         carriers,
         store.read,
-        known=os.environ["RESPONDERS"].split(","),
+        known=known,
         longest_deadline=float(os.environ["DEADLINE_SECONDS"]),
         selection=os.environ["SELECTION"],
         abandoned_seconds=float(os.environ["ABANDONED_SECONDS"]),
-        document=openapi.document(list(carriers), os.environ["AUTH"]),
+        document=openapi.document(list(carriers), os.environ["AUTH"], sample),
     )
 
 
@@ -107,6 +109,6 @@ def _response(event: dict[str, Any], reply: Reply) -> dict[str, Any]:
     return {
         "statusCode": reply.status,
         "headers": {"content-type": "application/json", "cache-control": "no-store", **reply.headers},
-        "body": json.dumps(reply.body),
+        "body": reply.body if isinstance(reply.body, str) else json.dumps(reply.body),
     }
 

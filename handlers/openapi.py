@@ -81,11 +81,11 @@ BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "Store
 """Which schema a success of an operation has; an error has Error."""
 
 
-def document(variants: Sequence[str], auth: str) -> Json:
-    """The document. variants: those deployed; auth: AWS_IAM, JWT or NONE."""
+def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> Json:
+    """The document. variants: those deployed; auth: AWS_IAM, JWT or NONE; sample: a request that this stack can answer."""
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, variants)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, variants, sample)
     schemas = {
         "Request": {key: value for key, value in request.SCHEMA.items() if key != "$schema"},
         "Answer": ANSWER, "Result": RESULT, "StoredRequest": STORED, "Taken": TAKEN, "Error": ERROR,
@@ -104,7 +104,7 @@ def document(variants: Sequence[str], auth: str) -> Json:
     return described
 
 
-def _operation(route: Route, variants: Sequence[str]) -> Json:
+def _operation(route: Route, variants: Sequence[str], sample: Json | None) -> Json:
     operation: Json = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -116,7 +116,7 @@ def _operation(route: Route, variants: Sequence[str]) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if route.takes_request:
-        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/Request"})}
+        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/Request"}, sample)}
     return operation
 
 
@@ -138,5 +138,5 @@ def _response(route: Route, status: int) -> Json:
     return response
 
 
-def _json(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def _json(schema: Json, example: Json | None = None) -> Json:
+    return {"application/json": {"schema": schema} if example is None else {"schema": schema, "example": example}}

@@ -4,6 +4,7 @@ POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken
                            200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
 GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far
 GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
+GET  /                     200 the quote board, a page for people; not with AWS_IAM
 Errors                     {"error": {"type", "message"}}, with the reason
 
 The same requestId with the same request is the same request, whatever became of it: nobody is asked twice. The stored record
@@ -14,9 +15,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from handlers import aggregation, clock, contract, request
+from handlers import aggregation, board, clock, contract, request
 from handlers.contract import Json
 
 WAIT_SECONDS = 26
@@ -65,6 +66,9 @@ ROUTES = (
     Route("GET", "/openapi.json", "describe", "This document", replies={200: "OpenAPI 3.1"}),
 )
 
+BOARD = Route("GET", "/", "show_board", "The quote board", replies={200: "HTML"})
+"""For people, so the document for programs leaves it out. See `board` for why anybody may have it, but not with AWS_IAM."""
+
 
 class Problem(Exception):
     """An answer that is an error: its HTTP status, its type and its reason."""
@@ -86,8 +90,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
+    """body: JSON, or a text that is sent as it is."""
+
     status: int
-    body: Json
+    body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -166,6 +172,9 @@ class Operations:
 
     def describe(self, call: Call) -> Reply:
         return Reply(200, self._document)
+
+    def show_board(self, call: Call) -> Reply:
+        return Reply(200, board.PAGE, board.HEADERS)
 
     def _carrier(self, variant: str) -> tuple[str, Carrier]:
         if variant not in self._carriers:

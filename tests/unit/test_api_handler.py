@@ -16,6 +16,7 @@ from handlers import clock, contract
 ENVIRONMENT = {
     "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
     "RESPONDERS": "avis,alamo", "DEADLINE_SECONDS": "60", "ABANDONED_SECONDS": "300", "SELECTION": "lowest", "AUTH": "NONE",
+    "SAMPLE": '{"data": {"days_rental": 30}}',
 }
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
 
@@ -200,6 +201,21 @@ def test_the_document_needs_no_aws(api, aws):
 
     assert (status, body["openapi"]) == (200, "3.1.0")
     assert body["paths"]["/{variant}/requests"]["post"]["parameters"][0]["schema"] == {"enum": ["map", "sns"]}
+    asked = body["paths"]["/{variant}/requests"]["post"]["requestBody"]["content"]["application/json"]
+    assert asked["example"] == {"data": {"days_rental": 30}, "recipients": ["avis", "alamo"]}
+    assert not aws.calls
+
+
+def test_the_board_is_a_page_that_runs_nothing_but_its_own_script(api, aws):
+    response = api.handler(event("GET /", None), None)
+
+    assert (response["statusCode"], response["headers"]["content-type"]) == (200, "text/html; charset=utf-8")
+    assert response["body"].startswith("<!doctype html>")
+    policy = dict(part.split(" ", 1) for part in response["headers"]["content-security-policy"].split("; "))
+    assert (policy["default-src"], policy["connect-src"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
+    assert policy["script-src"].startswith("'sha256-")
+    assert "unsafe" not in response["headers"]["content-security-policy"]
+    assert "innerHTML" not in response["body"]
     assert not aws.calls
 
 

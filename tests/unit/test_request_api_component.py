@@ -110,14 +110,17 @@ def test_callers_bring_tokens_where_that_is_configured():
     [authorizer] = registered.of_type("aws:apigatewayv2/authorizer:Authorizer").values()
     assert authorizer["jwtConfiguration"] == {"issuer": JWT["issuer"], "audiences": JWT["audience"]}
     assert authorizer["identitySources"] == ["$request.header.Authorization"]
-    routes = registered.of_type("aws:apigatewayv2/route:Route").values()
-    assert {(route["authorizationType"], route["authorizerId"]) for route in routes} == {("JWT", "api-id")}
+    routes = registered.of_type("aws:apigatewayv2/route:Route")
+    board = routes.pop("api-board")
+    assert {(route["authorizationType"], route["authorizerId"]) for route in routes.values()} == {("JWT", "api-id")}
+    assert (board["routeKey"], board["authorizationType"]) == ("GET /", "NONE")
 
 
 def test_nobody_is_asked_where_that_is_configured():
     routes = api(api={"auth": "NONE"}).of_type("aws:apigatewayv2/route:Route").values()
 
     assert {route["authorizationType"] for route in routes} == {"NONE"}
+    assert "GET /" in {route["routeKey"] for route in routes}
 
 
 def test_pages_may_call_from_the_origins_that_are_configured(registered):

@@ -1,0 +1,45 @@
+"""The quote board: one page for people, `board.html`, and the headers that it is served with. Pure.
+
+It is the same, byte for byte, for every stack and holds nothing of it: what is deployed and the sample request come from
+`openapi.json`, the answers from `requests/{requestId}`, each with the caller's own right. So with JWT the page itself may be
+read without a token, which it then asks for. With AWS_IAM there is none: a browser has no credentials to sign with, and keys
+do not belong into a page.
+
+What responders say is hostile until shown otherwise. The page makes text nodes of it only, and the policy below would stop
+whatever got past that: nothing runs but the one script whose hash it names, and nothing is loaded from, or sent, elsewhere.
+"""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+
+
+def _hash(tag: str) -> str:
+    """The page's only element of that name as a source of a Content-Security-Policy."""
+    content, = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", PAGE, re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+POLICY = "; ".join((
+    "default-src 'none'",
+    f"script-src {_hash('script')}",
+    f"style-src {_hash('style')}",
+    "connect-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+))
+
+HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}

@@ -1,0 +1,487 @@
+"""The quote board in a real browser: over scripted carriers, and once from end to end on the emulator."""
+
+import argparse
+import json
+import shutil
+import urllib.request
+from importlib import resources
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+
+from client import Stack, board
+from client.api_url import api_url
+from client.errors import UsageError
+from tests.browser.scripted_api import PREFIX, Script, declined, failed, quoted
+from tests.integration.conftest import deploy
+
+if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    pytest.skip("there is no chromium with its chromedriver (Debian: apt-get install chromium chromium-driver)", allow_module_level=True)
+
+NAMES = ["avis", "alamo", "hertz", "europcar", "sixt"]
+MIXED = {
+    "avis": (0.3, quoted("2970", ratePerDay="99", days=30)),
+    "alamo": (0.6, declined("sold out")),
+    "hertz": (0.9, failed("RuntimeError", "out of cars")),
+    "europcar": (1.2, quoted("2697.00", ratePerDay="89.90", days=30)),
+}
+"""One of each kind; sixt stays silent."""
+
+BROWSERS_OWN_ACCOUNT = "000000000000"
+"""The account of whoever signs nothing, on the emulator."""
+
+
+# Send and watch
+
+@pytest.mark.parametrize("prefix", [PREFIX, "", "/stage"])
+def test_it_works_wherever_the_api_is(page, serve, prefix):
+    script = Script(NAMES, {name: (0.1, quoted("100")) for name in NAMES})
+    page.open(serve(script, prefix=prefix))
+
+    page.send()
+    page.until_closed()
+
+    assert {path.split(" ")[1].removeprefix(prefix).rsplit("/", 1)[0] for path in script.paths[1:]} == {"", "/map", "/requests"}
+
+
+def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
+    script = Script(NAMES, {**MIXED, "sixt": (2.5, quoted("3960"))})
+    page.open(serve(script))
+    page.ready()
+    assert json.loads(page.value("body"))["recipients"] == NAMES
+    assert [label.text for label in page.driver.find_elements("css selector", "#carriers label")] == [
+        "map\nStep Functions Map", "parallel\nStep Functions Parallel", "sns\nSNS and SQS"]
+
+    page.driver.find_element("css selector", "input[value=sns]").click()
+    page.send()
+    page.until(lambda: page.rows()["avis"].startswith("Quoted"))
+    assert "Waiting" in page.rows()["sixt"]
+    assert page.text("status") == "Open"
+    assert page.text("best-title") == "Best so far"
+    page.until(lambda: "europcar" in page.text("best-text"))
+    page.picture("desktop-light-open")
+    page.until_closed()
+
+    assert page.text("status") == "Partial"
+    assert "all had answered" in page.text("clock")
+    assert (page.text("best-title"), page.text("best-text")) == ("Best", "europcar · 2697.00 USD")
+    rows = page.rows()
+    assert rows["avis"].startswith("Quoted after 0.3 s\nratePerDay: 99, days: 30 | 2970 USD")
+    assert rows["alamo"].startswith("Declined after 0.6 s\nsold out")
+    assert rows["hertz"].startswith("Failed after 0.9 s\nRuntimeError: out of cars")
+    assert page.counts() == {"Quoted": 3, "Declined": 1, "Failed": 1, "Timed out": 0, "Not needed": 0, "Late": 0}
+    assert page.text("news") == "Partial: 5 of 5 answered. Best: europcar, 2697.00 USD."
+    assert page.driver.title == "Partial · Quote board"
+    assert page.text("problem") == ""
+    [(_, _, variant)] = script.asked.values()
+    assert variant == "sns"
+
+
+def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
+    script = Script(NAMES, {**MIXED, "sixt": (4, quoted("1"))}, deadline_seconds=2.5)
+    page.open(serve(script))
+
+    page.send()
+    page.until(lambda: "deadline in 2 s" in page.text("clock"))
+    page.until(lambda: "deadline in 1 s" in page.text("clock"))
+    page.until_closed()
+
+    assert page.text("status") == "Partial"
+    assert "the deadline had passed" in page.text("clock")
+    assert page.rows()["sixt"].startswith("Timed out")
+    assert page.counts() == {"Quoted": 2, "Declined": 1, "Failed": 1, "Timed out": 1, "Not needed": 0, "Late": 0}
+    page.until(lambda: page.counts()["Late"] == 1)
+    assert "europcar" in page.text("best-text")
+    assert page.text("news").endswith("1 came late and does not count.")
+    page.picture("desktop-light-closed")
+    page.open(page.driver.current_url, dark=True)
+    page.until_closed()
+    page.picture("desktop-dark-closed")
+
+
+def test_nobody_quotes(page, serve):
+    page.open(serve(Script(NAMES, {}, deadline_seconds=1)))
+
+    page.send()
+    page.until_closed()
+
+    assert page.text("status") == "Failed"
+    assert not page.element("best").is_displayed()
+    assert page.text("news") == "Failed: 0 of 5 answered. There is no quote."
+
+
+def test_a_new_request_takes_the_place_of_the_one_that_is_watched(page, serve):
+    script = Script(NAMES, {"avis": (0.1, quoted("1"))})
+    page.open(serve(script))
+
+    page.send()
+    page.until(lambda: page.rows()["avis"].startswith("Quoted"))
+    page.send('{"recipients": ["avis"], "data": {}}')
+    page.until_closed()
+
+    assert list(page.rows()) == ["avis"]
+    assert len(script.asked) == 2
+
+
+def test_numbers_are_sent_as_they_were_typed(page, serve):
+    script = Script(["avis"], {"avis": (0, quoted("1"))})
+    page.open(serve(script))
+
+    page.send('{"data": {"price": 12345678901234567890.10}}')
+    page.until_closed()
+    page.send(' {} ')
+    page.until(lambda: "(400)" in page.text("problem"))
+
+    assert script.bodies[0].endswith(', "data": {"price": 12345678901234567890.10}}')
+    assert list(json.loads(script.bodies[1])) == ["requestId"]
+
+
+# What goes wrong
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ('{"data": ', "The request is not JSON"),
+    ("[1]", "must be a JSON object"),
+    ('{"data": {}, "recipients": ["nobody"]}', "The request is not valid (400): "),
+])
+def test_a_request_that_breaks_the_contract_is_explained_where_it_is_mended(page, serve, text, reason):
+    page.open(serve(Script(NAMES, {})))
+
+    page.send(text)
+
+    page.until(lambda: page.text("problem").startswith(reason) or reason in page.text("problem"))
+    assert page.run("return document.activeElement.id") == "body"
+    assert page.element("body").get_attribute("aria-invalid") == "true"
+    page.element("body").send_keys(" ")
+    assert page.element("body").get_attribute("aria-invalid") is None
+
+
+def test_an_unknown_request_and_a_taken_id_are_explained(page, serve):
+    page.open(serve(Script(NAMES, {})))
+    page.ready()
+
+    page.element("wanted").send_keys("trip-404", Keys.ENTER)
+    page.until(lambda: page.text("problem") == "Not found (404): there is no request trip-404")
+    page.send('{"requestId": "trip-1", "data": {}}')
+    page.until(lambda: page.text("status") == "Open")
+    page.send('{"requestId": "trip-1", "data": {"other": 1}}')
+
+    page.until(lambda: page.text("problem").startswith("That requestId is taken; use another, or leave it out (409)"))
+    page.picture("problem")
+
+
+def test_a_broken_connection_asks_nobody_twice(page, serve):
+    script = Script(["avis"], {"avis": (0.8, quoted("1"))})
+    page.open(serve(script))
+    page.ready()
+
+    script.refusals[:] = [0]
+    page.send()
+    page.until(lambda: "could not be reached" in page.text("problem"))
+    script.refusals[:] = [500]
+    page.send()
+    page.until(lambda: "failed (500): not now" in page.text("problem"))
+    page.send()
+    page.until(lambda: page.text("status") == "Open")
+    script.refusals[:] = [0, 429, 500]
+    page.until(lambda: "It is tried again" in page.text("problem"))
+    page.until_closed()
+
+    assert page.text("problem") == ""
+    assert len(script.asked) == 1
+
+
+def test_an_id_in_the_address_is_watched(page, serve):
+    script = Script(["avis"], {"avis": (0, quoted("7"))})
+    url = serve(script)
+    script.start("map", {"requestId": "trip-1", "data": {}})
+
+    page.open(f"{url}/#trip-1")
+    page.until_closed()
+
+    assert page.rows() == {"avis": "Quoted after 0.0 s | 7 USD"}
+
+
+@pytest.mark.parametrize("crafted", ["..", "%", "%2e%2e", "a/b", "<b>"])
+def test_a_crafted_address_leads_nowhere(page, serve, crafted):
+    script = Script(["avis"], {})
+    page.open(f"{serve(script)}/#{crafted}")
+
+    page.until(lambda: page.text("problem") == "A request's id has 1 to 64 letters, digits, _ or -.")
+    assert [path.rsplit("/", 1)[1] for path in script.paths] == ["", "openapi.json"]
+
+
+def test_a_token_is_asked_for_and_kept_in_memory_only(page, serve):
+    page.open(serve(Script(["avis"], {"avis": (0, quoted("7"))}, token="let-me-in")))
+
+    page.until(lambda: page.element("token").is_displayed())
+    assert "bearer token" in page.text("problem")
+    assert page.run("return document.activeElement.id") == "token"
+    page.picture("token")
+    page.element("token").send_keys("let-me-in", Keys.ENTER)
+    page.send()
+    page.until_closed()
+
+    assert page.run("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    assert "let-me-in" not in page.run("return document.documentElement.outerHTML + location.href")
+    page.open(page.driver.current_url)
+    page.until(lambda: page.element("token").is_displayed())
+
+
+# Hostile responders
+
+TRAPS = {
+    "image": "<img src=x onerror=\"window.ran='image'\">",
+    "script": "</script><script>window.ran='script'</script><b>bold</b>",
+    "link": "<a href=\"javascript:window.ran='link'\">click</a><style>*{display:none}</style>",
+    "long": "x" * 20_000,
+    "rtl": "‮gnp.exe שלום مرحبا‭",
+    "emoji": "👩‍👩‍👧‍👦🏳️‍🌈 " * 60,
+    "template": "{{constructor.constructor('window.ran=1')()}} ${window.ran=2} &lt;img&gt; \u2028\u0000",
+}
+
+
+@pytest.mark.parametrize("as_", ["details", "decline", "failure"])
+def test_whatever_a_responder_sends_is_shown_as_text(page, serve, as_):
+    made = {
+        "details": lambda text: quoted("10", **{text[:60]: text, "nested": {text[:9]: [text[:99]]}}),
+        "decline": declined,
+        "failure": lambda text: failed(text[:80], text),
+    }[as_]
+    script = Script(list(TRAPS), {name: (0.1, made(text)) for name, text in TRAPS.items()})
+    page.open(serve(script), width=360, height=740)
+    elements = page.run("return document.querySelectorAll('img, script, a, b, style').length")
+
+    page.send()
+    page.until_closed()
+
+    assert page.run("return window.ran ?? null") is None
+    assert page.run("return document.querySelectorAll('img, script, a, b, style').length") == elements
+    rows = page.rows()
+    assert TRAPS["image"] in rows["image"]
+    assert "<b>bold</b>" in rows["script"]
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    # One responder's direction is its own.
+    assert page.run("return getComputedStyle(document.querySelector('#answers bdi')).unicodeBidi") == "isolate"
+    page.picture(f"hostile-{as_}")
+
+
+def test_what_is_long_can_be_read_to_its_end(page, serve):
+    page.open(serve(Script(["long"], {"long": (0, quoted("1", text="x" * 3000 + " the end"))})))
+
+    page.send()
+    page.until_closed()
+    assert "the end" not in page.rows()["long"]
+    page.driver.find_element("css selector", "#answers summary").click()
+
+    assert "the end" in page.rows()["long"]
+    assert page.run("return document.querySelector('.whole').getBoundingClientRect().height") < 300
+
+
+# For everybody
+
+def test_the_keyboard_alone_is_enough(page, serve):
+    page.open(serve(Script(["avis"], {"avis": (0.2, quoted("1", text="x" * 300))})))
+    page.ready()
+    stops = []
+
+    def press(*keys: str) -> None:
+        ActionChains(page.driver).send_keys(*keys).perform()
+
+    def tab() -> str:
+        press(Keys.TAB)
+        stops.append(page.run("return document.activeElement.id || document.activeElement.value || document.activeElement.tagName"))
+        assert page.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        return stops[-1]
+
+    page.run("document.activeElement.blur()")
+    assert tab() == "map"
+    press(Keys.ARROW_DOWN)
+    assert page.run("return document.activeElement.value") == "parallel"
+    assert tab() == "body"
+    ActionChains(page.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    press('{"data": {"days_rental": 3}}')
+    assert tab() == "send"
+    press(Keys.ENTER)
+    page.until_closed()
+    assert page.run("return document.activeElement.id") == "send"
+    assert tab() == "wanted"
+    tab()
+    assert tab() == "SUMMARY"
+    press(Keys.ENTER)
+    assert page.run("return document.querySelector('#answers details').open")
+
+    page.run("document.getElementById('body').focus()")
+    ActionChains(page.driver).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+    page.until(lambda: page.text("status") in ("Open", "Complete") and page.text("request-id"))
+
+
+@pytest.mark.parametrize("width", [320, 360, 414, 768])
+def test_a_narrow_screen_never_scrolls_sideways(page, serve, width):
+    names = [*NAMES, "a-responder-with-a-long-name-1"]
+    page.open(serve(Script(names, {**MIXED, names[-1]: (0.2, quoted("123456789012345"))}, deadline_seconds=1.5)), width=width, height=740)
+
+    page.send()
+    page.until_closed()
+
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    if width == 360:
+        page.picture("phone-light")
+        page.open(page.driver.current_url, width=width, height=740, dark=True)
+        page.until_closed()
+        page.picture("phone-dark")
+
+
+def axe(page: Any) -> list[str]:
+    """What the accessibility checker finds, each with where."""
+    page.run(resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(found => done(found.violations))")
+    return [f"{violation['id']}: {violation['help']}: {[node['html'][:120] for node in violation['nodes']]}" for violation in found]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_an_accessibility_checker_finds_nothing(page, serve, dark, width):
+    says = {**MIXED, "sixt": (2.5, quoted("3960", text="x" * 500))}
+    page.open(serve(Script(NAMES, says, deadline_seconds=1.7)), dark=dark, width=width)
+    page.ready()
+    assert axe(page) == []
+
+    page.send()
+    page.until(lambda: page.rows()["avis"].startswith("Quoted"))
+    assert axe(page) == []
+    page.until_closed()
+    page.send("{")
+    page.until(lambda: page.text("problem"))
+    assert axe(page) == []
+
+
+def test_those_who_hear_the_page_are_told_and_not_flooded(page, serve):
+    names = [f"r{number:02d}" for number in range(40)]
+    page.open(serve(Script(names, {name: (0.1 * number, quoted("1")) for number, name in enumerate(names)})))
+    page.ready()
+    page.run("window.told = []; new MutationObserver(() => told.push(document.getElementById('news').textContent))"
+             ".observe(document.getElementById('news'), {childList: true, characterData: true, subtree: true})")
+
+    page.send()
+    page.until_closed()
+
+    told = page.run("return told")
+    assert (page.element("news").get_attribute("role"), page.element("problem").get_attribute("role")) == ("status", "alert")
+    assert told[0] == "Sending the request."
+    assert told[-1].startswith("Complete: 40 of 40 answered.")
+    assert len(told) <= 6
+
+
+# A hundred answers
+
+def test_a_hundred_answers_are_shown_smoothly(page, serve):
+    names = [f"responder-{number:03d}" for number in range(100)]
+    says = {name: (0.02 * number, quoted(f"{2000 + 7 * number}.50", ratePerDay="99", days=30, note="free cancellation " * 12))
+            for number, name in enumerate(names)}
+    page.open(serve(Script(names, says)))
+    page.ready()
+    page.run("""
+        window.frames_ = []; window.tasks = [];
+        let before = performance.now();
+        (function frame(now) { frames_.push(now - before); before = now; requestAnimationFrame(frame); })(before);
+        new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({type: "longtask"});
+    """)
+
+    page.send()
+    page.until_closed(20)
+    page.until(lambda: page.counts()["Quoted"] == 100)
+    frames, tasks = page.run("return [frames_, tasks]")
+
+    assert len(page.rows()) == 100
+    longest, slow = max(frames), sum(frame > 50 for frame in frames)
+    # From nothing to all hundred, in one go.
+    rendered = page.run("""
+        const text = document.getElementById("request-id").textContent;
+        const id = text.split(",")[0];
+        const began = performance.now();
+        location.hash = "";
+        return new Promise(resolve => {
+          new MutationObserver((changes, observer) => {
+            if (document.querySelectorAll("#answers tr[data-status]").length === 100) {
+              observer.disconnect();
+              requestAnimationFrame(() => resolve(performance.now() - began));
+            }
+          }).observe(document.getElementById("answers"), {childList: true, subtree: true, attributes: true});
+          location.hash = id;
+        });
+    """)
+    print(f"\n100 answers: {len(frames)} frames, the longest {longest:.0f} ms, {slow} over 50 ms; {len(tasks)} long tasks"
+          f" (the longest {max(tasks, default=0):.0f} ms); read and rendered at once in {rendered:.0f} ms")
+    page.picture("a-hundred")
+    # Generous, because the machine of a test has other things to do: a person notices a pause from about 200 ms on.
+    assert max(tasks, default=0) < 200
+    assert longest < 500
+    assert rendered < 1500
+
+
+# From end to end
+
+@pytest.fixture(scope="module")
+def stack(emulator: Any) -> Stack:
+    deployed = deploy(emulator, BROWSERS_OWN_ACCOUNT, {
+        "variants": ["map", "sns"],
+        "api": {"auth": "NONE"},
+        "completion": {"deadlineSeconds": 40},
+        "responders": [
+            {"name": "avis", "rate": 99},
+            {"name": "alamo", "rate": 120},
+            {"name": "trap", "module": "tests.browser.trap"},
+            {"name": "silent", "module": "tests.responders", "behaviour": "sleep", "seconds": 40, "timeoutSeconds": 45},
+        ],
+    }, "board")
+    # The functions' first calls are slow where the machine is busy, and the deadline below is short.
+    for variant in deployed.variants:
+        deployed.request(variant, {"data": {"days_rental": 30}, "recipients": ["avis", "alamo", "trap"]})
+    return deployed
+
+
+@pytest.mark.parametrize("variant", ["map", "sns"])
+def test_a_deployed_stack_has_a_board(page, stack, variant):
+    page.open(board.address(stack))
+    page.ready()
+    assert json.loads(page.value("body")) == stack.sample_request
+
+    page.driver.find_element("css selector", f"input[value={variant}]").click()
+    page.send(json.dumps({**stack.sample_request, "completion": {"deadlineSeconds": 8}}, indent=2))
+    page.until_closed(40)
+
+    assert page.text("status") == "Partial"
+    assert page.text("best-text") == "avis · 2970 USD"
+    rows = page.rows()
+    assert rows["silent"].startswith("Timed out")
+    assert "<img src=x onerror=" in rows["trap"]
+    assert page.run("return window.ran ?? null") is None
+    page.picture(f"emulator-{variant}")
+
+
+def test_its_address_is_printed(stack, capsys, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    assert board.run(argparse.Namespace(json=False, no_open=True), stack) == 0
+    assert board.run(argparse.Namespace(json=True, no_open=False), stack) == 0
+
+    url = f"{api_url(stack.outputs, stack.endpoint)}/"
+    assert capsys.readouterr().out == f'{url}\n{{"url": "{url}"}}\n'
+    assert opened == [url]
+    with urllib.request.urlopen(url) as response:
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+
+
+def test_a_stack_without_a_board_says_why(emulator):
+    signed = deploy(emulator, BROWSERS_OWN_ACCOUNT, {"variants": ["map"], "responderCount": 1}, "signed")
+    none = Stack({key: value for key, value in signed.outputs.items() if key != "apiId"}, signed.endpoint)
+
+    with pytest.raises(UsageError, match=r"a browser cannot sign for auth AWS_IAM; set api\.auth to NONE or JWT"):
+        board.address(signed)
+    with pytest.raises(UsageError, match=r"set api\.enabled to true"):
+        board.address(none)
