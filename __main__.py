@@ -6,6 +6,8 @@ from typing import Any
 import pulumi
 
 from components import (
+    Alarms,
+    Dashboard,
     DistributedMapProcessor,
     MapScatterGather,
     ParallelScatterGather,
@@ -44,14 +46,23 @@ if "sns" in settings.variants:
     carriers["sns"] = SnsScatterGather("sns", wiring.for_sns(settings, layer.arn, fleet, store))
     export("sns", carriers["sns"], "requesterFunctionName", "requesterFunctionArn", "aggregatorFunctionName", "topicArn",
            "responseQueueUrl", "deadLetterQueueUrls", "eventBusName")
+distributed = None
 if "distributed" in settings.variants:
     distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings, layer.arn))
     export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results",
            "sourceTableName", "sourceBucketName")
+api = None
 if carriers and settings.api.enabled:
-    api = RequestApi("api", wiring.for_api(settings, layer.arn, store, carriers))
+    api = RequestApi("api", wiring.for_api(settings, layer.arn, store, carriers, SAMPLE))
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
+
+if settings.alarms.enabled:
+    watched = wiring.for_alarms(settings, fleet, carriers, distributed, api)
+    alarms = Alarms("alarms", watched)
+    pulumi.export("alarmNames", alarms.alarmNames)
+    if settings.alarms.dashboard:
+        pulumi.export("dashboardName", Dashboard("dashboard", wiring.for_dashboard(watched, store)).dashboardName)
 
 names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))

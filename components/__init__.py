@@ -1,5 +1,7 @@
 """The building blocks: each file one component, each component with its own roles, logs and policies."""
 
+from components.alarms import Alarms, AlarmsArgs
+from components.dashboard import Dashboard, DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
 from components.map_scatter_gather import MapScatterGather, MapScatterGatherArgs
 from components.parallel_scatter_gather import ParallelScatterGather, ParallelScatterGatherArgs
@@ -9,6 +11,8 @@ from components.responder_fleet import ResponderFleet, ResponderFleetArgs
 from components.sns_scatter_gather import SnsScatterGather, SnsScatterGatherArgs
 
 __all__ = [
+    "Alarms", "AlarmsArgs",
+    "Dashboard", "DashboardArgs",
     "DistributedMapProcessor", "DistributedMapProcessorArgs",
     "MapScatterGather", "MapScatterGatherArgs",
     "ParallelScatterGather", "ParallelScatterGatherArgs",

@@ -99,6 +99,8 @@ KmsKeyArn = Annotated[str, _matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:k
 KeyValue = Annotated[str | int, BeforeValidator(_key_value)]
 HttpsUrl = Annotated[str, _matching(r"https://[^\s/?#]+(/[^\s?#]*)?", "an https:// URL")]
 Origin = Annotated[str, _matching(r"\*|https?://[^\s/?#*]+", "* or an origin such as https://www.example.com")]
+TopicArn = Annotated[str, _matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", "the ARN of an SNS topic")]
+Email = Annotated[str, _matching(r"[^\s@]+@[^\s@]+\.[^\s@]+", "an e-mail address")]
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "three capital letters such as USD")]
 
 
@@ -235,6 +237,23 @@ class Api(_Strict):
         return self
 
 
+class Alarms(_Strict):
+    """Who is told when something needs a person, and whether there is a dashboard."""
+
+    enabled: bool = True
+    topicArn: TopicArn | None = None
+    email: Email | None = None
+    dashboard: bool = True
+
+    @model_validator(mode="after")
+    def _one_address(self) -> "Alarms":
+        if self.topicArn and self.email:
+            raise ValueError("topicArn and email exclude each other: give one of them")
+        if not self.enabled and (self.topicArn or self.email):
+            raise ValueError("topicArn and email would have no effect with enabled false: leave them out")
+        return self
+
+
 class Settings(_Strict):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
@@ -248,6 +267,7 @@ class Settings(_Strict):
     completion: Completion = Completion()
     distributed: Distributed = Distributed()
     api: Api = Api()
+    alarms: Alarms = Alarms()
     resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
     logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
     retainData: bool = False

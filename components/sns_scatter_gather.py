@@ -72,6 +72,7 @@ class SnsScatterGather(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self.dead_letter_queues: dict[str, aws.sqs.Queue] = {}
+        self.relays: dict[str, HandlerFunction] = {}
         self.topic = self._topic()
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.response_queue = self._queue("responses", AGGREGATOR_SECONDS)
@@ -172,6 +173,7 @@ class SnsScatterGather(pulumi.ComponentResource):
         if responder["roleName"] is None:
             relay = self._relay(f"{self._name}-relay-{responder['name']}", responder, seconds, rights)
             function_arn, allowed = relay.functionArn, relay
+            self.relays[responder["name"]] = relay
         else:
             function_arn = responder["functionArn"]
             # A policy of this component's own, so that it comes and goes with it; the function belongs to the fleet.

@@ -5,11 +5,13 @@ from typing import Any
 
 import pulumi
 
-from components.distributed_map_processor import DistributedMapProcessorArgs
+from components.alarms import AlarmsArgs, Machine
+from components.dashboard import DashboardArgs
+from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
 from components.gathering import ScatterGatherArgs
 from components.map_scatter_gather import MapScatterGatherArgs
 from components.quote_store import QuoteStore
-from components.request_api import RequestApiArgs
+from components.request_api import RequestApi, RequestApiArgs
 from components.responder_fleet import ResponderFleet, ResponderFleetArgs
 from components.settings import DEFAULT_MODULE, Settings
 from components.sns_scatter_gather import SnsScatterGatherArgs
@@ -103,7 +105,8 @@ def for_distributed(settings: Settings, layer_arn: LayerArn) -> DistributedMapPr
     }
 
 
-def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers: Mapping[str, Any]) -> RequestApiArgs:
+def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers: Mapping[str, Any],
+            sample: Mapping[str, Any]) -> RequestApiArgs:
     """carriers: the deployed components that take requests, by variant."""
     return {
         "stateMachines": {variant: carrier.stateMachineArn for variant, carrier in carriers.items() if variant != "sns"},
@@ -121,5 +124,46 @@ def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers
         "rateLimit": settings.api.throttling.rateLimit,
         "burstLimit": settings.api.throttling.burstLimit,
         "corsOrigins": settings.api.corsOrigins,
+        "sample": sample,
         "logRetentionDays": settings.logRetentionDays,
+    }
+
+
+def for_alarms(settings: Settings, fleet: ResponderFleet, carriers: Mapping[str, Any], distributed: DistributedMapProcessor | None,
+               api: RequestApi | None) -> AlarmsArgs:
+    workflows = {variant: carrier.workflow for variant, carrier in carriers.items() if variant != "sns"}
+    machines: list[Machine] = [
+        {"name": variant, "arn": workflow.stateMachineArn,
+         "logGroupName": workflow.logs.name if settings.workflowType == "EXPRESS" else None}
+        for variant, workflow in workflows.items()]
+    functions: dict[str, pulumi.Input[str]] = {"api": api.function.functionName} if api else {}
+    queues: dict[str, pulumi.Input[str]] = {}
+    if "sns" in carriers:
+        by_sns = carriers["sns"]
+        functions |= {"requester": by_sns.requester.functionName, "aggregator": by_sns.aggregator.functionName}
+        functions |= {f"relay-{name}": relay.functionName for name, relay in by_sns.relays.items()}
+        queues = {of: queue.name for of, queue in by_sns.dead_letter_queues.items()}
+    if distributed:
+        machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
+        functions["process"] = distributed.processor.functionName
+        if distributed.tally:
+            functions["tally"] = distributed.tally.functionName
+    return {
+        "deadLetterQueues": queues,
+        "machines": machines,
+        "functions": functions,
+        "responders": {name: function.functionName for name, function in fleet.functions.items()},
+        "topicArn": settings.alarms.topicArn,
+        "email": settings.alarms.email,
+    }
+
+
+def for_dashboard(watched: AlarmsArgs, store: QuoteStore) -> DashboardArgs:
+    return {
+        "deadLetterQueues": watched["deadLetterQueues"],
+        "machines": watched["machines"],
+        "functions": watched["functions"],
+        "responders": watched["responders"],
+        "tableName": store.tableName,
+        "tableArn": store.tableArn,
     }

@@ -3,10 +3,14 @@
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
      "deadlineAt", "expiresAt" (epoch seconds),
      "completedBy", "completedAt", "best" (a name or null)             once it is closed
-     "late": {name: Answer}, "publishBy" | "publishedAt", "announceBy", "announcedAt"      with SNS}
+     "late": {name: Answer}, "publishBy" | "publishedAt", "announceBy", "announcedAt", "writtenBy"      with SNS}
+
+The SDK repeats a call whose reply was lost, and a write that may be done only once then finds the condition broken by itself. So
+such a write leaves a token of its own in `writtenBy`: who is refused, and reads its own token, has succeeded.
 """
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,9 +63,10 @@ class Records:
 
         An equal one whose maker ended before it published (`publishBy` has passed) and that nobody answered gives way.
         """
+        token = uuid.uuid4().hex
         try:
             self.client.put_item(
-                TableName=self.table, Item=encode(record),
+                TableName=self.table, Item=encode({**record, "writtenBy": token}),
                 ConditionExpression="attribute_not_exists(requestId) OR (#status = :open AND publishBy < :now"
                                     " AND size(answers) = :none AND variant = :variant AND #request = :request)",
                 ExpressionAttributeNames={"#status": "status", "#request": "request"},
@@ -69,7 +74,8 @@ class Records:
                     ":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self.client.exceptions.ConditionalCheckFailedException as refusal:
-            return decode(refusal.response["Item"]), False
+            kept = decode(refusal.response["Item"])
+            return (record, True) if kept.get("writtenBy") == token else (kept, False)
         return record, True
 
     def published(self, record: Record, now: str) -> None:
@@ -97,7 +103,7 @@ class Records:
     def close(self, record: Record, change: Closing) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", change.silent)
         silent = "".join(f", {place} = {value}" for place, value in places)
-        return self._update(
+        return self._update_once(
             record,
             "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, best = :best,"
             f" announceBy = :announceBy{silent}",
@@ -108,7 +114,7 @@ class Records:
             {"#status": "status", **names})
 
     def claim_announcement(self, record: Record, now: str, until: str) -> bool:
-        _, claimed = self._update(
+        _, claimed = self._update_once(
             record, "SET announceBy = :until",
             "createdAt = :createdAt AND announceBy < :now AND attribute_not_exists(announcedAt)",
             {":createdAt": record["createdAt"], ":now": now, ":until": until})
@@ -116,6 +122,13 @@ class Records:
 
     def announced(self, record: Record, now: str) -> None:
         self._update(record, "SET announcedAt = :now", "createdAt = :createdAt", {":createdAt": record["createdAt"], ":now": now})
+
+    def _update_once(self, record: Record, expression: str, condition: str, values: Mapping[str, Any],
+                     names: Mapping[str, str] | None = None) -> tuple[Record | None, bool]:
+        """expression: begins with its SET."""
+        token = uuid.uuid4().hex
+        kept, done = self._update(record, f"{expression}, writtenBy = :token", condition, {**values, ":token": token}, names)
+        return kept, done or (kept is not None and kept.get("writtenBy") == token)
 
     def _update(self, record: Record, expression: str, condition: str, values: Mapping[str, Any],
                 names: Mapping[str, str] | None = None) -> tuple[Record | None, bool]:

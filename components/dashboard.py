@@ -1,0 +1,83 @@
+"""Dashboard: one page for the stack, with what its alarms watch and how fast it answers.
+
+Builds: a CloudWatch dashboard named after project and stack. The first three of an account are free; each further one costs $3 a
+month. Of each kind, CloudWatch takes up to 500 metrics a widget.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.alarms import Machine
+
+WIDTH, HEIGHT = 12, 6
+"""Of a widget, on a grid that is 24 wide."""
+
+
+class DashboardArgs(TypedDict):
+    deadLetterQueues: Mapping[str, pulumi.Input[str]]
+    machines: Sequence[Machine]
+    functions: Mapping[str, pulumi.Input[str]]
+    responders: Mapping[str, pulumi.Input[str]]
+    tableName: pulumi.Input[str]
+    tableArn: pulumi.Input[str]
+
+
+class Dashboard(pulumi.ComponentResource):
+    """Outputs: dashboardName."""
+
+    dashboardName: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
+        known = pulumi.Output.all(
+            queues=dict(args["deadLetterQueues"]),
+            machines={machine["name"]: machine["arn"] for machine in args["machines"]},
+            functions={**args["functions"], **args["responders"]},
+            table=args["tableName"],
+            table_arn=args["tableArn"],
+        )
+        self.dashboard = aws.cloudwatch.Dashboard(
+            name,
+            dashboard_name=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+            dashboard_body=known.apply(lambda found: body(**found)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.dashboardName = self.dashboard.dashboard_name
+        self.register_outputs({"dashboardName": self.dashboardName})
+
+
+def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, table_arn: str) -> str:
+    """The dashboard as JSON. queues, machines (ARNs) and functions: by the name that a person reads."""
+    region = table_arn.split(":")[3]
+    states = [(f"{name} {metric}", "AWS/States", metric, "StateMachineArn", arn)
+              for name, arn in machines.items() for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled")]
+    widgets = [
+        _widget("Dead letters", region, "Maximum", [
+            (name, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue) for name, queue in queues.items()]),
+        _widget("Executions that failed, timed out or were throttled", region, "Sum", states),
+        _widget("Executions started", region, "Sum", [
+            (name, "AWS/States", "ExecutionsStarted", "StateMachineArn", arn) for name, arn in machines.items()]),
+        _widget("Time of an execution, p95 (ms)", region, "p95", [
+            (name, "AWS/States", "ExecutionTime", "StateMachineArn", arn) for name, arn in machines.items()]),
+        *(_widget(title, region, stat, [(name, "AWS/Lambda", metric, "FunctionName", function) for name, function in functions.items()])
+          for title, metric, stat in (
+              ("Errors of functions", "Errors", "Sum"), ("Throttles of functions", "Throttles", "Sum"),
+              ("Time of a function, p95 (ms)", "Duration", "p95"))),
+        _widget("Writes that the store refused or throttled", region, "Sum", [
+            (metric, "AWS/DynamoDB", metric, "TableName", table) for metric in ("WriteThrottleEvents", "ConditionalCheckFailedRequests")]),
+    ]
+    shown = [widget for widget in widgets if widget["properties"]["metrics"]]
+    placed = [{**widget, "x": WIDTH * (place % 2), "y": HEIGHT * (place // 2), "width": WIDTH, "height": HEIGHT}
+              for place, widget in enumerate(shown)]
+    return json.dumps({"widgets": placed})
+
+
+def _widget(title: str, region: str, stat: str, lines: Sequence[tuple[str, str, str, str, str]]) -> dict[str, Any]:
+    """lines: (label, namespace, metric, dimension, its value) of each."""
+    metrics = [[namespace, metric, dimension, value, {"label": label}] for label, namespace, metric, dimension, value in lines]
+    return {"type": "metric", "properties": {"title": title, "region": region, "stat": stat, "period": 60, "view": "timeSeries",
+                                             "metrics": metrics}}

@@ -1,0 +1,14 @@
+"""A workflow's refusal: what is the request's fault, and what only the engine's."""
+
+import pytest
+
+from tests.jsonata_engine import evaluate
+
+
+@pytest.mark.parametrize(("cause", "error"), [
+    ("InvalidRequest: data must be an object", "InvalidRequest"),
+    ("An error occurred while evaluating '...': InvalidRequest: data must be an object", "InvalidRequest"),
+    ("D1012: Evaluation timeout after 1000 milliseconds. Check for infinite loop", "States.QueryEvaluationError"),
+])
+def test_only_a_refusal_is_called_an_invalid_request(cause, error):
+    assert evaluate("RefusalError", errorOutput={"Error": "States.QueryEvaluationError", "Cause": cause}) == error
