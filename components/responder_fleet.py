@@ -25,6 +25,8 @@ class ResponderArgs(TypedDict):
     """An existing function; excludes module."""
     timeoutSeconds: float
     memoryMb: int
+    queueConcurrency: int
+    """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it."""
     settings: Mapping[str, Any]
     """JSON that `quote` gets as `request.settings`."""
 
@@ -52,6 +54,7 @@ class Member(TypedDict):
     roleName: Optional[pulumi.Input[str]]
     """The role of a function that the fleet made; none for an existing function, whose rights are not ours to change."""
     timeoutSeconds: float
+    queueConcurrency: int
 
 
 def function_timeout(seconds: float) -> int:
@@ -76,6 +79,7 @@ class ResponderFleet(pulumi.ComponentResource):
                 "functionArn": function.functionArn if function else responder["functionArn"] or "",
                 "roleName": function.roleName if function else None,
                 "timeoutSeconds": responder["timeoutSeconds"],
+                "queueConcurrency": responder["queueConcurrency"],
             })
         self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*(
             {"name": member["name"], "functionArn": member["functionArn"], "timeoutSeconds": member["timeoutSeconds"]}

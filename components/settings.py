@@ -121,6 +121,7 @@ class Responder(BaseModel):
     functionArn: FunctionArn | None = None
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
+    queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
 
     @model_validator(mode="after")
     def _one_source(self) -> "Responder":

@@ -31,9 +31,6 @@ AGGREGATOR_CONCURRENCY = 10
 VISIBILITY_FACTOR = 6
 """A queue's visibility timeout, in time limits of the function behind it, as AWS advises: a throttled batch is tried again."""
 
-LEAST_CONCURRENCY, MOST_CONCURRENCY = 2, 1_000
-"""Of an event source mapping with a cap (Lambda's limits)."""
-
 DEAD_LETTER_SECONDS = 14 * 86_400
 """The longest that SQS keeps a message."""
 
@@ -44,8 +41,6 @@ class SnsScatterGatherArgs(TypedDict):
     tableName: pulumi.Input[str]
     tableArn: pulumi.Input[str]
     layerArn: pulumi.Input[str]
-    maxConcurrency: int
-    """How many requests each responder works on at once, taken as 2 to 1,000; 0 leaves the cap to Lambda."""
     completion: Mapping[str, Any]
     """{"deadlineSeconds": number, "quorum"?: whole number}, see `handlers.completion`."""
     selection: str
@@ -180,7 +175,7 @@ class SnsScatterGather(pulumi.ComponentResource):
             allowed = aws.iam.RolePolicy(
                 name, role=responder["roleName"], policy=policy.document(rights), opts=self._child)
         # One at a time: a responder may take its whole time limit for each.
-        mapping = self._mapping(name, queue, function_arn, 1, self._args["maxConcurrency"], allowed)
+        mapping = self._mapping(name, queue, function_arn, 1, responder["queueConcurrency"], allowed)
         aws.sns.TopicSubscription(
             name,
             topic=self.topic.arn,
@@ -216,14 +211,13 @@ class SnsScatterGather(pulumi.ComponentResource):
     def _mapping(self, name: str, queue: aws.sqs.Queue, function_arn: pulumi.Input[str], batch_size: int, concurrency: int,
                  allowed: pulumi.Resource) -> aws.lambda_.EventSourceMapping:
         """What takes the queue's messages to the function. allowed: the right to receive them comes first."""
-        cap = min(max(LEAST_CONCURRENCY, concurrency), MOST_CONCURRENCY)
         return aws.lambda_.EventSourceMapping(
             name,
             event_source_arn=queue.arn,
             function_name=function_arn,
             batch_size=batch_size,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config={"maximum_concurrency": cap} if concurrency else None,
+            scaling_config={"maximum_concurrency": int(concurrency)},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
         )
 

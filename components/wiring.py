@@ -28,6 +28,7 @@ def for_fleet(settings: Settings, layer_arn: LayerArn) -> ResponderFleetArgs:
                 "functionArn": responder.functionArn,
                 "timeoutSeconds": responder.timeoutSeconds,
                 "memoryMb": responder.memoryMb,
+                "queueConcurrency": responder.queueConcurrency,
                 "settings": responder.own,
             }
             for responder in settings.responders
@@ -62,7 +63,6 @@ def for_sns(settings: Settings, layer_arn: LayerArn, fleet: ResponderFleet, stor
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "layerArn": layer_arn,
-        "maxConcurrency": settings.maxConcurrency,
         "completion": settings.completion.model_dump(exclude_none=True),
         "selection": settings.selection,
         "currency": settings.currency,

@@ -162,7 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the caller was killed, as the plan wanted, or has given up
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            raise ConnectionError("the caller was killed while it spoke")
         call = Call(self.headers, raw)
         fault = self.proxy.fault_for(call)
         if fault in ("refuse", "deny"):

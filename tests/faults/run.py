@@ -31,7 +31,9 @@ CONFIG = {
     "maxConcurrency": 4,
     "completion": {"deadlineSeconds": RESTART_DEADLINE_SECONDS},
     "api": {"enabled": False},
-    "responders": [{"name": name, "module": "tests.faults.responders", "timeoutSeconds": RESPONDER_SECONDS} for name in RESPONDERS],
+    "responders": [
+        {"name": name, "module": "tests.faults.responders", "timeoutSeconds": RESPONDER_SECONDS, "queueConcurrency": 4}
+        for name in RESPONDERS],
 }
 
 

@@ -324,7 +324,8 @@ def test_tokens_are_asked_for_where_that_is_configured(deployed, module_account)
 @pytest.fixture(scope="module")
 def ten(deployed) -> Stack:
     # Two at a time for each request (map) or responder (sns): the emulator makes a process of every call that runs beside another.
-    return deployed(variants=["map", "parallel", "sns"], responderCount=10, maxConcurrency=2, api={"auth": "NONE"})
+    return deployed(variants=["map", "parallel", "sns"], maxConcurrency=2, api={"auth": "NONE"}, responders=[
+        {"name": f"r{number}", "rate": 90 + number, "queueConcurrency": 2} for number in range(10)])
 
 
 def test_the_carrier_is_one_word_of_the_address(ten, module_account):

@@ -113,11 +113,14 @@ def test_batches_are_answered_with_partial_failures(registered):
     assert all(mapping["functionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings.values())
 
 
-@pytest.mark.parametrize(("cap", "expected"), [(0, None), (1, {"maximumConcurrency": 2}), (40, {"maximumConcurrency": 40})])
-def test_the_cap_on_concurrency_is_what_lambda_allows(cap, expected):
-    mappings = program.run({**CONFIG, "maxConcurrency": cap}).of_type("aws:lambda/eventSourceMapping:EventSourceMapping")
+def test_a_responder_works_on_as_many_requests_at_once_as_its_entry_says():
+    slow = {"name": "slow", "rate": 99, "queueConcurrency": 3}
 
-    assert mappings["sns-ask-avis"].get("scalingConfig") == expected
+    registered = program.run({**CONFIG, "responders": [slow, {"name": "avis", "rate": 99}], "maxConcurrency": 7})
+
+    mappings = registered.of_type("aws:lambda/eventSourceMapping:EventSourceMapping")
+    assert mappings["sns-ask-slow"]["scalingConfig"] == {"maximumConcurrency": 3}
+    assert mappings["sns-ask-avis"]["scalingConfig"] == {"maximumConcurrency": 10}
 
 
 def test_rights_are_exact(registered):
