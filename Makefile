@@ -23,7 +23,7 @@ demo: setup
 	@$(PYTHON) -m examples.demo
 
 test: lint
-	$(PYTHON) -m pytest -n 2 --dist loadscope
+	$(PYTHON) -m pytest -n 3 --dist loadscope
 
 SEED := 1
 REQUESTS := 240

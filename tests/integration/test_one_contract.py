@@ -1,6 +1,7 @@
 """The scenarios of `examples/`: the same request through every carrier gives the same result but for variant and times."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ def without_times(value):
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
+def through_each(stack, body):
+    """{variant: result}, sent at the same time."""
+    with ThreadPoolExecutor() as senders:
+        return dict(zip(stack.variants, senders.map(lambda variant: stack.request(variant, body), stack.variants), strict=True))
+
+
 @pytest.fixture(params=["car_rental", "flight", "ride"], scope="module")
 def scenario(request, deployed):
     """The deployed scenario and its request."""
@@ -23,15 +30,14 @@ def scenario(request, deployed):
     [config] = folder.glob("Pulumi.*.yaml")
     values = yaml.safe_load(config.read_text())["config"]
     stack = deployed(**{key.removeprefix("scatter-gather:"): value for key, value in values.items() if key.startswith("scatter-gather:")})
-    for variant in stack.variants:  # what is timed below should not be the emulator's cold starts
-        stack.request(variant, {"data": {}})
+    through_each(stack, {"data": {}})  # what is timed below should not be the emulator's cold starts
     return request.param, stack, json.loads((folder / "input.json").read_text())
 
 
 def test_the_same_request_gives_the_same_result_through_every_carrier(scenario):
     _, stack, body = scenario
 
-    results = {variant: without_times(stack.request(variant, body)) for variant in stack.variants}
+    results = {variant: without_times(result) for variant, result in through_each(stack, body).items()}
 
     assert set(results) == {"map", "parallel", "sns"}
     assert results["parallel"] == results["map"]
