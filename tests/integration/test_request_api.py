@@ -354,8 +354,8 @@ def test_a_request_for_sns_keeps_the_same_rules(ten, module_account):
 @pytest.mark.parametrize(("variant", "count", "query", "threads"), [
     ("sns", 200, "", 4),
     # The workflows do not queue: the client waits for them, lest the emulator runs two hundred at once.
-    ("map", 20, "?wait=true", 2),
-    ("parallel", 20, "?wait=true", 2),
+    ("map", 10, "?wait=true", 2),
+    ("parallel", 10, "?wait=true", 2),
 ])
 def test_many_requests_to_ten_responders_all_close(ten, module_account, variant, count, query, threads):
     api, names = Caller(ten, module_account), ten.outputs["responderNames"]

@@ -29,7 +29,7 @@ REQUESTS = st.fixed_dictionaries(
     })
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(REQUESTS)
 def test_both_accept_the_same_requests(request_body):
     try:
@@ -61,7 +61,7 @@ PAYLOADS = st.one_of(
     }))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(PAYLOADS)
 def test_both_read_the_same_answer(payload):
     limit = contract.details_limit(len(KNOWN))
