@@ -24,21 +24,36 @@ SERVICES = (
 Deploy = Callable[..., Stack]
 
 
-def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: str = "test") -> Stack:
-    """Runs the program with this configuration (plain values) against the emulator; AssertionError lists what failed."""
+def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: str = "test", state: State | None = None) -> Stack:
+    """Runs the program with this configuration (plain values) against the emulator; AssertionError lists what failed.
+
+    state: what an earlier run left, brought up to date in place.
+    """
+    state = State() if state is None else state
+    deployment = _deployment(emulator, account, stack, state)
+    texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    run_program(PROJECT, deployment, texts, [], lambda *_: None)
+    _finish(deployment)
+    return Stack(state.outputs(), emulator.endpoint)
+
+
+def destroy(emulator: Emulator, account: str, state: State, stack: str = "test") -> None:
+    """Deletes all that `deploy` made."""
+    _finish(_deployment(emulator, account, stack, state))
+
+
+def _deployment(emulator: Emulator, account: str, stack: str, state: State) -> Deployment:
     from local.provider import AwsProvider
 
     plugin = Plugin("aws", AwsProvider())
     plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test",
                       "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)])})
-    state = State()
-    deployment = Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT,
-                            save=lambda _: None)
-    texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    run_program(PROJECT, deployment, texts, [], lambda *_: None)
+    return Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT, save=lambda _: None)
+
+
+def _finish(deployment: Deployment) -> None:
     deployment.finish()
     assert not deployment.failures, [str(failure) for failure in deployment.failures]
-    return Stack(state.outputs(), emulator.endpoint)
 
 
 @pytest.fixture(scope="module")
