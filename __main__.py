@@ -17,7 +17,7 @@ from components import (
     SnsScatterGather,
     wiring,
 )
-from components.handler_function import handler_layer
+from components.handler_function import HandlerFunction, handler_layer
 from components.settings import settings_of_the_stack
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
@@ -32,18 +32,19 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
 
 settings = settings_of_the_stack()
 layer = handler_layer("layer")
-fleet = ResponderFleet("responder", wiring.for_fleet(settings, layer.arn))
 store = QuoteStore("quotes", {"retainData": settings.retainData})
+fleet = ResponderFleet("responder", wiring.for_fleet(settings, layer.arn, store))
+selector = HandlerFunction("selector", wiring.for_selector(settings, layer.arn)) if settings.ranks_by_code else None
 
 carriers: dict[str, Any] = {}
 if "map" in settings.variants:
-    carriers["map"] = MapScatterGather("map", wiring.for_map(settings, fleet, store))
+    carriers["map"] = MapScatterGather("map", wiring.for_map(settings, fleet, store, selector))
     export("map", carriers["map"], "stateMachineArn", "stateMachineName")
 if "parallel" in settings.variants:
-    carriers["parallel"] = ParallelScatterGather("parallel", wiring.for_parallel(settings, fleet, store))
+    carriers["parallel"] = ParallelScatterGather("parallel", wiring.for_parallel(settings, fleet, store, selector))
     export("parallel", carriers["parallel"], "stateMachineArn", "stateMachineName")
 if "sns" in settings.variants:
-    carriers["sns"] = SnsScatterGather("sns", wiring.for_sns(settings, layer.arn, fleet, store))
+    carriers["sns"] = SnsScatterGather("sns", wiring.for_sns(settings, layer.arn, fleet, store, selector))
     export("sns", carriers["sns"], "requesterFunctionName", "requesterFunctionArn", "aggregatorFunctionName", "topicArn",
            "responseQueueUrl", "deadLetterQueueUrls", "eventBusName")
 distributed = None
@@ -58,7 +59,7 @@ if carriers and settings.api.enabled:
     pulumi.export("apiId", api.apiId)
 
 if settings.alarms.enabled:
-    watched = wiring.for_alarms(settings, fleet, carriers, distributed, api)
+    watched = wiring.for_alarms(settings, fleet, selector, carriers, distributed, api)
     alarms = Alarms("alarms", watched)
     pulumi.export("alarmNames", alarms.alarmNames)
     if settings.alarms.dashboard:
@@ -69,3 +70,4 @@ pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
 pulumi.export("responderNames", names)
 pulumi.export("quoteTableName", store.tableName)
 pulumi.export("selection", settings.selection)
+pulumi.export("topK", settings.topK)

@@ -29,6 +29,9 @@ ASK_RETRY = [
         "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 2, "MaxDelaySeconds": 5, "JitterStrategy": "FULL",
     }
 ]
+CALL_RETRY = [{**ASK_RETRY[0], "ErrorEquals": [error for error in ASK_RETRY[0]["ErrorEquals"] if error.startswith("Lambda.")]}]
+"""For a function whose own errors are no passing faults."""
+
 STORE_RETRY = [
     {
         "ErrorEquals": [
@@ -48,6 +51,12 @@ CLOSE_RETRY = [
         "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 3, "JitterStrategy": "FULL",
     },
 ]
+
+
+def ask_retry(retries: Collection[int]) -> list[dict[str, Any]]:
+    """ASK_RETRY for responders with so many retries each. Which attempt is a responder's last one, it decides by itself; this
+    only has to allow the most of any."""
+    return [{**retrier, "MaxAttempts": max(retrier["MaxAttempts"], *map(int, retries))} for retrier in ASK_RETRY]
 
 
 class DefinitionError(ValueError):
@@ -89,21 +98,28 @@ def load(file: str) -> dict[str, Any]:
 
 
 def leave_out(node: Any, name: str, used: set[str]) -> Any:
-    """`node` (JSON) without the fields and states of that name. What led to such a state leads to the one after it."""
+    """`node` (JSON) without the fields and states of that name. What led to such a state leads to the one after it, or, where it is a
+    Choice, to its default; one that ends the machine must not be led to."""
     if isinstance(node, list):
         return [leave_out(value, name, used) for value in node]
     if not isinstance(node, dict):
         return node
-    after = node["States"][name]["Next"] if name in node.get("States", ()) else None
+    left = node.get("States", {}).get(name)
     if name in node:
         used.add(name)
     kept = {key: leave_out(value, name, used) for key, value in node.items() if key != name}
-    return _redirect(kept, name, after) if after else kept
+    return kept if left is None else _redirect(kept, name, left.get("Next", left.get("Default")))
 
 
-def _redirect(machine: dict[str, Any], name: str, after: str) -> dict[str, Any]:
-    states = {key: {**state, "Next": after} if state.get("Next") == name else state for key, state in machine["States"].items()}
-    return {**machine, "StartAt": after if machine["StartAt"] == name else machine["StartAt"], "States": states}
+def _redirect(node: Any, name: str, after: str | None) -> Any:
+    if isinstance(node, list):
+        return [_redirect(value, name, after) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if after is None and name in [node.get(key) for key in ("Next", "Default", "StartAt")]:
+        raise DefinitionError(f"state {name} ends the machine and cannot be left out: something leads to it")
+    return {key: after if key in ("Next", "Default", "StartAt") and value == name else _redirect(value, name, after)
+            for key, value in node.items()}
 
 
 def bind(node: Any, tokens: Mapping[str, Any], used: set[str]) -> Any:

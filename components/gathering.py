@@ -1,24 +1,36 @@
-"""What the workflow variants share: their arguments, and the tokens and rights of the states that open, ask and close."""
+"""What the workflow variants share: their arguments, the tokens of the states that open, ask and close, and the second workflow that
+takes over where a request may close before all have answered."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, TypedDict
 
 import pulumi
 
 from components import definition, policy
 from components.responder_fleet import BACKSTOP_SECONDS, Responder
+from components.workflow import Workflow
 from handlers import contract
 
-TIMEOUT_SECONDS = 300
-"""The whole workflow ends by then; also the longest that an Express workflow may run."""
+LEAST_SECONDS = 300
+"""The whole workflow ends by then, or some time after its deadline; also the longest that an Express workflow may run."""
 
-BETTER = {
-    "lowest": "$number($next.amount) < $number($best.amount)",
-    "highest": "$number($next.amount) > $number($best.amount)",
-    "first": "$next.respondedAt < $best.respondedAt",
+MARGIN_SECONDS = 60
+"""Past the deadline, for what is still to be written."""
+
+SELECTOR_SECONDS = 10
+
+RANK_KEY = {
+    "lowest": "$number($quote.amount)",
+    "highest": "-$number($quote.amount)",
+    "first": "$quote.respondedAt",
+    "median": "$number($quote.amount)",
 }
-"""JSONata: is the next quote better than the best so far? Never for a tie, so that the first recipient wins it."""
+"""JSONata: by what the quotes are sorted."""
+
+EARLY_STATES = ("Turn", "Await completion")
+SELECTION_STATES = ("Select",)
 
 
 class ScatterGatherArgs(TypedDict):
@@ -26,31 +38,105 @@ class ScatterGatherArgs(TypedDict):
     tableName: pulumi.Input[str]
     tableArn: pulumi.Input[str]
     workflowType: str
-    """STANDARD or EXPRESS."""
-    deadlineSeconds: float
+    """STANDARD or EXPRESS; an Express workflow cannot close before all have answered."""
+    completion: Mapping[str, Any]
+    """{"deadlineSeconds": number, "quorum"?, "amountBelow"?, "required"?, "weights"?}, see `handlers.completion`."""
     selection: str
-    """lowest, highest or first."""
+    """lowest, highest, first, median, or the dotted name of the user's own module."""
+    topK: int
+    selectorArn: Optional[pulumi.Input[str]]
+    """The function of `handlers.selector`, where the selection is the user's own."""
     currency: str
     resultRetentionDays: int
     logRetentionDays: int
 
 
-def tokens(variant: str, args: ScatterGatherArgs) -> dict[str, Any]:
-    """The tokens that need nothing but the arguments."""
+@dataclass(frozen=True)
+class Workflows:
+    """main: takes the requests. recorder: asks and records for those that may close early; an Express workflow has none."""
+
+    main: Workflow
+    recorder: Workflow | None
+
+
+Known = Mapping[str, Any]
+"""What is known once it has been made: {"responders": [Responder], "table", "recorder": ARN or "", "selector": ARN or ""}."""
+
+
+def workflows(name: str, variant: str, args: ScatterGatherArgs, max_concurrency: int,
+              render: Callable[[Known], str], opts: pulumi.ResourceOptions) -> Workflows:
+    """max_concurrency: how many responders the recorder asks at once; 0 leaves it to Step Functions. render: the main definition."""
+    known: dict[str, Any] = {"responders": args["responders"], "table": args["tableName"], "selector": args["selectorArn"] or ""}
+    recorder = None
+    if args["workflowType"] == "STANDARD":
+        recorder = _workflow(f"{name}-recorder", args, _statements(args), opts, pulumi.Output.all(**known).apply(
+            lambda known: recording(variant, args, max_concurrency, known)))
+    start = [policy.allow(["states:StartExecution"], recorder.stateMachineArn)] if recorder else []
+    main = _workflow(name, args, [*_statements(args), *start], opts, pulumi.Output.all(
+        **known, recorder=recorder.stateMachineArn if recorder else "").apply(render))
+    if recorder:
+        # Step Functions checks this right against the machine whose execution waits (AWS names that ARN where it denies it).
+        recorder.grant("replies", [policy.allow(["states:SendTaskSuccess", "states:SendTaskFailure"], main.stateMachineArn)])
+    return Workflows(main, recorder)
+
+
+def tokens(variant: str, args: ScatterGatherArgs, known: Known) -> dict[str, Any]:
+    """The tokens of the main definition that the variants share."""
+    recorder = {} if args["workflowType"] == "EXPRESS" else {
+        "RecorderArn": known["recorder"],
+        "PatienceSeconds": workflow_seconds(args["completion"]) - MARGIN_SECONDS // 2,
+    }
+    return {**_shared(variant, args, known), **recorder, **expression_tokens(args, [each["name"] for each in known["responders"]])}
+
+
+def expression_tokens(args: ScatterGatherArgs, names: Sequence[str]) -> dict[str, Any]:
+    """The tokens of the expressions that check and open a request. names: the responders'."""
+    return {
+        "ResponderNames": list(names),
+        "Completion": _plain({"required": [], "weights": {}, **args["completion"]}),
+        "CanCloseEarly": args["workflowType"] == "STANDARD",
+        "ResultRetentionSeconds": args["resultRetentionDays"] * 86_400,
+        "MaxRequestBytes": contract.MAX_REQUEST_BYTES,
+    }
+
+
+def _shared(variant: str, args: ScatterGatherArgs, known: Known) -> dict[str, Any]:
+    """The tokens of both definitions."""
+    selector = {"SelectorArn": known["selector"], "SelectorTimeoutSeconds": SELECTOR_SECONDS + BACKSTOP_SECONDS + 1,
+                "SelectorRetry": definition.CALL_RETRY} if args["selectorArn"] is not None else {}
+    return {
+        **answer_tokens(variant, args),
+        **selector,
+        "TableName": known["table"],
+        "StoreRetry": definition.STORE_RETRY,
+        "CloseRetry": definition.CLOSE_RETRY,
+    }
+
+
+def answer_tokens(variant: str, args: ScatterGatherArgs) -> dict[str, Any]:
+    """The tokens of the expressions that read answers and close a record."""
     return {
         "Variant": variant,
-        "TimeoutSeconds": TIMEOUT_SECONDS,
-        "DeadlineSeconds": _plain(args["deadlineSeconds"]),
-        "ResultRetentionSeconds": args["resultRetentionDays"] * 86_400,
-        "Better": BETTER[args["selection"]],
+        "TimeoutSeconds": workflow_seconds(args["completion"]),
+        "SelectionBy": args["selection"],
+        "RankKey": RANK_KEY.get(args["selection"], "$place"),
+        # The user's own code is asked once, when a request closes; until then nobody is the best.
+        "TopK": 0 if args["selectorArn"] is not None else args["topK"],
         "Currency": args["currency"],
-        "MaxRequestBytes": contract.MAX_REQUEST_BYTES,
         "DetailsBudgetBytes": contract.DETAILS_BUDGET_BYTES,
         "MaxMessageChars": contract.MAX_MESSAGE_CHARS,
         "MaxAmountDigits": contract.MAX_AMOUNT_DIGITS,
-        "AskRetry": definition.ASK_RETRY,
-        "StoreRetry": definition.STORE_RETRY,
-        "CloseRetry": definition.CLOSE_RETRY,
+    }
+
+
+def map_tokens(responders: Sequence[Responder], max_concurrency: int) -> dict[str, Any]:
+    """The tokens of a Map over the responders."""
+    return {
+        "FunctionArns": {responder["name"]: responder["functionArn"] for responder in responders},
+        "AskRetry": definition.ask_retry([responder["retries"] for responder in responders]),
+        "AskTimeoutSeconds": ask_timeout(max(responder["timeoutSeconds"] for responder in responders)),
+        "MaxConcurrency": int(max_concurrency),
+        "ResponderName": "$states.input.responder",
     }
 
 
@@ -59,15 +145,47 @@ def ask_timeout(seconds: float) -> int:
     return math.ceil(seconds) + BACKSTOP_SECONDS + 1
 
 
-def statements(args: ScatterGatherArgs) -> list[policy.Statement]:
+def workflow_seconds(completion: Mapping[str, Any]) -> int:
+    """When a workflow is over, whatever happens, and its record is nobody's any more."""
+    return max(LEAST_SECONDS, math.ceil(completion["deadlineSeconds"]) + MARGIN_SECONDS)
+
+
+def recording(variant: str, args: ScatterGatherArgs, max_concurrency: int, known: Known) -> str:
+    """The recorder's definition."""
+    return definition.render("recording.asl.json", {
+        **_shared(variant, args, known),
+        **map_tokens(known["responders"], max_concurrency),
+        "Weights": args["completion"].get("weights", {}),
+    }, without=() if args["selectorArn"] is not None else SELECTION_STATES)
+
+
+def without(args: ScatterGatherArgs) -> list[str]:
+    """The states of a main definition that this stack does without."""
+    return [*(EARLY_STATES if args["workflowType"] == "EXPRESS" else ()), *(SELECTION_STATES if args["selectorArn"] is None else ())]
+
+
+def _workflow(name: str, args: ScatterGatherArgs, statements: Sequence[policy.Statement], opts: pulumi.ResourceOptions,
+              text: pulumi.Output[str]) -> Workflow:
+    return Workflow(name, {
+        "definition": text,
+        "workflowType": args["workflowType"],
+        "statements": statements,
+        "logRetentionDays": args["logRetentionDays"],
+    }, opts)
+
+
+def _statements(args: ScatterGatherArgs) -> list[policy.Statement]:
     """What asking the responders and keeping the record takes."""
-    functions = pulumi.Output.from_input(args["responders"]).apply(
-        lambda responders: sorted({responder["functionArn"] for responder in responders}))
+    functions = pulumi.Output.all(args["responders"], args["selectorArn"]).apply(
+        lambda known: sorted({*(responder["functionArn"] for responder in known[0]), *([known[1]] if known[1] else [])}))
     return [
         policy.allow(["lambda:InvokeFunction"], functions),
         policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"], args["tableArn"]),
     ]
 
 
-def _plain(number: float) -> float:
-    return int(number) if number == int(number) else number
+def _plain(completion: Mapping[str, Any]) -> dict[str, Any]:
+    """Whole numbers without a fraction, and the required names in order, as the messages show them."""
+    seconds = completion["deadlineSeconds"]
+    return {**completion, "deadlineSeconds": int(seconds) if seconds == int(seconds) else seconds,
+            "required": sorted(completion["required"])}

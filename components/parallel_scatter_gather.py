@@ -1,17 +1,17 @@
 """ParallelScatterGather: a Parallel state with one branch for each responder of the stack.
 
-Builds: a Workflow from `statemachines/parallel_scatter_gather.asl.json`. N responders that are all asked cost N + 3 state
-transitions; one that is not asked costs two.
+Builds: a Workflow from `statemachines/parallel_scatter_gather.asl.json`; with STANDARD another one from `recording.asl.json`, which
+asks all at once too. N responders that are all asked cost N + 3 state transitions, one that is not asked costs two; N that are asked
+cost 2 N + 8 where the request may close before all have answered.
 """
 
 import json
-from typing import Any, Optional
+from typing import Optional
 
 import pulumi
 
 from components import definition, gathering
-from components.gathering import ScatterGatherArgs
-from components.workflow import Workflow
+from components.gathering import Known, ScatterGatherArgs
 
 
 class ParallelScatterGatherArgs(ScatterGatherArgs):
@@ -26,31 +26,23 @@ class ParallelScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ParallelScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ParallelScatterGather", name, {}, opts)
-        self.workflow = Workflow(name, {
-            "definition": pulumi.Output.all(responders=args["responders"], table=args["tableName"]).apply(
-                lambda known: _definition(args, **known)),
-            "workflowType": args["workflowType"],
-            "statements": gathering.statements(args),
-            "logRetentionDays": args["logRetentionDays"],
-        }, pulumi.ResourceOptions(parent=self))
-        self.stateMachineArn = self.workflow.stateMachineArn
-        self.stateMachineName = self.workflow.stateMachineName
+        self.workflows = gathering.workflows(
+            name, "parallel", args, 0, lambda known: _definition(args, known), pulumi.ResourceOptions(parent=self))
+        self.stateMachineArn = self.workflows.main.stateMachineArn
+        self.stateMachineName = self.workflows.main.stateMachineName
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
 
 
-def _definition(args: ParallelScatterGatherArgs, responders: list[dict[str, Any]], table: str) -> str:
-    tokens = {
-        **gathering.tokens("parallel", args),
-        "TableName": table,
-        "ResponderNames": [responder["name"] for responder in responders],
-    }
+def _definition(args: ParallelScatterGatherArgs, known: Known) -> str:
     branches = [
         {
             "Responder": responder["name"],
             "ResponderName": json.dumps(responder["name"]),
             "FunctionArn": responder["functionArn"],
+            "AskRetry": definition.ask_retry([responder["retries"]]),
             "AskTimeoutSeconds": gathering.ask_timeout(responder["timeoutSeconds"]),
         }
-        for responder in responders
+        for responder in known["responders"]
     ]
-    return definition.render("parallel_scatter_gather.asl.json", tokens, branches)
+    return definition.render(
+        "parallel_scatter_gather.asl.json", gathering.tokens("parallel", args, known), branches, gathering.without(args))

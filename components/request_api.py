@@ -43,9 +43,10 @@ class RequestApiArgs(TypedDict):
     tableName: pulumi.Input[str]
     tableArn: pulumi.Input[str]
     responderNames: Sequence[str]
-    deadlineSeconds: float
+    completion: Mapping[str, Any]
+    """The stack's policy, see `handlers.completion`."""
     selection: str
-    """lowest, highest or first."""
+    topK: int
     layerArn: pulumi.Input[str]
     auth: str
     """AWS_IAM, JWT or NONE."""
@@ -176,9 +177,10 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
             "REQUESTERS": pulumi.Output.json_dumps(args["requesters"]),
             # All variables together may take 4 KB (Lambda), and there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
-            "DEADLINE_SECONDS": f"{args['deadlineSeconds']:g}",
-            "ABANDONED_SECONDS": str(gathering.TIMEOUT_SECONDS),
+            "COMPLETION": json.dumps(args["completion"]),
+            "ABANDONED_SECONDS": str(gathering.workflow_seconds(args["completion"])),
             "SELECTION": args["selection"],
+            "TOP_K": str(args["topK"]),
             "AUTH": args["auth"],
             "SAMPLE": json.dumps(args["sample"]),
         },

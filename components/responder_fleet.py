@@ -1,7 +1,7 @@
 """ResponderFleet: the responders that the variants ask, made once and shared by all of them.
 
-Builds: for each responder with code of its own a HandlerFunction. A responder with a functionArn is an existing function and is
-only referred to.
+Builds: for each responder with code of its own a HandlerFunction; one with a circuit breaker may read and change its own circuit
+in the table of results. A responder with a functionArn is an existing function and is only referred to.
 """
 
 import json
@@ -11,10 +11,19 @@ from typing import Any, Optional, TypedDict
 
 import pulumi
 
+from components import policy
 from components.handler_function import HandlerFunction
+from handlers import circuit
 
 BACKSTOP_SECONDS = 2
 """Between the responder's own time limit, which ends in an answer, and the function's, which ends in a crash."""
+
+
+class CircuitBreakerArgs(TypedDict):
+    failures: int
+    """How many in a row open the circuit, so that the responder's code is not called."""
+    pauseSeconds: float
+    """How long it stays open before one request tries again."""
 
 
 class ResponderArgs(TypedDict):
@@ -27,6 +36,10 @@ class ResponderArgs(TypedDict):
     memoryMb: int
     queueConcurrency: int
     """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it."""
+    retries: int
+    """How often it is asked again after a TransientError, before that becomes a FAILED answer."""
+    circuitBreaker: Optional[CircuitBreakerArgs]
+    """None for an existing function."""
     settings: Mapping[str, Any]
     """JSON that `quote` gets as `request.settings`."""
 
@@ -34,6 +47,8 @@ class ResponderArgs(TypedDict):
 class ResponderFleetArgs(TypedDict):
     responders: Sequence[ResponderArgs]
     layerArn: pulumi.Input[str]
+    tableName: pulumi.Input[str]
+    tableArn: pulumi.Input[str]
     currency: str
     logRetentionDays: int
 
@@ -44,6 +59,7 @@ class Responder(TypedDict):
     name: str
     functionArn: str
     timeoutSeconds: float
+    retries: int
 
 
 class Member(TypedDict):
@@ -55,6 +71,7 @@ class Member(TypedDict):
     """The role of a function that the fleet made; none for an existing function, whose rights are not ours to change."""
     timeoutSeconds: float
     queueConcurrency: int
+    retries: int
 
 
 def function_timeout(seconds: float) -> int:
@@ -80,9 +97,10 @@ class ResponderFleet(pulumi.ComponentResource):
                 "roleName": function.roleName if function else None,
                 "timeoutSeconds": responder["timeoutSeconds"],
                 "queueConcurrency": responder["queueConcurrency"],
+                "retries": responder["retries"],
             })
         self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*(
-            {"name": member["name"], "functionArn": member["functionArn"], "timeoutSeconds": member["timeoutSeconds"]}
+            {key: member[key] for key in ("name", "functionArn", "timeoutSeconds", "retries")}
             for member in self.members))
         self.functionArns = pulumi.Output.all(**{member["name"]: member["functionArn"] for member in self.members})
         self.register_outputs({"functionArns": self.functionArns})
@@ -91,6 +109,7 @@ class ResponderFleet(pulumi.ComponentResource):
         module = responder["module"]
         if module is None:
             raise ValueError(f"responder {responder['name']} has neither module nor functionArn: give one of them")
+        breaker = responder["circuitBreaker"]
         function = HandlerFunction(f"{fleet}-{responder['name']}", {
             "module": "handlers.responder",
             "withModules": [module],
@@ -101,11 +120,18 @@ class ResponderFleet(pulumi.ComponentResource):
                 "SETTINGS": json.dumps(responder["settings"], sort_keys=True),
                 "CURRENCY": args["currency"],
                 "TIMEOUT_SECONDS": f"{responder['timeoutSeconds']:g}",
+                "RETRIES": str(int(responder["retries"])),
+                **({"CIRCUIT_BREAKER": json.dumps(breaker, sort_keys=True), "TABLE_NAME": args["tableName"]} if breaker else {}),
             },
             "timeoutSeconds": function_timeout(responder["timeoutSeconds"]),
             "memoryMb": responder["memoryMb"],
             "logRetentionDays": args["logRetentionDays"],
-            "statements": [],
+            "statements": [_own_circuit(responder["name"], args["tableArn"])] if breaker else [],
         }, pulumi.ResourceOptions(parent=self))
         self.functions[responder["name"]] = function
         return function
+
+
+def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:
+    return policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table_arn, {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit.key(responder)]}})

@@ -11,10 +11,17 @@ from typing import Annotated, Any, Literal, get_args
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from handlers import contract, selection
+
 Variant = Literal["map", "parallel", "sns", "distributed"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-WAIT_FOR_ALL: tuple[Variant, ...] = ("map", "parallel")
-"""The variants that close by all answers or by the deadline only."""
+WORKFLOWS: tuple[Variant, ...] = ("map", "parallel")
+"""The variants that are workflows, and so of a workflowType."""
+
+SELECTIONS = tuple(selection.RANKINGS)
+
+LONGEST_DEADLINE = 900
+"""How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
 
 EXPRESS_SECONDS = 300
 """How long an Express workflow may run (Step Functions' limit), and how long ours do at the most."""
@@ -85,6 +92,20 @@ def _key_value(value: object) -> object:
     return value
 
 
+def _amount(value: object) -> object:
+    text = value if value is None else contract.amount_text(value)
+    if value is not None and (text is None or not float(text)):
+        raise ValueError(f"allowed: a decimal above 0 with at most {contract.MAX_AMOUNT_DIGITS} digits")
+    return text
+
+
+def _selection(value: str) -> str:
+    if value not in SELECTIONS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
+        raise ValueError(f"allowed: {', '.join(SELECTIONS)}, or a dotted Python module of your own with rank, such as "
+                         "handlers.rankings.nearest")
+    return value
+
+
 Name = Annotated[str, _matching(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
 FunctionArn = Annotated[str, _matching(
@@ -108,6 +129,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class CircuitBreaker(_Strict):
+    """When a responder that keeps failing is left alone, and for how long."""
+
+    failures: Annotated[int, _whole(1, 100)] = 5
+    """In a row."""
+    pauseSeconds: Annotated[float, _number(1, 3600)] = 30
+
+
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
@@ -122,6 +151,8 @@ class Responder(BaseModel):
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
+    retries: Annotated[int, _whole(0, 5)] = 2
+    circuitBreaker: CircuitBreaker | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "Responder":
@@ -129,6 +160,10 @@ class Responder(BaseModel):
             raise ValueError("module and functionArn exclude each other: give one of them")
         if self.functionArn and self.own:
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
+        inside = [name for name in ("retries", "circuitBreaker") if self.functionArn and name in self.model_fields_set]
+        if inside:
+            raise ValueError(f"{', '.join(inside)} would have no effect: an existing function decides by itself when it fails; "
+                             "leave it out, or give a module")
         uses_rate = not self.functionArn and self.module in (None, DEFAULT_MODULE)
         if uses_rate:
             rate = self.own.get("rate")
@@ -142,11 +177,35 @@ class Responder(BaseModel):
 
 
 class Completion(_Strict):
-    """When a request counts as complete. A request may tighten it, never loosen it."""
+    """When a request counts as complete, see `handlers.completion`. A request may tighten it, never loosen it."""
 
-    deadlineSeconds: Annotated[float, _number(1, EXPRESS_SECONDS)] = 60
-    quorum: Annotated[int | None, _whole(1, 100)] = None
-    """Quotes that are enough; None waits for all answers."""
+    deadlineSeconds: Annotated[float, _number(1, LONGEST_DEADLINE)] = 60
+    quorum: Annotated[int | None, _whole(1, 10_000)] = None
+    """The weight of quotes that is enough; None waits for all answers."""
+    amountBelow: Annotated[str | None, BeforeValidator(_amount)] = None
+    required: list[Name] = []
+    weights: dict[Name, Annotated[int, _whole(1, 100)]] = {}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The policy as JSON, without what says nothing."""
+        return {key: value for key, value in self.model_dump().items() if value not in (None, [], {})}
+
+    @property
+    def closes_early(self) -> bool:
+        return self.quorum is not None or self.amountBelow is not None
+
+    def check(self, responders: Iterable[str]) -> None:
+        """Raises ValueError where the policy can never be met by these."""
+        names = list(responders)
+        for key, given in (("required", self.required), ("weights", self.weights)):
+            stranger = next((name for name in given if name not in names), None)
+            if stranger is not None:
+                raise ValueError(f"completion.{key} names {json.dumps(stranger)}; allowed: {', '.join(names)}")
+        most = sum(self.weights.get(name, 1) for name in names)
+        if self.quorum is not None and self.quorum > most:
+            raise ValueError(f"completion.quorum is {self.quorum}; allowed: a whole number from 1 to {most}, "
+                             f"{'the sum of the weights' if self.weights else 'the number'} of the responders")
 
 
 class Distributed(_Strict):
@@ -263,7 +322,8 @@ class Settings(_Strict):
     responders: list[Responder] = []
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     workflowType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
-    selection: Literal["lowest", "highest", "first"] = "lowest"
+    selection: Annotated[str, AfterValidator(_selection)] = "lowest"
+    topK: Annotated[int, _whole(1, 100)] = 3
     currency: Currency = "USD"
     completion: Completion = Completion()
     distributed: Distributed = Distributed()
@@ -292,18 +352,20 @@ class Settings(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _quorum(self) -> "Settings":
-        quorum = self.completion.quorum
-        if quorum is None:
-            return self
-        if quorum > len(self.responders):
-            raise ValueError(f"completion.quorum is {quorum}; allowed: a whole number from 1 to {len(self.responders)}, "
-                             "the number of responders")
-        waiting = [variant for variant in self.variants if variant in WAIT_FOR_ALL]
-        if waiting:
-            raise ValueError(f"completion.quorum is {quorum}, but variants names {', '.join(waiting)}, which waits for all "
-                             "answers; allowed with a quorum: sns")
+    def _policy(self) -> "Settings":
+        self.completion.check(responder.name for responder in self.responders)
+        express = [variant for variant in self.variants if variant in WORKFLOWS] if self.workflowType == "EXPRESS" else []
+        if express and self.completion.closes_early:
+            raise ValueError("completion.quorum and completion.amountBelow need workflowType STANDARD for "
+                             f"{', '.join(express)}: an Express workflow cannot be told that it is complete")
+        if express and self.completion.deadlineSeconds > EXPRESS_SECONDS:
+            raise ValueError(f"completion.deadlineSeconds is {self.completion.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
+                             f"a number from 1 to {EXPRESS_SECONDS}")
         return self
+
+    @property
+    def ranks_by_code(self) -> bool:
+        return "." in self.selection
 
     @model_validator(mode="after")
     def _concurrency(self) -> "Settings":

@@ -18,7 +18,7 @@ import pulumi_aws as aws
 from components import policy
 from components.handler_function import HandlerFunction
 from components.responder_fleet import Member, function_timeout
-from handlers.replying import MAX_RECEIVES
+from handlers.replying import MIN_RECEIVES, max_receives
 
 REQUESTER_SECONDS = 10
 AGGREGATOR_SECONDS = 20
@@ -42,9 +42,12 @@ class SnsScatterGatherArgs(TypedDict):
     tableArn: pulumi.Input[str]
     layerArn: pulumi.Input[str]
     completion: Mapping[str, Any]
-    """{"deadlineSeconds": number, "quorum"?: whole number}, see `handlers.completion`."""
+    """{"deadlineSeconds": number, "quorum"?, "amountBelow"?, "required"?, "weights"?}, see `handlers.completion`."""
     selection: str
-    """lowest, highest or first."""
+    """lowest, highest, first, median, or the dotted name of the user's own module."""
+    topK: int
+    selectorArn: Optional[pulumi.Input[str]]
+    """The function of `handlers.selector`, where the selection is the user's own."""
     currency: str
     resultRetentionDays: int
     logRetentionDays: int
@@ -70,7 +73,7 @@ class SnsScatterGather(pulumi.ComponentResource):
         self.relays: dict[str, HandlerFunction] = {}
         self.topic = self._topic()
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
-        self.response_queue = self._queue("responses", AGGREGATOR_SECONDS)
+        self.response_queue = self._queue("responses", AGGREGATOR_SECONDS, MIN_RECEIVES)
         self.aggregator = self._aggregator()
         self.requester = self._requester()
         for responder in args["responders"]:
@@ -98,15 +101,16 @@ class SnsScatterGather(pulumi.ComponentResource):
         aws.sns.TopicPolicy(self._name, arn=topic.arn, policy=only_tls, opts=self._child)
         return topic
 
-    def _queue(self, of: str, function_seconds: int, topic_arn: Optional[pulumi.Input[str]] = None) -> aws.sqs.Queue:
-        """A queue before a function, with its dead-letter queue. topic_arn: who may send to both beside our own roles."""
+    def _queue(self, of: str, function_seconds: int, receives: int, topic_arn: Optional[pulumi.Input[str]] = None) -> aws.sqs.Queue:
+        """A queue before a function, with its dead-letter queue. receives: how often it delivers a message before it gives it up;
+        topic_arn: who may send to both beside our own roles."""
         name, dead_name = f"{self._name}-{of}", f"{self._name}-dead-{of}"
         dead = aws.sqs.Queue(
             dead_name, message_retention_seconds=DEAD_LETTER_SECONDS, sqs_managed_sse_enabled=True, opts=self._child)
         queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=VISIBILITY_FACTOR * function_seconds,
-            redrive_policy=_compact({"deadLetterTargetArn": dead.arn, "maxReceiveCount": MAX_RECEIVES}),
+            redrive_policy=_compact({"deadLetterTargetArn": dead.arn, "maxReceiveCount": receives}),
             sqs_managed_sse_enabled=True,
             opts=self._child)
         aws.sqs.RedriveAllowPolicy(
@@ -123,15 +127,18 @@ class SnsScatterGather(pulumi.ComponentResource):
 
     def _aggregator(self) -> HandlerFunction:
         args, name = self._args, f"{self._name}-aggregator"
-        dead = self.dead_letter_queues["responses"]
+        dead, selector_arn = self.dead_letter_queues["responses"], args["selectorArn"]
         function = self._function(name, "handlers.aggregator", AGGREGATOR_SECONDS, {
             "TABLE_NAME": args["tableName"],
             "EVENT_BUS_NAME": self.bus.name,
             "DEAD_LETTER_QUEUE_URL": dead.url,
             "COMPLETION": json.dumps(args["completion"]),
             "SELECTION": args["selection"],
+            "TOP_K": str(args["topK"]),
             "CURRENCY": args["currency"],
+            **({"SELECTOR_ARN": selector_arn} if selector_arn is not None else {}),
         }, [
+            *([policy.allow(["lambda:InvokeFunction"], selector_arn)] if selector_arn is not None else []),
             policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], args["tableArn"]),
             policy.allow(["events:PutEvents"], self.bus.arn),
             policy.allow(["sqs:SendMessage"], dead.arn),
@@ -149,6 +156,7 @@ class SnsScatterGather(pulumi.ComponentResource):
             "RESPONDERS": json.dumps([responder["name"] for responder in args["responders"]]),
             "COMPLETION": json.dumps(args["completion"]),
             "SELECTION": args["selection"],
+            "TOP_K": str(args["topK"]),
             "RESULT_RETENTION_SECONDS": str(args["resultRetentionDays"] * 86_400),
         }, [
             policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], args["tableArn"]),
@@ -159,7 +167,7 @@ class SnsScatterGather(pulumi.ComponentResource):
     def _responder(self, responder: Member) -> None:
         of = f"ask-{responder['name']}"
         name, seconds = f"{self._name}-{of}", function_timeout(responder["timeoutSeconds"])
-        queue = self._queue(of, seconds, self.topic.arn)
+        queue = self._queue(of, seconds, max_receives(int(responder["retries"])), self.topic.arn)
         rights = [
             policy.consume(queue.arn),
             policy.allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], queue.arn),
@@ -193,6 +201,7 @@ class SnsScatterGather(pulumi.ComponentResource):
             "FUNCTION_ARN": responder["functionArn"],
             "CURRENCY": self._args["currency"],
             "TIMEOUT_SECONDS": f"{responder['timeoutSeconds']:g}",
+            "RETRIES": str(int(responder["retries"])),
         }, [*rights, policy.allow(["lambda:InvokeFunction"], responder["functionArn"])])
 
     def _function(self, name: str, module: str, seconds: int, environment: Mapping[str, pulumi.Input[str]],

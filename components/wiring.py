@@ -8,18 +8,20 @@ import pulumi
 from components.alarms import AlarmsArgs, Machine
 from components.dashboard import DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
-from components.gathering import ScatterGatherArgs
+from components.gathering import SELECTOR_SECONDS, ScatterGatherArgs
+from components.handler_function import HandlerFunction, HandlerFunctionArgs
 from components.map_scatter_gather import MapScatterGatherArgs
 from components.quote_store import QuoteStore
 from components.request_api import RequestApi, RequestApiArgs
-from components.responder_fleet import ResponderFleet, ResponderFleetArgs
-from components.settings import DEFAULT_MODULE, Settings
+from components.responder_fleet import CircuitBreakerArgs, ResponderFleet, ResponderFleetArgs
+from components.settings import DEFAULT_MODULE, Responder, Settings
 from components.sns_scatter_gather import SnsScatterGatherArgs
+from components.workflow import Workflow
 
 LayerArn = pulumi.Input[str]
 
 
-def for_fleet(settings: Settings, layer_arn: LayerArn) -> ResponderFleetArgs:
+def for_fleet(settings: Settings, layer_arn: LayerArn, store: QuoteStore) -> ResponderFleetArgs:
     return {
         "responders": [
             {
@@ -29,42 +31,71 @@ def for_fleet(settings: Settings, layer_arn: LayerArn) -> ResponderFleetArgs:
                 "timeoutSeconds": responder.timeoutSeconds,
                 "memoryMb": responder.memoryMb,
                 "queueConcurrency": responder.queueConcurrency,
+                "retries": responder.retries,
+                "circuitBreaker": _circuit_breaker(responder),
                 "settings": responder.own,
             }
             for responder in settings.responders
         ],
         "layerArn": layer_arn,
+        "tableName": store.tableName,
+        "tableArn": store.tableArn,
         "currency": settings.currency,
         "logRetentionDays": settings.logRetentionDays,
     }
 
 
-def for_parallel(settings: Settings, fleet: ResponderFleet, store: QuoteStore) -> ScatterGatherArgs:
+def _circuit_breaker(responder: Responder) -> CircuitBreakerArgs | None:
+    breaker = responder.circuitBreaker
+    return {"failures": breaker.failures, "pauseSeconds": breaker.pauseSeconds} if breaker else None
+
+
+def for_selector(settings: Settings, layer_arn: LayerArn) -> HandlerFunctionArgs:
+    """The function of the user's own selection."""
+    return {
+        "module": "handlers.selector",
+        "withModules": [settings.selection],
+        "layerArn": layer_arn,
+        "environment": {"RANK_MODULE": settings.selection, "TOP_K": str(settings.topK)},
+        "timeoutSeconds": SELECTOR_SECONDS,
+        "memoryMb": 256,
+        "logRetentionDays": settings.logRetentionDays,
+        "statements": [],
+    }
+
+
+def for_parallel(settings: Settings, fleet: ResponderFleet, store: QuoteStore,
+                 selector: HandlerFunction | None) -> ScatterGatherArgs:
     return {
         "responders": fleet.responders,
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "workflowType": settings.workflowType,
-        "deadlineSeconds": settings.completion.deadlineSeconds,
+        "completion": settings.completion.given,
         "selection": settings.selection,
+        "topK": settings.topK,
+        "selectorArn": selector.functionArn if selector else None,
         "currency": settings.currency,
         "resultRetentionDays": settings.resultRetentionDays,
         "logRetentionDays": settings.logRetentionDays,
     }
 
 
-def for_map(settings: Settings, fleet: ResponderFleet, store: QuoteStore) -> MapScatterGatherArgs:
-    return {**for_parallel(settings, fleet, store), "maxConcurrency": settings.maxConcurrency}
+def for_map(settings: Settings, fleet: ResponderFleet, store: QuoteStore, selector: HandlerFunction | None) -> MapScatterGatherArgs:
+    return {**for_parallel(settings, fleet, store, selector), "maxConcurrency": settings.maxConcurrency}
 
 
-def for_sns(settings: Settings, layer_arn: LayerArn, fleet: ResponderFleet, store: QuoteStore) -> SnsScatterGatherArgs:
+def for_sns(settings: Settings, layer_arn: LayerArn, fleet: ResponderFleet, store: QuoteStore,
+            selector: HandlerFunction | None) -> SnsScatterGatherArgs:
     return {
         "responders": fleet.members,
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "layerArn": layer_arn,
-        "completion": settings.completion.model_dump(exclude_none=True),
+        "completion": settings.completion.given,
         "selection": settings.selection,
+        "topK": settings.topK,
+        "selectorArn": selector.functionArn if selector else None,
         "currency": settings.currency,
         "resultRetentionDays": settings.resultRetentionDays,
         "logRetentionDays": settings.logRetentionDays,
@@ -115,8 +146,9 @@ def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "responderNames": [responder.name for responder in settings.responders],
-        "deadlineSeconds": settings.completion.deadlineSeconds,
+        "completion": settings.completion.given,
         "selection": settings.selection,
+        "topK": settings.topK,
         "layerArn": layer_arn,
         "auth": settings.api.auth,
         "issuer": settings.api.issuer,
@@ -129,14 +161,21 @@ def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers
     }
 
 
-def for_alarms(settings: Settings, fleet: ResponderFleet, carriers: Mapping[str, Any], distributed: DistributedMapProcessor | None,
-               api: RequestApi | None) -> AlarmsArgs:
-    workflows = {variant: carrier.workflow for variant, carrier in carriers.items() if variant != "sns"}
+def for_alarms(settings: Settings, fleet: ResponderFleet, selector: HandlerFunction | None, carriers: Mapping[str, Any],
+               distributed: DistributedMapProcessor | None, api: RequestApi | None) -> AlarmsArgs:
+    workflows: dict[str, Workflow] = {}
+    for variant, carrier in carriers.items():
+        if variant != "sns":
+            workflows[variant] = carrier.workflows.main
+            if carrier.workflows.recorder:
+                workflows[f"{variant}-recorder"] = carrier.workflows.recorder
     machines: list[Machine] = [
         {"name": variant, "arn": workflow.stateMachineArn,
          "logGroupName": workflow.logs.name if settings.workflowType == "EXPRESS" else None}
         for variant, workflow in workflows.items()]
     functions: dict[str, pulumi.Input[str]] = {"api": api.function.functionName} if api else {}
+    if selector:
+        functions["selector"] = selector.functionName
     queues: dict[str, pulumi.Input[str]] = {}
     if "sns" in carriers:
         by_sns = carriers["sns"]

@@ -60,6 +60,12 @@ class Workflow(pulumi.ComponentResource):
             tracing_configuration={"enabled": True},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
         )
+        self._name = name
         self.stateMachineArn = self.state_machine.arn
         self.stateMachineName = self.state_machine.name
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
+
+    def grant(self, purpose: str, statements: Sequence[policy.Statement]) -> aws.iam.RolePolicy:
+        """Lets the workflow do more, in a policy of its own: what can only be named once the workflow is there."""
+        return aws.iam.RolePolicy(
+            f"{self._name}-{purpose}", role=self.role.name, policy=policy.document(statements), opts=pulumi.ResourceOptions(parent=self))

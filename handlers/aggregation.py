@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from handlers import clock, completion, contract, selection
+from handlers.selection import Ranking, Selection
 
 Record = dict[str, Any]
 
@@ -37,11 +38,18 @@ class Message:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the stack's configuration says about gathering. selection: lowest, highest or first."""
+    """What the stack's configuration says about gathering. rank_by_code: the user's own selection of some quotes, where it has one."""
 
     policy: completion.Policy
-    selection: str
+    selection: Selection
     currency: str
+    rank_by_code: Callable[[Sequence[contract.Json]], Ranking] | None = None
+
+    def rank(self, answers: Iterable[contract.Json]) -> Ranking:
+        quotes = selection.quotes_of(answers)
+        if self.rank_by_code:
+            return self.rank_by_code(quotes)
+        return Ranking(selection.top(quotes, self.selection))
 
 
 @dataclass
@@ -76,13 +84,13 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Closing:
-    """How a record closes. silent: slots of those that never answered. best: a responder's name."""
+    """How a record closes. silent: slots of those that never answered."""
 
     status: str
     completed_by: str
     completed_at: str
     silent: Mapping[str, contract.Json]
-    best: str | None
+    ranking: Ranking
     announce_by: str
 
 
@@ -170,20 +178,17 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
     silent = {name: contract.silent(name) for name in missing}
     answers = {**record["answers"], **silent}
     given = [answers[name] for name in recipients if name in answers]
-    best = selection.best(given, rules.selection)
     return Closing(
         status=contract.status_of([answer["status"] for answer in given], completed_by), completed_by=completed_by,
-        completed_at=now, silent=silent, best=best["responder"] if best else None, announce_by=announce_by)
+        completed_at=now, silent=silent, ranking=rules.rank(given), announce_by=announce_by)
 
 
-def result_of(record: Record, selection_name: str) -> contract.Json:
+def result_of(record: Record, how: Selection) -> contract.Json:
     """The Result of a stored record. The best of a closed one is what it was closed with; of an open one, the best so far."""
     if record["status"] != "OPEN":
-        best = record["answers"].get(record.get("best"))
-    else:
-        answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
-        best = selection.best(answers, selection_name)
-    return contract.result(record, best)
+        return contract.result(record, record["top"])
+    answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
+    return contract.result(record, selection.top(answers, how))
 
 
 def gather(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], announce: Callable[[contract.Json], None],

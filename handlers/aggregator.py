@@ -5,11 +5,14 @@ Returns   {"batchItemFailures": [{"itemIdentifier"}]}: all messages of the reque
 Sends     an event for each closed request to the bus: source scatter-gather, detail type "Request Completed", detail its Result;
           a message that can never be gathered to the dead-letter queue, with the reason as an attribute
 
-Environment: TABLE_NAME, EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL, COMPLETION (JSON), SELECTION, CURRENCY.
+Environment: TABLE_NAME, EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL, COMPLETION (JSON), SELECTION, TOP_K, CURRENCY; SELECTOR_ARN where
+the selection is the user's own.
 """
 
+import functools
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -18,6 +21,7 @@ from aws_lambda_powertools.logging import Logger
 from handlers import aggregation, clock, completion, contract
 from handlers.aggregation import Message, Rejected, Rules
 from handlers.records import Records
+from handlers.selection import Ranking, Selection
 
 EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
@@ -27,10 +31,30 @@ MAX_EVENT_BYTES = 250_000
 logger = Logger(service="aggregator")
 EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
 DEAD_LETTER_QUEUE_URL = os.environ["DEAD_LETTER_QUEUE_URL"]
-RULES = Rules(completion.policy_of(json.loads(os.environ["COMPLETION"])), os.environ["SELECTION"], os.environ["CURRENCY"])
 store = Records(os.environ["TABLE_NAME"])
 sqs = boto3.client("sqs")
 events = boto3.client("events")
+
+
+@functools.cache
+def functions() -> Any:
+    return boto3.client("lambda")
+
+
+def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
+    """The user's own code runs in a function of its own, so that what it breaks or takes is its own too."""
+    called = functions().invoke(FunctionName=os.environ["SELECTOR_ARN"], Payload=json.dumps({"quotes": quotes}))
+    returned = json.loads(called["Payload"].read())
+    if "FunctionError" not in called:
+        return Ranking(returned["top"])
+    logger.error("the selection failed", extra={"reason": returned})
+    return Ranking(error=contract.unsuccessful(
+        "", "FAILED", str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", "")))["error"])
+
+
+RULES = Rules(
+    completion.policy_of(json.loads(os.environ["COMPLETION"])), Selection(os.environ["SELECTION"], int(os.environ["TOP_K"])),
+    os.environ["CURRENCY"], rank_by_code if "SELECTOR_ARN" in os.environ else None)
 
 
 class EventNotSent(Exception):

@@ -1,7 +1,7 @@
 """Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
 
 Environment: TABLE_NAME, STATE_MACHINES and REQUESTERS (JSON: what carries each variant), WORKFLOW_TYPE, RESPONDERS (names,
-separated by commas), DEADLINE_SECONDS, ABANDONED_SECONDS, SELECTION, AUTH, SAMPLE (JSON: a request without its recipients).
+separated by commas), COMPLETION (JSON), ABANDONED_SECONDS, SELECTION, TOP_K, AUTH, SAMPLE (JSON: a request without its recipients).
 """
 
 import base64
@@ -15,9 +15,10 @@ from aws_lambda_powertools.logging import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from handlers import openapi, records
+from handlers import completion, openapi, records
 from handlers.carriers import ExpressWorkflow, Requester, StandardWorkflow
 from handlers.routes import BOARD, ROUTES, WAIT_SECONDS, Call, Carrier, Operations, Problem, Reply
+from handlers.selection import Selection
 
 logger = Logger(service="api")
 
@@ -80,8 +81,8 @@ def operations() -> Operations:
         carriers,
         store.read,
         known=known,
-        longest_deadline=float(os.environ["DEADLINE_SECONDS"]),
-        selection=os.environ["SELECTION"],
+        policy=completion.policy_of(json.loads(os.environ["COMPLETION"])),
+        selection=Selection(os.environ["SELECTION"], int(os.environ["TOP_K"])),
         abandoned_seconds=float(os.environ["ABANDONED_SECONDS"]),
         document=openapi.document(list(carriers), os.environ["AUTH"], sample),
     )

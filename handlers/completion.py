@@ -1,61 +1,146 @@
 """When a request is complete. Pure: the same answers, in whatever order and however often, give the same verdict.
 
-ALL       every recipient has answered, in whatever way: a quote, a refusal, a failure, or its own time limit
-QUORUM    at least `quorum` recipients have quoted
-DEADLINE  the time is up
+ALL        every recipient has answered, in whatever way: a quote, a refusal, a failure, or its own time limit
+CONDITION  a recipient has quoted less than `amountBelow`
+QUORUM     the recipients that have quoted weigh `quorum` or more; each weighs 1, unless the stack says otherwise
+DEADLINE   the time is up
 
 Only quotes count towards a quorum: it says how many offers are enough to choose from. A refusal or a failure is nothing to
-choose, and closing on it would keep out the offers that are still to come. A quorum that cannot be reached any more leaves
-the request to ALL or to the deadline.
+choose, and closing on it would keep out the offers that are still to come. CONDITION and QUORUM wait for the `required` responders:
+a quote or a refusal of each. What cannot be reached any more leaves the request to ALL or to the deadline.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from handlers import contract
 from handlers.contract import InvalidRequest
+
+KEYS = ("quorum", "deadlineSeconds", "amountBelow", "required")
+"""What a request's `completion` may say."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """deadline_seconds: from the creation of the record. quorum: quotes that are enough, or None for all answers."""
+    """deadline_seconds: from the creation of the record. quorum: the weight of quotes that is enough, or None for all answers.
+    amount_below: a quote that is less ends the search. required: names of responders. weights: by responder; 1 for the others."""
 
     deadline_seconds: float
     quorum: int | None = None
+    amount_below: Decimal | None = None
+    required: frozenset[str] = frozenset()
+    weights: Mapping[str, int] = field(default_factory=dict)
+
+    def weight(self, names: Sequence[str]) -> int:
+        return sum(self.weights.get(name, 1) for name in names)
+
+    def closes_early(self, recipients: Sequence[str]) -> bool:
+        """Whether something other than all answers or the deadline can close a request to these recipients."""
+        return self.amount_below is not None or (self.quorum is not None and self.quorum < self.weight(recipients))
 
 
 def policy_of(completion: Mapping[str, Any]) -> Policy:
-    """The policy of {"deadlineSeconds", "quorum"?}: the stack's configuration."""
-    quorum = completion.get("quorum")
-    return Policy(float(completion["deadlineSeconds"]), None if quorum is None else int(quorum))
+    """The policy of {"deadlineSeconds", "quorum"?, "amountBelow"?, "required"?, "weights"?}: the stack's configuration."""
+    weights = {name: int(weight) for name, weight in completion.get("weights", {}).items()}
+    return tighten(Policy(deadline_seconds=math.inf, weights=weights), completion)
 
 
 def tighten(stack: Policy, completion: Mapping[str, Any]) -> Policy:
-    """The stack's policy, tightened by a request's `completion`: whichever of the two closes earlier, for each condition."""
+    """The stack's policy, tightened by a request's `completion`: of each limit the one that is reached earlier, and all that either
+    of the two requires."""
     quorums = [int(quorum) for quorum in (stack.quorum, completion.get("quorum")) if quorum is not None]
+    asked = completion.get("amountBelow")
+    amounts = [amount for amount in (stack.amount_below, None if asked is None else Decimal(contract.amount_text(asked) or 0)) if amount]
     return Policy(
         deadline_seconds=min(stack.deadline_seconds, float(completion.get("deadlineSeconds", stack.deadline_seconds))),
-        quorum=min(quorums, default=None))
+        quorum=min(quorums, default=None),
+        amount_below=max(amounts, default=None),
+        required=stack.required | frozenset(completion.get("required", ())),
+        weights=stack.weights)
 
 
-def check(stack: Policy, completion: Mapping[str, Any]) -> None:
-    """Raises InvalidRequest where a request would loosen what the stack demands (`contract.check_request` has seen to the rest):
-    waiting for more quotes than the stack does would be a promise that is not kept."""
-    quorum = completion.get("quorum")
-    if quorum is not None and stack.quorum is not None and quorum > stack.quorum:
-        raise InvalidRequest(f"completion.quorum must be at most {stack.quorum}, as the stack has it, not {quorum}")
+def check_request(body: Any, known: Sequence[str], stack: Policy, *, can_close_early: bool = True) -> contract.Json:
+    """The request as a dict, or InvalidRequest: the whole of what a stack asks of one. See `contract.check_request` and `check`."""
+    request = contract.check_request(body, known)
+    check(stack, request, contract.recipients_of(request, known), can_close_early=can_close_early)
+    return request
+
+
+def check(stack: Policy, request: Mapping[str, Any], recipients: Sequence[str], *, can_close_early: bool = True) -> None:
+    """Raises InvalidRequest where the request's `completion` is malformed, can never be met, or would loosen what the stack demands.
+
+    request: has passed `contract.check_request`; recipients: whom it asks. can_close_early: False where nothing but all answers or
+    the deadline can close a request.
+    """
+    missing = next((name for name in sorted(stack.required) if name not in recipients), None)
+    if missing is not None:
+        raise InvalidRequest(f"recipients must include {contract.show(missing)}, which the stack requires")
+    completion = request.get("completion", {})
+    if not isinstance(completion, dict):
+        raise InvalidRequest(f"completion must be an object, not {contract.kind(completion)}")
+    contract.refuse_unknown(completion, KEYS, "completion")
+    _check_quorum(stack, completion, recipients)
+    _check_deadline(stack, completion)
+    _check_amount(stack, completion)
+    _check_required(completion, recipients)
+    if not can_close_early and tighten(stack, completion).closes_early(recipients):
+        raise InvalidRequest("completion.quorum and completion.amountBelow need workflowType STANDARD, or the variant sns")
+
+
+def _check_quorum(stack: Policy, completion: contract.Json, recipients: Sequence[str]) -> None:
+    if "quorum" not in completion:
+        return
+    quorum, most = completion["quorum"], stack.weight(recipients)
+    if not (contract.is_number(quorum) and quorum == int(quorum) and 1 <= quorum <= most):
+        raise InvalidRequest(f"completion.quorum must be a whole number from 1 to {most}, not {contract.show(quorum)}")
+    if stack.quorum is not None and quorum > stack.quorum:
+        raise InvalidRequest(f"completion.quorum must be at most {stack.quorum}, as the stack has it, not {contract.show(quorum)}")
+
+
+def _check_deadline(stack: Policy, completion: contract.Json) -> None:
+    deadline = completion.get("deadlineSeconds", stack.deadline_seconds)
+    if not (contract.is_number(deadline) and 0 < deadline <= stack.deadline_seconds):
+        raise InvalidRequest(
+            f"completion.deadlineSeconds must be above 0 and at most {stack.deadline_seconds:g}, not {contract.show(deadline)}")
+
+
+def _check_amount(stack: Policy, completion: contract.Json) -> None:
+    if "amountBelow" not in completion:
+        return
+    text = contract.amount_text(completion["amountBelow"])
+    if text is None or not Decimal(text):
+        raise InvalidRequest(f"completion.amountBelow must be a decimal above 0 with at most {contract.MAX_AMOUNT_DIGITS} digits, not "
+                             f"{contract.show(completion['amountBelow'])}")
+    if stack.amount_below is not None and Decimal(text) < stack.amount_below:
+        raise InvalidRequest(f"completion.amountBelow must be at least {stack.amount_below}, as the stack has it, not {text}")
+
+
+def _check_required(completion: contract.Json, recipients: Sequence[str]) -> None:
+    required = completion.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) and name in recipients for name in required):
+        raise InvalidRequest(f"completion.required must be a list of recipients of the request: {', '.join(recipients)}")
+    if len(set(required)) < len(required):
+        raise InvalidRequest("completion.required names a recipient more than once")
 
 
 def completed_by(policy: Policy, recipients: Sequence[str], answers: Mapping[str, Mapping[str, Any]], *,
                  after_deadline: bool) -> str | None:
-    """ALL, QUORUM or DEADLINE, or None while the request is open. answers: by responder.
+    """ALL, CONDITION, QUORUM or DEADLINE, or None while the request is open. answers: by responder.
 
     When all have answered after the deadline and one of them by giving up, it was the deadline that ended it, as in the
     workflow variants.
     """
-    statuses = [answers[name]["status"] for name in recipients if name in answers]
-    if len(statuses) == len(recipients):
-        return "DEADLINE" if after_deadline and "TIMED_OUT" in statuses else "ALL"
-    if policy.quorum is not None and statuses.count("QUOTED") >= policy.quorum:
-        return "QUORUM"
+    given = {name: answers[name] for name in recipients if name in answers}
+    statuses = {name: answer["status"] for name, answer in given.items()}
+    if len(given) == len(recipients):
+        return "DEADLINE" if after_deadline and "TIMED_OUT" in statuses.values() else "ALL"
+    if all(statuses.get(name) in ("QUOTED", "DECLINED") for name in policy.required):
+        quoted = [name for name, status in statuses.items() if status == "QUOTED"]
+        if policy.amount_below is not None and any(Decimal(given[name]["amount"]) < policy.amount_below for name in quoted):
+            return "CONDITION"
+        if policy.quorum is not None and policy.weight(quoted) >= policy.quorum:
+            return "QUORUM"
     return "DEADLINE" if after_deadline else None

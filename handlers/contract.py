@@ -3,14 +3,16 @@
 Pure: no AWS, no clock, no environment. The state machines evaluate the same rules in JSONata (`statemachines/jsonata`);
 `tests/unit/test_contract_parity.py` holds the two to the same answers.
 
-Request   {"requestId"?, "description"?, "data": {}, "recipients"?: [name], "completion"?: {"quorum"?, "deadlineSeconds"?}}
+Request   {"requestId"?, "description"?, "data": {}, "recipients"?: [name],
+           "completion"?: {"quorum"?, "deadlineSeconds"?, "amountBelow"?, "required"?: [name]}; see `completion`}
 Answer    {"responder", "status": QUOTED | DECLINED | FAILED | TIMED_OUT,
            "amount", "currency", "details"    when QUOTED,
            "error": {"type", "message"}       otherwise,
            "latencyMs", "respondedAt"         unless the responder stayed silent}
-Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | QUORUM | DEADLINE,
-           "expected", "received", "declined", "failed", "late", "best": Answer | null, "answers": [Answer], "createdAt",
-           "completedAt"}
+Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | CONDITION | QUORUM | DEADLINE,
+           "expected", "received", "declined", "failed", "late", "best": Answer | null, "top": [name], best first,
+           "answers": [Answer], "createdAt", "completedAt",
+           "selectionError": {"type", "message"}  when the user's own selection failed}
 """
 
 import json
@@ -49,26 +51,23 @@ class RequestTooLarge(InvalidRequest):
     """It takes more than MAX_REQUEST_BYTES."""
 
 
-def check_request(body: Any, known: Sequence[str], longest_deadline: float) -> Json:
-    """The request as a dict, or InvalidRequest.
+def check_request(body: Any, known: Sequence[str]) -> Json:
+    """The request as a dict, or InvalidRequest; `completion.check` sees to its `completion`.
 
-    known: the responders of the stack, in order. longest_deadline: seconds; the stack's own deadline, which a request may
-    only shorten. Nothing is filled in: see `recipients_of` for the default of `recipients`.
+    known: the responders of the stack, in order. Nothing is filled in: see `recipients_of` for the default of `recipients`.
     """
     if not isinstance(body, dict):
-        raise InvalidRequest(f"the request must be a JSON object, not {_kind(body)}")
-    _refuse_unknown(body, ("requestId", "description", "data", "recipients", "completion"), "the request")
+        raise InvalidRequest(f"the request must be a JSON object, not {kind(body)}")
+    refuse_unknown(body, ("requestId", "description", "data", "recipients", "completion"), "the request")
     request_id = body.get("requestId")
     if "requestId" in body and not (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
-        raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {_show(request_id)}")
+        raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {show(request_id)}")
     if "description" in body and not isinstance(body["description"], str):
-        raise InvalidRequest(f"description must be a string, not {_kind(body['description'])}")
+        raise InvalidRequest(f"description must be a string, not {kind(body['description'])}")
     if not isinstance(body.get("data"), dict):
-        raise InvalidRequest(f"data must be an object, not {_kind(body.get('data'))}")
+        raise InvalidRequest(f"data must be an object, not {kind(body.get('data'))}")
     if "recipients" in body:
         _check_recipients(body["recipients"], known)
-    if "completion" in body:
-        _check_completion(body["completion"], len(recipients_of(body, known)), longest_deadline)
     size = byte_size(body)
     if size > MAX_REQUEST_BYTES:
         raise RequestTooLarge(f"the request takes {size} bytes as JSON; at most {MAX_REQUEST_BYTES} are allowed")
@@ -82,36 +81,23 @@ def recipients_of(request: Mapping[str, Any], known: Sequence[str]) -> list[str]
 def _check_recipients(recipients: Any, known: Sequence[str]) -> None:
     allowed = f"known responders: {', '.join(known)}"
     if not isinstance(recipients, list):
-        raise InvalidRequest(f"recipients must be a list of names, not {_kind(recipients)}; {allowed}")
+        raise InvalidRequest(f"recipients must be a list of names, not {kind(recipients)}; {allowed}")
     if not recipients:
         raise InvalidRequest(f"recipients must not be empty; {allowed}")
     for name in recipients:
         if not isinstance(name, str):
-            raise InvalidRequest(f"recipients must be names, not {_kind(name)}; {allowed}")
+            raise InvalidRequest(f"recipients must be names, not {kind(name)}; {allowed}")
         if name not in known:
-            raise InvalidRequest(f"unknown recipient {_show(name)}; {allowed}")
+            raise InvalidRequest(f"unknown recipient {show(name)}; {allowed}")
     repeated = next((name for name in recipients if recipients.count(name) > 1), None)
     if repeated is not None:
-        raise InvalidRequest(f"recipient {_show(repeated)} is named more than once; {allowed}")
+        raise InvalidRequest(f"recipient {show(repeated)} is named more than once; {allowed}")
 
 
-def _check_completion(completion: Any, asked: int, longest_deadline: float) -> None:
-    if not isinstance(completion, dict):
-        raise InvalidRequest(f"completion must be an object, not {_kind(completion)}")
-    _refuse_unknown(completion, ("quorum", "deadlineSeconds"), "completion")
-    quorum = completion.get("quorum", asked)
-    if not (_is_number(quorum) and quorum == int(quorum) and 1 <= quorum <= asked):
-        raise InvalidRequest(f"completion.quorum must be a whole number from 1 to {asked}, not {_show(quorum)}")
-    deadline = completion.get("deadlineSeconds", longest_deadline)
-    if not (_is_number(deadline) and 0 < deadline <= longest_deadline):
-        raise InvalidRequest(
-            f"completion.deadlineSeconds must be above 0 and at most {_number(longest_deadline)}, not {_show(deadline)}")
-
-
-def _refuse_unknown(found: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
+def refuse_unknown(found: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
     for key in found:
         if key not in allowed:
-            raise InvalidRequest(f"{where} has an unknown key {_show(key)}; allowed: {', '.join(allowed)}")
+            raise InvalidRequest(f"{where} has an unknown key {show(key)}; allowed: {', '.join(allowed)}")
 
 
 def normalise_answer(responder: str, payload: Any, *, currency: str, details_limit: int) -> Json:
@@ -122,15 +108,15 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
     their place says so, so that the quote itself survives.
     """
     if not isinstance(payload, dict):
-        return invalid_answer(responder, f"the answer must be a JSON object, not {_kind(payload)}")
+        return invalid_answer(responder, f"the answer must be a JSON object, not {kind(payload)}")
     if "declined" in payload:
         return declined(responder, payload["declined"] if isinstance(payload["declined"], str) else "no reason given")
     status = payload.get("status", "QUOTED")
     if status in ("DECLINED", "FAILED", "TIMED_OUT"):
         error = payload.get("error")
         error = error if isinstance(error, dict) else {}
-        kind, message = error.get("type"), error.get("message")
-        return unsuccessful(responder, status, kind if isinstance(kind, str) else status.title(),
+        its_type, message = error.get("type"), error.get("message")
+        return unsuccessful(responder, status, its_type if isinstance(its_type, str) else status.title(),
                             message if isinstance(message, str) else "no reason given")
     if status != "QUOTED":
         return invalid_answer(responder, "status must be QUOTED, DECLINED, FAILED or TIMED_OUT")
@@ -219,9 +205,9 @@ def attribute_value(value: Any) -> Json:
     return {"NULL": True}
 
 
-def result(record: Mapping[str, Any], best: Json | None) -> Json:
+def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
     """The Result of a stored record: {"requestId", "variant", "recipients", "answers": {name: Answer}, "late"?: {…},
-    "completedBy"?, "createdAt", "completedAt"?}. An open record lists the answers so far."""
+    "completedBy"?, "createdAt", "completedAt"?, "selectionError"?}. An open record lists the answers so far. top: names, best first."""
     answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
     statuses = [answer["status"] for answer in answers]
     return {
@@ -234,10 +220,12 @@ def result(record: Mapping[str, Any], best: Json | None) -> Json:
         "declined": statuses.count("DECLINED"),
         "failed": statuses.count("FAILED"),
         "late": len(record.get("late", {})),
-        "best": best,
+        "best": record["answers"][top[0]] if top else None,
+        "top": list(top),
         "answers": answers,
         "createdAt": record["createdAt"],
         "completedAt": record.get("completedAt"),
+        **({"selectionError": record["selectionError"]} if record.get("selectionError") else {}),
     }
 
 
@@ -247,7 +235,7 @@ def status_of(statuses: Iterable[str], completed_by: str | None) -> str:
     statuses = list(statuses)
     if completed_by is None:
         return "OPEN"
-    if completed_by == "QUORUM" or all(status in ("QUOTED", "DECLINED") for status in statuses):
+    if completed_by in ("CONDITION", "QUORUM") or all(status in ("QUOTED", "DECLINED") for status in statuses):
         return "COMPLETE"
     return "PARTIAL" if "QUOTED" in statuses else "FAILED"
 
@@ -257,24 +245,20 @@ def byte_size(value: Any) -> int:
     return len(text) if text.isascii() else 3 * len(text)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
-def _number(value: float) -> str:
-    return f"{value:g}"
-
-
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         return "a boolean"
-    if _is_number(value):
+    if is_number(value):
         return "a number"
     return {str: "a string", list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -35,21 +35,26 @@ ANSWER: Json = {
 RESULT: Json = {
     "type": "object",
     "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "best",
-                 "answers", "createdAt", "completedAt"],
+                 "top", "answers", "createdAt", "completedAt"],
     "properties": {
         "requestId": {"type": "string"},
         "variant": {"type": "string"},
         "status": {"enum": ["OPEN", "COMPLETE", "PARTIAL", "FAILED"]},
-        "completedBy": {"enum": ["ALL", "QUORUM", "DEADLINE", None]},
+        "completedBy": {"enum": ["ALL", "CONDITION", "QUORUM", "DEADLINE", None]},
         "expected": COUNT,
         "received": COUNT,
         "declined": COUNT,
         "failed": COUNT,
         "late": COUNT,
         "best": {"anyOf": [{"$ref": "#/components/schemas/Answer"}, {"type": "null"}]},
+        "top": {"type": "array", "items": {"type": "string"}, "description": "The responders of the best quotes, best first"},
         "answers": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
         "createdAt": TIME,
         "completedAt": {"type": ["string", "null"], "format": "date-time"},
+        "selectionError": {
+            "description": "Why nobody is the best, where the stack's own selection failed",
+            "type": "object", "required": ["type", "message"], "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
     },
 }
 STORED: Json = {

@@ -2,8 +2,8 @@
 
     def quote(request: QuoteRequest) -> Amount | Quote | Decline
 
-It is plain Python with no AWS in it. Raise TransientError to be asked again; any other exception becomes a FAILED answer
-with its type and message.
+It is plain Python with no AWS in it. Raise TransientError to be asked again, as often as the responder's `retries` say; the
+last one, and any other exception, becomes a FAILED answer with its type and message.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Amount = Decimal | int | str
 
 
 class TransientError(Exception):
-    """A passing fault: the carrier asks again, with back-off, before it records a failure."""
+    """A passing fault: the carrier asks again, with back-off, before it is recorded as a failure."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
      "deadlineAt", "expiresAt" (epoch seconds),
-     "completedBy", "completedAt", "best" (a name or null)             once it is closed
-     "late": {name: Answer}, "publishBy" | "publishedAt", "announceBy", "announcedAt", "writtenBy"      with SNS}
+     "late": {name: Answer}, "writtenBy"
+     "completedBy", "completedAt", "top" (names), "selectionError" (or null)         once it is closed
+     "publishBy" | "publishedAt", "announceBy", "announcedAt"                        with SNS}
 
 The SDK repeats a call whose reply was lost, and a write that may be done only once then finds the condition broken by itself. So
 such a write leaves a token of its own in `writtenBy`: who is refused, and reads its own token, has succeeded.
@@ -18,6 +19,7 @@ import boto3
 
 from handlers import aggregation, contract
 from handlers.aggregation import Closing, Record
+from handlers.selection import Selection
 
 WHOLE = re.compile(r"-?[0-9]+")
 
@@ -53,7 +55,7 @@ class Records:
         found = self.client.get_item(TableName=self.table, Key=_key(request_id), ConsistentRead=True)
         return decode(found["Item"]) if "Item" in found else None
 
-    def result(self, request_id: str, selection: str) -> contract.Json | None:
+    def result(self, request_id: str, selection: Selection) -> contract.Json | None:
         """The Result and, as "request", what was asked for; None where there is no such request."""
         record = self.read(request_id)
         return {**aggregation.result_of(record, selection), "request": record["request"]} if record else None
@@ -105,13 +107,14 @@ class Records:
         silent = "".join(f", {place} = {value}" for place, value in places)
         return self._update_once(
             record,
-            "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, best = :best,"
-            f" announceBy = :announceBy{silent}",
+            "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, #top = :top,"
+            f" selectionError = :selectionError, announceBy = :announceBy{silent}",
             "#status = :open AND createdAt = :createdAt AND size(answers) = :seen",
             {":open": "OPEN", ":createdAt": record["createdAt"], ":seen": len(record["answers"]), ":status": change.status,
-             ":completedBy": change.completed_by, ":completedAt": change.completed_at, ":best": change.best,
+             ":completedBy": change.completed_by, ":completedAt": change.completed_at, ":top": list(change.ranking.top),
+             ":selectionError": change.ranking.error,
              ":announceBy": change.announce_by, **values},
-            {"#status": "status", **names})
+            {"#status": "status", "#top": "top", **names})
 
     def claim_announcement(self, record: Record, now: str, until: str) -> bool:
         _, claimed = self._update_once(

@@ -1,7 +1,7 @@
 """Asks an existing function on behalf of its queue, as the state machines ask it, and sends back what it says as an Answer.
 
 Event    SQS messages with requests, see `handlers.replying`
-Environment: RESPONDER (its name), FUNCTION_ARN, CURRENCY, TIMEOUT_SECONDS.
+Environment: RESPONDER (its name), FUNCTION_ARN, CURRENCY, TIMEOUT_SECONDS, RETRIES.
 """
 
 import json
@@ -14,17 +14,17 @@ from aws_lambda_powertools.logging import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from handlers import clock, contract, replying
+from handlers import asking, contract, replying
 from handlers.quoting import TransientError
 
 logger = Logger(service="responder")
 RESPONDER = os.environ["RESPONDER"]
 FUNCTION_ARN = os.environ["FUNCTION_ARN"]
 CURRENCY = os.environ["CURRENCY"]
-TIMEOUT_SECONDS = float(os.environ["TIMEOUT_SECONDS"])
+LIMITS = asking.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.environ["RETRIES"]))
 
 # One try: a client that tries again on its own would ask the function twice without anybody knowing.
-functions = boto3.client("lambda", config=Config(read_timeout=math.ceil(TIMEOUT_SECONDS) + 1, retries={"total_max_attempts": 1}))
+functions = boto3.client("lambda", config=Config(read_timeout=math.ceil(LIMITS.timeout_seconds) + 1, retries={"total_max_attempts": 1}))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -32,13 +32,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def respond(request: dict[str, Any]) -> contract.Json:
-    """The function's answer to one request, within its time limit and the request's deadline. Raises TransientError."""
-    seconds = min(TIMEOUT_SECONDS, clock.seconds_until(request["deadlineAt"]))
-    try:
-        answer = clock.within(max(seconds, 0.001), lambda: _ask(request))
-    except clock.OutOfTime:
-        answer = contract.silent(RESPONDER) if seconds < TIMEOUT_SECONDS else contract.overdue(RESPONDER, TIMEOUT_SECONDS)
-    return {**answer, "respondedAt": clock.now()}
+    """The function's answer to one request, see `asking.answer`."""
+    return asking.answer(request, LIMITS, lambda: _ask(request))
 
 
 def _ask(request: dict[str, Any]) -> contract.Json:

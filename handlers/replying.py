@@ -19,9 +19,11 @@ from handlers.quoting import TransientError
 
 logger = Logger(service="responder")
 
-MAX_RECEIVES = 5
-"""How often a message is delivered before its queue gives it up. AWS advises no less than 5 before a function: a delivery that
-is throttled counts as well."""
+MIN_RECEIVES = 5
+"""AWS advises to deliver a message no less often before its queue gives it up: a delivery that is throttled counts as well."""
+
+SPARE_RECEIVES = 2
+"""Deliveries beyond a responder's last retry, lest throttling take the one that ends in an answer."""
 
 LONGEST_PAUSE_SECONDS = 5
 
@@ -31,8 +33,14 @@ def sqs() -> Any:
     return boto3.client("sqs")
 
 
+def max_receives(retries: int) -> int:
+    """How often a responder's queue delivers a message."""
+    return max(MIN_RECEIVES, 1 + retries + SPARE_RECEIVES)
+
+
 def reply_to_each(event: dict[str, Any], responder: str, answer_of: Callable[[dict[str, Any]], contract.Json]) -> dict[str, Any]:
-    """Answers each request of a batch. answer_of: its Answer with respondedAt; a TransientError asks for another delivery."""
+    """Answers each request of a batch. answer_of: its Answer with respondedAt, from the request and its "attempt", which is the
+    number of its deliveries; a TransientError asks for another one."""
     again = [record["messageId"] for record in event["Records"] if not _is_dealt_with(record, responder, answer_of)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
@@ -45,8 +53,12 @@ def _is_dealt_with(record: dict[str, Any], responder: str, answer_of: Callable[[
         if clock.seconds_until(request["deadlineAt"]) <= 0:
             logger.info("skipped: its deadline has passed", extra={"responder": responder})
             return True
-        answer = _answer(request, record, responder, answer_of)
-        if answer is None:
+        attempt = int(record["attributes"]["ApproximateReceiveCount"])
+        try:
+            answer = answer_of({**request, "attempt": attempt})
+        except TransientError as error:
+            logger.warning("asked again later", extra={"responder": responder, "attempt": attempt, "error": str(error)})
+            _come_back(record, after_seconds=min(2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
             return False
         sqs().send_message(
             QueueUrl=record["messageAttributes"]["replyTo"]["stringValue"],
@@ -56,20 +68,6 @@ def _is_dealt_with(record: dict[str, Any], responder: str, answer_of: Callable[[
         return False
     logger.info("answered", extra={"responder": responder, "status": answer["status"], "error": answer.get("error")})
     return True
-
-
-def _answer(request: dict[str, Any], record: dict[str, Any], responder: str,
-            answer_of: Callable[[dict[str, Any]], contract.Json]) -> contract.Json | None:
-    """The answer, or None to be asked again: then the message comes back after a pause. The last delivery ends in an answer."""
-    try:
-        return answer_of(request)
-    except TransientError as error:
-        deliveries = int(record["attributes"]["ApproximateReceiveCount"])
-        if deliveries >= MAX_RECEIVES:
-            return {**contract.unsuccessful(responder, "FAILED", type(error).__name__, str(error)), "respondedAt": clock.now()}
-        logger.warning("asked again later", extra={"responder": responder, "deliveries": deliveries, "error": str(error)})
-        _come_back(record, after_seconds=min(2 ** (deliveries - 1), LONGEST_PAUSE_SECONDS))
-        return None
 
 
 def _come_back(record: dict[str, Any], after_seconds: int) -> None:

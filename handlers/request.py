@@ -1,7 +1,7 @@
 """A caller's body as a request: JSON that every carrier can carry, in the shape that `request.schema.json` describes.
 
-Pure. The schema is for callers, the OpenAPI document and the tests; `contract.check_request` decides, as it knows the
-stack's own limits and says what is allowed. `tests/unit/test_request_schema.py` holds the two to the same verdict.
+Pure. The schema is for callers, the OpenAPI document and the tests; `completion.check_request` decides, as it knows the stack's own
+limits and says what is allowed. `tests/unit/test_request_schema.py` holds the two to the same verdict.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from handlers import contract
+from handlers import completion, contract
 from handlers.contract import InvalidRequest, Json
 
 SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text())
@@ -27,7 +27,7 @@ SIGNIFICANT_DIGITS = 15
 """What JSONata keeps of a number, and so what two requests can differ in."""
 
 
-def read(body: bytes, known: Sequence[str], longest_deadline: float) -> Json:
+def read(body: bytes, known: Sequence[str], stack: completion.Policy, *, can_close_early: bool = True) -> Json:
     """The request that the body holds. Raises InvalidRequest, or RequestTooLarge, with the reason."""
     if len(body) > MAX_BODY_BYTES:
         raise contract.RequestTooLarge(f"the body takes {len(body)} bytes; at most {contract.MAX_REQUEST_BYTES} of JSON are allowed")
@@ -35,7 +35,7 @@ def read(body: bytes, known: Sequence[str], longest_deadline: float) -> Json:
         text = body.decode()
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8 text") from None
-    return contract.check_request(parse(text), known, longest_deadline)
+    return completion.check_request(parse(text), known, stack, can_close_early=can_close_early)
 
 
 def parse(text: str) -> Any:

@@ -11,7 +11,7 @@ Sends     {"requestId", "deadlineAt"} to the response queue, to be delivered at 
 A request without an id of its own gets the invocation's, which stays the same when Lambda repeats the invocation.
 
 Environment: TABLE_NAME, TOPIC_ARN, RESPONSE_QUEUE_URL, RESPONDERS (JSON list of names), COMPLETION (JSON), SELECTION,
-RESULT_RETENTION_SECONDS.
+TOP_K, RESULT_RETENTION_SECONDS.
 """
 
 import json
@@ -27,13 +27,14 @@ from handlers import aggregation, clock, completion, contract
 from handlers.aggregation import Record
 from handlers.records import Records
 from handlers.request import same
+from handlers.selection import Selection
 
 logger = Logger(service="requester")
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 RESPONSE_QUEUE_URL = os.environ["RESPONSE_QUEUE_URL"]
 RESPONDERS = json.loads(os.environ["RESPONDERS"])
 POLICY = completion.policy_of(json.loads(os.environ["COMPLETION"]))
-SELECTION = os.environ["SELECTION"]
+SELECTION = Selection(os.environ["SELECTION"], int(os.environ["TOP_K"]))
 RESULT_RETENTION_SECONDS = int(os.environ["RESULT_RETENTION_SECONDS"])
 records = Records(os.environ["TABLE_NAME"])
 sns = boto3.client("sns")
@@ -51,8 +52,7 @@ def handler(event: Any, context: Any) -> contract.Json:
 def scatter(body: Any, own_id: str, seconds_left: float) -> contract.Json:
     """The Result of a request, published unless its id is known already. own_id: its id when it brings none. seconds_left: until
     this invocation ends; from then on another may publish what this one did not. Raises InvalidRequest."""
-    request = contract.check_request(body, RESPONDERS, POLICY.deadline_seconds)
-    completion.check(POLICY, request.get("completion", {}))
+    request = completion.check_request(body, RESPONDERS, POLICY)
     now = clock.now()
     record = record_of(request, request.get("requestId", own_id), now, clock.later(now, seconds_left))
     logger.append_keys(correlation_id=record["requestId"])

@@ -1,10 +1,11 @@
 """Lambda adapter of one responder: its code, its name and its settings come from the environment.
 
-Event     {"requestId", "description", "data", "deadlineAt"?} as every carrier sends it, or SQS messages with it
+Event     {"requestId", "description", "data", "deadlineAt"?, "attempt"?} as every carrier sends it, or SQS messages with it
           (`handlers.replying`)
 Returns   an Answer of `handlers.contract`, with respondedAt
 
-Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON), CURRENCY, TIMEOUT_SECONDS.
+Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON), CURRENCY, TIMEOUT_SECONDS, RETRIES, and
+with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
 """
 
 import importlib
@@ -14,15 +15,29 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import clock, contract
+from handlers import asking
 from handlers.quoting import QuoteFunction, QuoteRequest, ask
 
 logger = Logger(service="responder")
 RESPONDER = os.environ["RESPONDER"]
 CURRENCY = os.environ["CURRENCY"]
-TIMEOUT_SECONDS = float(os.environ["TIMEOUT_SECONDS"])
+LIMITS = asking.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.environ["RETRIES"]))
 SETTINGS = json.loads(os.environ["SETTINGS"])
 quote: QuoteFunction = importlib.import_module(os.environ["QUOTE_MODULE"]).quote
+
+
+def _guard() -> asking.Guard:
+    if "CIRCUIT_BREAKER" not in os.environ:
+        return asking.unguarded
+    # Only here, because it takes an AWS client.
+    from handlers import breaker
+
+    settings = json.loads(os.environ["CIRCUIT_BREAKER"])
+    policy = breaker.policy(settings["failures"], settings["pauseSeconds"], LIMITS.timeout_seconds)
+    return breaker.Breaker(RESPONDER, policy, os.environ["TABLE_NAME"], breaker.store_client()).guard
+
+
+guard = _guard()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -38,14 +53,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def respond(event: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request, within the responder's own time limit and the request's deadline."""
+    """The answer to one request, see `asking.answer`."""
     request = QuoteRequest(
         request_id=event["requestId"], description=event.get("description", ""), data=event["data"],
         responder=RESPONDER, settings=SETTINGS, deadline_at=event.get("deadlineAt"))
-    left = TIMEOUT_SECONDS if request.deadline_at is None else clock.seconds_until(request.deadline_at)
-    seconds = min(TIMEOUT_SECONDS, left)
-    try:
-        answer = clock.within(seconds, lambda: ask(quote, request, CURRENCY)) if seconds > 0 else contract.silent(RESPONDER)
-    except clock.OutOfTime:
-        answer = contract.silent(RESPONDER) if seconds < TIMEOUT_SECONDS else contract.overdue(RESPONDER, TIMEOUT_SECONDS)
-    return {**answer, "respondedAt": clock.now()}
+    return asking.answer(event, LIMITS, lambda: ask(quote, request, CURRENCY), guard)

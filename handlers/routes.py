@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handlers import aggregation, board, clock, contract, request
+from handlers import aggregation, board, clock, completion, contract, request
 from handlers.contract import Json
+from handlers.selection import Selection
 
 WAIT_SECONDS = 26
 """How long `?wait=true` may take: the rest of an HTTP API's 30 seconds is for a cold start."""
@@ -98,6 +99,11 @@ class Reply:
 
 
 class Carrier(Protocol):
+    """can_close_early: whether it can close a request before all have answered and before the deadline."""
+
+    @property
+    def can_close_early(self) -> bool: ...
+
     def start(self, request: Json, wait_seconds: float) -> None:
         """Hands the request over; it may come back at once, or when the request is closed, but by then. Raises InvalidRequest for what
         only the carrier knows to be wrong."""
@@ -106,7 +112,7 @@ class Carrier(Protocol):
 class Operations:
     """What the routes do.
 
-    carriers: by variant. read_record: the stored record of a request id, or None; see `records`. known, longest_deadline,
+    carriers: by variant. read_record: the stored record of a request id, or None; see `records`. known, policy,
     selection: the stack's own. abandoned_seconds: an open record that is older has no workflow any more.
     """
 
@@ -116,8 +122,8 @@ class Operations:
         read_record: Callable[[str], Json | None],
         *,
         known: Sequence[str],
-        longest_deadline: float,
-        selection: str,
+        policy: completion.Policy,
+        selection: Selection,
         abandoned_seconds: float,
         document: Json,
         seconds: Callable[[], float] = time.monotonic,
@@ -126,7 +132,7 @@ class Operations:
         self._carriers = carriers
         self._read_record = read_record
         self._known = known
-        self._longest_deadline = longest_deadline
+        self._policy = policy
         self._selection = selection
         self._abandoned_seconds = abandoned_seconds
         self._document = document
@@ -136,7 +142,7 @@ class Operations:
     def send(self, call: Call) -> Reply:
         variant, carrier = self._carrier(call.path["variant"])
         wait = _wants_to_wait(call.query)
-        given = self._request(call)
+        given = self._request(call, carrier)
         asked = {"requestId": str(uuid.uuid4()), **given}
         request_id = asked["requestId"]
         # An id of our own making is new.
@@ -181,12 +187,12 @@ class Operations:
             raise Problem(404, "UnknownVariant", f"variant {variant} is not deployed here; deployed: {', '.join(self._carriers)}")
         return variant, self._carriers[variant]
 
-    def _request(self, call: Call) -> Json:
+    def _request(self, call: Call, carrier: Carrier) -> Json:
         media_type = (call.content_type or "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem(415, "UnsupportedMediaType", f"content-type must be application/json, not {media_type}")
         try:
-            return request.read(call.body or b"", self._known, self._longest_deadline)
+            return request.read(call.body or b"", self._known, self._policy, can_close_early=carrier.can_close_early)
         except contract.RequestTooLarge as error:
             raise Problem(413, "RequestTooLarge", str(error)) from None
         except contract.InvalidRequest as error:

@@ -1,31 +1,67 @@
-"""Which of the quotes is the best. Pure; ties go to the responder that comes first in the recipient list."""
+"""Which of the quotes are the best. Pure; ties go to the responder that comes first in the recipient list."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 Answer = dict[str, Any]
 
 
-def lowest(quotes: list[Answer]) -> Answer:
-    return min(quotes, key=_amount)
+def lowest(quotes: Sequence[Answer]) -> list[Answer]:
+    return sorted(quotes, key=_amount)
 
 
-def highest(quotes: list[Answer]) -> Answer:
-    return max(quotes, key=_amount)
+def highest(quotes: Sequence[Answer]) -> list[Answer]:
+    return sorted(quotes, key=lambda quote: -_amount(quote))
 
 
-def first(quotes: list[Answer]) -> Answer:
-    return min(quotes, key=lambda quote: quote["respondedAt"])
+def first(quotes: Sequence[Answer]) -> list[Answer]:
+    return sorted(quotes, key=lambda quote: quote["respondedAt"])
 
 
-SELECTIONS: dict[str, Callable[[list[Answer]], Answer]] = {"lowest": lowest, "highest": highest, "first": first}
+def median(quotes: Sequence[Answer]) -> list[Answer]:
+    """The one in the middle by amount, the lower of two, then those next to it on either side, the lower one first."""
+    by_amount = lowest(quotes)
+    middle = (len(by_amount) - 1) // 2
+    return [by_amount[place] for place in sorted(range(len(by_amount)), key=lambda place: abs(place - middle))]
 
 
-def best(answers: Iterable[Answer], selection: str) -> Answer | None:
-    """The best QUOTED answer, or None where nobody quoted. answers: in the order of the recipients."""
-    quotes = [answer for answer in answers if answer["status"] == "QUOTED"]
-    return SELECTIONS[selection](quotes) if quotes else None
+RANKINGS: dict[str, Callable[[Sequence[Answer]], list[Answer]]] = {
+    "lowest": lowest, "highest": highest, "first": first, "median": median}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """by: one of RANKINGS, or the dotted name of a module of the user's own (see `handlers.selector`). top_k: how many of the best are
+    named."""
+
+    by: str
+    top_k: int
+
+    @property
+    def is_code(self) -> bool:
+        return "." in self.by
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """top: responders, best first. error: {"type", "message"} where the user's own code failed; then nobody is the best."""
+
+    top: Sequence[str] = ()
+    error: dict[str, str] | None = None
+
+
+def quotes_of(answers: Iterable[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer["status"] == "QUOTED"]
+
+
+def top(answers: Iterable[Answer], selection: Selection) -> list[str]:
+    """The responders of the best QUOTED answers, best first. answers: in the order of the recipients. The user's own code is asked
+    once, when a request closes; until then nobody is the best."""
+    if selection.is_code:
+        return []
+    return [quote["responder"] for quote in RANKINGS[selection.by](quotes_of(answers))[:selection.top_k]]
 
 
 def _amount(quote: Answer) -> Decimal:

@@ -216,7 +216,8 @@ def _launch(
         environment["SFN_WAIT_SCALE"] = str(wait_scale)
     with (folder / "emulator.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
+            # -P: what lies beside the script is not for the emulator to import.
+            [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
             env=environment,
             cwd=temporary,
             stdin=subprocess.DEVNULL,

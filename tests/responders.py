@@ -6,6 +6,8 @@ from pathlib import Path
 
 from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
 
+OVERLAP_SECONDS, LINGER_SECONDS = 6, 0.3
+
 
 def quote(request: QuoteRequest) -> Quote | Decline:
     behaviour = request.settings["behaviour"]
@@ -14,7 +16,9 @@ def quote(request: QuoteRequest) -> Quote | Decline:
     if behaviour == "decline":
         return Decline("sold out")
     if behaviour == "sleep":
-        time.sleep(request.settings["seconds"])
+        time.sleep(request.data.get("seconds", request.settings["seconds"]))
+    if behaviour == "hold":
+        _hold(Path(request.data["folder"]))
     if behaviour == "crash":
         os._exit(1)
     if behaviour == "flaky":
@@ -23,16 +27,27 @@ def quote(request: QuoteRequest) -> Quote | Decline:
             seen.touch()
             raise TransientError("busy, ask again")
     if behaviour == "overlap":
-        return Quote(1, details=_overlap(Path(request.data["folder"]), request.responder))
+        return Quote(1, details=_overlap(Path(request.data["folder"]), request.responder, request.data["until"]))
     size = request.settings.get("bytes", 0)
     return Quote(request.settings.get("amount", 100), details={"padding": "x" * size} if size else {})
 
 
-def _overlap(folder: Path, responder: str) -> dict[str, int]:
-    """How many are being asked at this moment, this one included."""
+def _hold(folder: Path) -> None:
+    """Until the test opens the gate, whatever the time."""
+    while not (folder / "open").exists():
+        time.sleep(0.02)
+
+
+def _overlap(folder: Path, responder: str, until: int) -> dict[str, int]:
+    """The most that were being asked at once, this one included. It waits for `until` of them, then for one too many."""
     mark = folder / responder
     mark.touch()
-    time.sleep(0.3)
     together = len(list(folder.iterdir()))
+    patience = time.monotonic() + OVERLAP_SECONDS
+    while together < until and time.monotonic() < patience:
+        time.sleep(0.02)
+        together = max(together, len(list(folder.iterdir())))
+    time.sleep(LINGER_SECONDS)
+    together = max(together, len(list(folder.iterdir())))
     mark.unlink()
     return {"together": together}

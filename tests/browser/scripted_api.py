@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from handlers import api, clock, contract, openapi, selection
+from handlers.completion import Policy
 from handlers.routes import BOARD, ROUTES, Operations
+from handlers.selection import Selection
 
 Says = tuple[float, Mapping[str, Any]]
 """After how many seconds, and what: the answer as a responder's adapter makes it."""
@@ -39,13 +41,15 @@ def failed(kind: str, message: str) -> dict[str, Any]:
 @dataclass
 class Script:
     """What the responders say; one that is missing says nothing. refusals: statuses that the next calls of the API get instead of
-    an answer; 0 breaks the connection."""
+    an answer; 0 breaks the connection. age: how many seconds old every request is, for a test that goes from moment to moment at its
+    own pace; None leaves it to the clock."""
 
     names: Sequence[str]
     says: Mapping[str, Says]
     deadline_seconds: float = 20
     token: str | None = None
     refusals: list[int] = field(default_factory=list)
+    age: float | None = None
     asked: dict[str, tuple[float, dict[str, Any], str]] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)
@@ -58,7 +62,7 @@ class Script:
             return None
         began, request, variant = self.asked[request_id]
         names = request.get("recipients", self.names)
-        age = time.time() - began
+        age = time.time() - began if self.age is None else self.age
         deadline = request.get("completion", {}).get("deadlineSeconds", self.deadline_seconds)
         said = {name: self._answer(began, name) for name in names if name in self.says and self.says[name][0] <= age}
         on_time = {name: answer for name, answer in said.items() if self.says[name][0] <= deadline}
@@ -76,10 +80,10 @@ class Script:
         else:
             return record
         answers = {**{name: contract.silent(name) for name in names}, **on_time}
-        best = selection.best([answers[name] for name in names], "lowest")
+        top = selection.top([answers[name] for name in names], Selection("lowest", 3))
         return {**record, "answers": answers, "completedBy": completed_by, "completedAt": clock.later(created, ended),
                 "status": contract.status_of([answer["status"] for answer in answers.values()], completed_by),
-                "best": best["responder"] if best else None}
+                "top": top}
 
     def _answer(self, began: float, name: str) -> contract.Json:
         after, said = self.says[name]
@@ -88,6 +92,8 @@ class Script:
 
 
 class _Carrier:
+    can_close_early = True
+
     def __init__(self, variant: str, script: Script) -> None:
         self.variant, self.script = variant, script
 
@@ -100,8 +106,8 @@ def serve(script: Script, monkeypatch: pytest.MonkeyPatch, prefix: str = PREFIX)
     """The API's address, without a slash at its end."""
     variants = ("map", "parallel", "sns")
     operations = Operations(
-        {variant: _Carrier(variant, script) for variant in variants}, script.record, known=script.names, longest_deadline=300,
-        selection="lowest", abandoned_seconds=600,
+        {variant: _Carrier(variant, script) for variant in variants}, script.record, known=script.names, policy=Policy(300),
+        selection=Selection("lowest", 3), abandoned_seconds=600,
         document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}))
     monkeypatch.setattr(api, "operations", lambda: operations)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script, prefix))

@@ -11,6 +11,7 @@ from handlers import clock
 from handlers.aggregation import Closing
 from handlers.contract import InvalidRequest
 from handlers.records import Records
+from handlers.selection import Ranking
 from local.emulator import Emulator
 from tests.in_process import Context, loaded, make_queue, make_table, taken
 from tests.integration.conftest import deploy
@@ -40,7 +41,7 @@ def record() -> dict[str, Any]:
 
 
 def closing() -> Closing:
-    return Closing(status="FAILED", completed_by="DEADLINE", completed_at=clock.now(), silent={}, best=None, announce_by=clock.now())
+    return Closing(status="FAILED", completed_by="DEADLINE", completed_at=clock.now(), silent={}, ranking=Ranking(), announce_by=clock.now())
 
 
 def test_whoever_closed_knows_it_even_when_the_reply_was_lost(store, record, monkeypatch):
@@ -83,7 +84,7 @@ def requester(emulator: Emulator, account: str, clients: Any) -> Iterator[tuple[
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=asked_arn)
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": '["avis"]',
-        "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "RESULT_RETENTION_SECONDS": "86400"}
+        "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
     with loaded("handlers.requester", environment, emulator.endpoint, account) as module:
         yield module, lambda: taken(sqs, asked)
 

@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +12,12 @@ import pytest
 
 from handlers import clock
 from handlers.aggregation import Closing
+from handlers.selection import Ranking
 from local.emulator import Emulator
 from tests.in_process import Context, Killed, after_the_invocation, kill, loaded, make_queue, make_table, taken
 
 NAMES = [f"responder-{number}" for number in range(10)]
+DEADLINE_SECONDS = 60
 
 
 class Bench:
@@ -25,11 +26,11 @@ class Bench:
     def __init__(self, module: ModuleType, sqs: Any, dead: str, events: str) -> None:
         self.module, self.sqs, self.dead, self.events = module, sqs, dead, events
 
-    def open(self, recipients: list[str] = NAMES, *, deadline_seconds: float = 60, **changes: Any) -> dict[str, Any]:
+    def open(self, recipients: list[str] = NAMES, **changes: Any) -> dict[str, Any]:
         now = clock.now()
         record = {
             "requestId": uuid.uuid4().hex, "variant": "sns", "status": "OPEN", "request": {"data": {}}, "recipients": recipients,
-            "answers": {}, "late": {}, "createdAt": now, "deadlineAt": clock.later(now, deadline_seconds),
+            "answers": {}, "late": {}, "createdAt": now, "deadlineAt": clock.later(now, DEADLINE_SECONDS),
             "expiresAt": 2_000_000_000, "publishBy": now, **changes}
         self.module.store.create(record, now)
         return record
@@ -66,7 +67,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     events.put_targets(Rule="completed", EventBusName="bus", Targets=[{"Id": "queue", "Arn": caught_arn}])
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "EVENT_BUS_NAME": "bus", "DEAD_LETTER_QUEUE_URL": dead,
-        "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "CURRENCY": "USD"}
+        "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD"}
     with loaded("handlers.aggregator", environment, emulator.endpoint, account) as module:
         yield Bench(module, sqs, dead, caught)
 
@@ -86,7 +87,7 @@ def given(name: str, amount: str = "1") -> dict[str, Any]:
 
 
 def closing(best: str) -> Closing:
-    return Closing(status="COMPLETE", completed_by="ALL", completed_at=clock.now(), silent={}, best=best, announce_by=clock.now())
+    return Closing(status="COMPLETE", completed_by="ALL", completed_at=clock.now(), silent={}, ranking=Ranking([best]), announce_by=clock.now())
 
 
 def test_the_store_holds_what_the_aggregation_relies_on(bench):
@@ -138,7 +139,7 @@ def test_each_answer_three_times_in_random_order_by_sixteen_writers_counts_once(
     assert sorted(result["requestId"] for result in announced) == sorted(record["requestId"] for record in records)
     for record in records:
         final = bench.read(record)
-        assert (final["status"], final["completedBy"], final["best"], final["late"]) == ("COMPLETE", "ALL", "responder-0", {})
+        assert (final["status"], final["completedBy"], final["top"][0], final["late"]) == ("COMPLETE", "ALL", "responder-0", {})
         assert {name: given["amount"] for name, given in final["answers"].items()} == {
             name: str(100 + place) for place, name in enumerate(NAMES)}
     assert all((result["expected"], result["received"], result["late"]) == (10, 10, 0) for result in announced)
@@ -156,7 +157,7 @@ def test_killed_after_its_write_and_before_its_acknowledgement(bench):
     assert bench.deliver(*reversed(batch)) == []
 
     assert bench.read(record) == closed
-    assert (closed["best"], len(bench.announced())) == ("b", 1)
+    assert (closed["top"][0], len(bench.announced())) == ("b", 1)
 
 
 @pytest.mark.parametrize("killed_in", ["add", "close", "put_events"])
@@ -264,12 +265,13 @@ def test_a_dead_letter_queue_that_refuses_gets_the_message_later(bench, monkeypa
     assert len(bench.rejected()) == 1
 
 
-def test_the_deadline_closes_with_three_of_ten_and_a_late_answer_moves_nothing(bench):
-    record = bench.open(deadline_seconds=1)
+def test_the_deadline_closes_with_three_of_ten_and_a_late_answer_moves_nothing(bench, monkeypatch):
+    record = bench.open()
     amounts = {"responder-4": "40", "responder-7": "30", "responder-2": "50"}
     bench.deliver(*(answer(record, name, amount) for name, amount in amounts.items()))
     late = answer(record, "responder-0", "1")
-    time.sleep(1)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: clock.later(now(), DEADLINE_SECONDS))
 
     bench.deliver(deadline(record))
     closed = bench.read(record)

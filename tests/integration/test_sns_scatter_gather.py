@@ -44,11 +44,14 @@ def stack(deployed, emulator, module_account):
         Role=f"arn:aws:iam::{module_account}:role/prices")
     foreign = [{"name": "acme", "functionArn": made["FunctionArn"]},
                {"name": "gone", "functionArn": made["FunctionArn"].replace("prices", "nowhere")}]
-    return deployed(variants=["map", "sns"], api={"enabled": False}, responders=[*MIXED, *foreign])
+    stack = deployed(variants=["map", "sns"], api={"enabled": False}, responders=[*MIXED, *foreign])
+    # Whose time limit is short should not start cold within it.
+    ask(stack, "sns", {"data": {"seconds": 0}, "recipients": ["avis", "budget"]})
+    return stack
 
 
 def ask(stack, variant, body):
-    return stack.request(variant, body, timeout=60)
+    return stack.request(variant, body, timeout=120)
 
 
 def without_times(result):
@@ -71,7 +74,7 @@ def dead_letters(stack, queue):
     return found
 
 
-def eventually(look, seconds=10.0):
+def eventually(look, seconds=60.0):
     """The first truthy result of `look`, or its last one."""
     ends = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < ends:
@@ -110,7 +113,7 @@ def test_an_existing_function_gets_what_every_carrier_sends(stack):
     result = ask(stack, "sns", {"requestId": (request_id := uuid.uuid4().hex), "description": "A car", "recipients": ["acme"],
                                 "data": {"echo": True, "payload": {"amount": "1"}}})
 
-    assert set(result["best"]["details"]) == {"requestId", "description", "data", "deadlineAt"}
+    assert set(result["best"]["details"]) == {"requestId", "description", "data", "deadlineAt", "attempt"}
     assert (result["best"]["details"]["requestId"], result["best"]["details"]["description"]) == (request_id, "A car")
 
 
@@ -132,15 +135,15 @@ def test_a_passing_fault_is_asked_again(stack, tmp_path):
 
 
 def test_a_responder_that_is_silent_is_timed_out_by_the_deadline(stack):
-    result = ask(stack, "sns", {"data": {}, "recipients": ["crash", "avis"], "completion": {"deadlineSeconds": 2}})
+    result = ask(stack, "sns", {"data": {}, "recipients": ["crash", "avis"], "completion": {"deadlineSeconds": 5}})
 
     assert (result["status"], result["completedBy"], result["best"]["responder"]) == ("PARTIAL", "DEADLINE", "avis")
     assert result["answers"][0] == {
         "responder": "crash", "status": "TIMED_OUT", "error": {"type": "Deadline", "message": "no answer before the deadline"}}
 
 
-def test_enough_quotes_close_the_request_and_the_others_are_late(stack):
-    body = {"data": {}, "recipients": ["budget", "sixt", "avis"], "completion": {"quorum": 1}}
+def test_enough_quotes_close_the_request_without_the_others(stack):
+    body = {"data": {}, "recipients": ["crash", "sixt", "avis"], "completion": {"quorum": 1}}
 
     result = ask(stack, "sns", body)
 
@@ -163,7 +166,7 @@ def test_good_messages_are_gathered_and_poison_is_put_aside_at_once(stack):
     sqs.send_message_batch(QueueUrl=queue, Entries=[
         {"Id": "1", "MessageBody": "not JSON"}, {"Id": "2", "MessageBody": stranger}])
 
-    assert stack.wait(good, 20)["status"] == "COMPLETE"
+    assert stack.wait(good)["status"] == "COMPLETE"
     found = []
     eventually(lambda: found.extend(dead_letters(stack, "responses")) or len(found) >= 2)
     assert sorted(found) == [("not JSON", "the message is not JSON"), (stranger, "no such request is gathered here")]

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from handlers import aggregation, clock, contract
 from handlers.aggregation import Message, Rejected, Rules
 from handlers.completion import Policy
+from handlers.selection import Selection
 
 CREATED = "2027-01-01T00:00:00.000Z"
 DEADLINE = "2027-01-01T00:01:00.000Z"
-RULES = Rules(Policy(60), "lowest", "USD")
+RULES = Rules(Policy(60), Selection("lowest", 3), "USD")
 NAMES = ["avis", "alamo", "hertz", "sixt", "budget"]
 LEASE_SECONDS = 20
 
@@ -54,7 +55,7 @@ class MemoryStore:
 
     def close(self, record, change):
         def apply(kept):
-            kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at, best=change.best,
+            kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at, top=list(change.ranking.top),
                         announceBy=change.announce_by)
             kept["answers"].update(change.silent)
             self.closes.append(copy.deepcopy(kept))
@@ -101,7 +102,7 @@ def test_when_all_have_answered_the_request_closes_and_says_so_once():
     gathered = gather(store, [answer("avis", "120", seconds=1.5)], announced=announced)
 
     assert gathered.closed
-    assert (gathered.record["status"], gathered.record["completedBy"], gathered.record["best"]) == ("COMPLETE", "ALL", "alamo")
+    assert (gathered.record["status"], gathered.record["completedBy"], gathered.record["top"][0]) == ("COMPLETE", "ALL", "alamo")
     assert gathered.record["answers"]["avis"]["latencyMs"] == 1500
     assert [result["requestId"] for result in announced] == ["r1"]
     assert announced[0]["best"]["amount"] == "99"
@@ -133,8 +134,8 @@ def test_the_deadline_closes_with_those_that_came():
 
     late = gather(store, [answer("r0", "1", seconds=59)], seconds=61, announced=announced)
     assert late.record["late"]["r0"]["amount"] == "1"
-    assert result == aggregation.result_of(gathered.record, "lowest")
-    assert {**result, "late": 1} == aggregation.result_of(late.record, "lowest")
+    assert result == aggregation.result_of(gathered.record, RULES.selection)
+    assert {**result, "late": 1} == aggregation.result_of(late.record, RULES.selection)
     assert len(announced) == 1
 
 
@@ -152,20 +153,20 @@ def test_an_open_request_whose_deadline_has_passed_closes_with_whatever_comes_ne
 
     gathered = gather(store, [answer("alamo", "50", seconds=59.9), answer("hertz", "1", seconds=60.1)], seconds=60.2)
 
-    assert (gathered.record["completedBy"], gathered.record["best"]) == ("DEADLINE", "alamo")
+    assert (gathered.record["completedBy"], gathered.record["top"][0]) == ("DEADLINE", "alamo")
     assert list(gathered.record["late"]) == ["hertz"]
 
 
 def test_a_quorum_of_quotes_closes_and_what_comes_later_is_late():
-    rules = Rules(Policy(60, quorum=2), "lowest", "USD")
+    rules = Rules(Policy(60, quorum=2), Selection("lowest", 3), "USD")
     store = MemoryStore(record())
     gather(store, [answer("avis", status="DECLINED"), answer("alamo", "120")], rules)
 
     gathered = gather(store, [answer("sixt", "110")], rules)
-    assert (gathered.record["status"], gathered.record["completedBy"], gathered.record["best"]) == ("COMPLETE", "QUORUM", "sixt")
+    assert (gathered.record["status"], gathered.record["completedBy"], gathered.record["top"][0]) == ("COMPLETE", "QUORUM", "sixt")
 
     late = gather(store, [answer("hertz", "1"), answer("budget", status="TIMED_OUT")], rules).record
-    assert (list(late["late"]), late["best"], len(late["answers"])) == (["hertz"], "sixt", 3)
+    assert (list(late["late"]), late["top"][0], len(late["answers"])) == (["hertz"], "sixt", 3)
 
 
 def test_a_request_may_tighten_the_policy():
@@ -264,7 +265,7 @@ def test_exactly_once_whatever_happens(sent, with_deadline, quorum, data):
     """Batches at random, each answer up to three times, some inside of others (another aggregator between any two steps of
     one), some killed at any step and then delivered again, as SQS does. At the end the record is closed, once, if its policy
     was met, and announced, and each responder's answer is in exactly one place."""
-    rules = Rules(Policy(600, quorum), "lowest", "USD")
+    rules = Rules(Policy(600, quorum), Selection("lowest", 3), "USD")
     deadline = clock.later(CREATED, 600)
     contents = [answer(name, str(amount), status) for name, status, amount in sent]
     contents += [deadline] if with_deadline else []
@@ -311,8 +312,8 @@ def test_exactly_once_whatever_happens(sent, with_deadline, quorum, data):
     if with_deadline or answered == set(NAMES) or enough:
         assert len(store.closes) == 1
         closed = store.closes[0]
-        assert {key: final[key] for key in ("answers", "status", "completedBy", "completedAt", "best")} == {
-            key: closed[key] for key in ("answers", "status", "completedBy", "completedAt", "best")}
+        assert {key: final[key] for key in ("answers", "status", "completedBy", "completedAt", "top")} == {
+            key: closed[key] for key in ("answers", "status", "completedBy", "completedAt", "top")}
         assert len(announced) == 1 or (kills and announced)
         assert "announcedAt" in final
     else:

@@ -15,7 +15,7 @@ from handlers import clock, contract
 
 ENVIRONMENT = {
     "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
-    "RESPONDERS": "avis,alamo", "DEADLINE_SECONDS": "60", "ABANDONED_SECONDS": "300", "SELECTION": "lowest", "AUTH": "NONE",
+    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "ABANDONED_SECONDS": "300", "SELECTION": "lowest", "TOP_K": "3", "AUTH": "NONE",
     "SAMPLE": '{"data": {"days_rental": 30}}',
 }
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
@@ -64,7 +64,7 @@ class FakeAws:
             "request": {key: value for key, value in asked.items() if key != "requestId"}, "recipients": ["avis"], "answers": {},
             "createdAt": clock.now(), "deadlineAt": clock.now()}
         if closed:
-            record |= {"completedBy": "ALL", "completedAt": clock.now(), "best": None}
+            record |= {"completedBy": "ALL", "completedAt": clock.now(), "top": []}
         self.items[asked["requestId"]] = contract.attribute_value(record)["M"]
 
     def names(self) -> list[str]:

@@ -9,8 +9,10 @@ import jsonschema_rs
 import pytest
 
 from handlers import clock, contract, openapi
+from handlers.completion import Policy
 from handlers.contract import InvalidRequest, Json
 from handlers.routes import FIRST_PAUSE_SECONDS, OPEN_SECONDS, ROUTES, WAIT_SECONDS, Call, Operations, Problem, Reply
+from handlers.selection import Selection
 
 KNOWN = ["avis", "alamo"]
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
@@ -49,11 +51,13 @@ class World:
     def close(self, request_id: str) -> None:
         record = self.records[request_id]
         record["answers"] = {name: answer(name, str(100 + place)) for place, name in enumerate(record["recipients"])}
-        record.update(status="COMPLETE", completedBy="ALL", completedAt=clock.now(), best=record["recipients"][0])
+        record.update(status="COMPLETE", completedBy="ALL", completedAt=clock.now(), top=record["recipients"][:1])
 
 
 class FakeCarrier:
     """Opens the record `opens` seconds after the start and closes it after `closes` (None: never)."""
+
+    can_close_early = True
 
     def __init__(self, world: World, variant: str, opens: float | None = 0.1, closes: float | None = 2) -> None:
         self.world, self.variant, self.opens, self.closes = world, variant, opens, closes
@@ -89,7 +93,7 @@ def carriers(world):
 
 @pytest.fixture
 def api(world, carriers):
-    return Operations(carriers, world.read, known=KNOWN, longest_deadline=60, selection="lowest", abandoned_seconds=300,
+    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3), abandoned_seconds=300,
                       document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, sleep=world.sleep)
 
 

@@ -54,7 +54,7 @@ def test_zip_and_layer_are_complete_in_a_bare_interpreter(tmp_path):
     event = {"requestId": "r1", "data": {"days_rental": 30}}
     environment = {
         "RESPONDER": "avis", "QUOTE_MODULE": "handlers.quotes.car_rental", "SETTINGS": json.dumps({"rate": "99"}),
-        "CURRENCY": "USD", "TIMEOUT_SECONDS": "5", "PATH": os.environ["PATH"]}
+        "CURRENCY": "USD", "TIMEOUT_SECONDS": "5", "RETRIES": "2", "PATH": os.environ["PATH"]}
     program = (
         f"import sys; sys.path[:0] = [{str(tmp_path / 'function')!r}, {str(tmp_path / 'layer' / 'python')!r}]\n"
         f"import json, handlers.responder as module\n"

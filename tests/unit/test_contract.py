@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import contract
+from handlers import completion, contract
+from handlers.completion import Policy
 
 KNOWN = ["avis", "alamo", "hertz"]
 
 
 def check(body):
-    return contract.check_request(body, KNOWN, longest_deadline=60)
+    return completion.check_request(body, KNOWN, Policy(60))
 
 
 def normalise(payload, limit=1000):
@@ -47,7 +48,7 @@ def test_a_request_that_keeps_the_contract_is_accepted(body):
     ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo, hertz'),
     ({"data": {}, "recipients": ["avis", "avis"]}, '"avis" is named more than once'),
     ({"data": {}, "completion": 3}, "completion must be an object"),
-    ({"data": {}, "completion": {"k": 3}}, 'completion has an unknown key "k"; allowed: quorum, deadlineSeconds'),
+    ({"data": {}, "completion": {"k": 3}}, 'completion has an unknown key "k"; allowed: quorum, deadlineSeconds, amountBelow, required'),
     ({"data": {}, "completion": {"quorum": 4}}, "quorum must be a whole number from 1 to 3, not 4"),
     ({"data": {}, "recipients": ["avis"], "completion": {"quorum": 2}}, "quorum must be a whole number from 1 to 1, not 2"),
     ({"data": {}, "completion": {"quorum": 1.5}}, "quorum must be a whole number"),
@@ -129,20 +130,30 @@ def quoted(name, amount="100"):
     ([quoted("avis"), contract.silent("alamo"), contract.silent("hertz")], "DEADLINE", "PARTIAL"),
     ([quoted("avis"), contract.silent("alamo"), contract.silent("hertz")], "QUORUM", "COMPLETE"),
     ([contract.invalid_answer(name, "x") for name in KNOWN], "ALL", "FAILED"),
+    ([quoted("avis"), contract.invalid_answer("alamo", "x")], "CONDITION", "COMPLETE"),
     ([quoted("avis")], None, "OPEN"),
 ])
 def test_the_status_says_how_the_request_ended(answers, completed_by, status):
-    assert contract.result(record(*answers, completed_by=completed_by), None)["status"] == status
+    assert contract.result(record(*answers, completed_by=completed_by), [])["status"] == status
 
 
 def test_the_result_counts_and_keeps_the_order_of_the_recipients():
     answers = [contract.silent("hertz"), contract.declined("alamo", "no"), quoted("avis")]
 
-    result = contract.result(record(*answers, completed_by="DEADLINE", late={"hertz": quoted("hertz")}), quoted("avis"))
+    result = contract.result(record(*answers, completed_by="DEADLINE", late={"hertz": quoted("hertz")}), ["avis"])
 
     assert [answer["responder"] for answer in result["answers"]] == KNOWN
     assert {key: result[key] for key in ("expected", "received", "declined", "failed", "late")} == {
         "expected": 3, "received": 2, "declined": 1, "failed": 0, "late": 1}
+    assert (result["best"], result["top"]) == (quoted("avis"), ["avis"])
+
+
+def test_a_selection_that_failed_is_told():
+    error = {"type": "KeyError", "message": "seats"}
+
+    result = contract.result(record(quoted("avis"), selectionError=error), [])
+
+    assert (result["best"], result["top"], result["selectionError"]) == (None, [], error)
 
 
 @given(st.decimals(min_value=0, max_value=10**9, places=2), st.decimals(min_value=0, max_value=10**9, places=2))

@@ -5,24 +5,55 @@ import re
 
 import pytest
 
-from components import definition, map_scatter_gather, parallel_scatter_gather
+from components import definition, gathering, map_scatter_gather, parallel_scatter_gather
+from tests import asl
 from tests.jsonata_engine import ARGS
 
 RESPONDERS = [{"name": f"r{number}", "functionArn": f"arn:aws:lambda:us-east-1:000000000000:function:r{number}",
-               "timeoutSeconds": 10.0} for number in range(40)]
+               "timeoutSeconds": 10.0, "retries": 2} for number in range(100)]
+
+
+def known(count, selector=""):
+    return {"responders": RESPONDERS[:count], "table": "quotes", "selector": selector,
+            "recorder": "arn:aws:states:us-east-1:000000000000:stateMachine:map-recorder"}
+
+
 RENDERED = {
-    "map": lambda count: map_scatter_gather._definition({**ARGS, "maxConcurrency": 10}, RESPONDERS[:count], "quotes"),
-    "parallel": lambda count: parallel_scatter_gather._definition({**ARGS}, RESPONDERS[:count], "quotes"),
+    "map": lambda args, known: map_scatter_gather._definition({**args, "maxConcurrency": 10}, known),
+    "parallel": parallel_scatter_gather._definition,
+    "recorder": lambda args, known: gathering.recording("map", args, 10, known),
 }
+SELECTOR = "arn:aws:lambda:us-east-1:000000000000:function:selector"
+BY_CODE = {"selection": "handlers.rankings.nearest", "selectorArn": SELECTOR}
 
 
 @pytest.mark.parametrize("variant", RENDERED)
-@pytest.mark.parametrize("count", [1, 5, 40])
-def test_no_token_is_left_over(variant, count):
-    text = RENDERED[variant](count)
+@pytest.mark.parametrize("count", [1, 100])
+@pytest.mark.parametrize("changes", [{}, {"workflowType": "EXPRESS"}, BY_CODE], ids=["standard", "express", "by code"])
+def test_no_token_is_left_over_and_aws_would_take_it(variant, count, changes):
+    text = RENDERED[variant]({**ARGS, **changes}, known(count, changes.get("selectorArn", "")))
 
     assert not re.search(r"\$\{", text)
-    assert json.loads(text)["StartAt"] == "Open"
+    assert asl.problems(text) == []
+
+
+def test_only_a_selection_of_ones_own_costs_a_state():
+    with_it, without = (json.loads(RENDERED["map"]({**ARGS, **changes}, known(1)))["States"] for changes in (BY_CODE, {}))
+
+    assert set(with_it) - set(without) == {"Select"}
+    assert without["Scatter"]["Next"] == "Close"
+
+
+def test_an_express_workflow_waits_for_nobody():
+    states = json.loads(RENDERED["map"]({**ARGS, "workflowType": "EXPRESS"}, known(1)))["States"]
+
+    assert not {"Turn", "Await completion"} & set(states)
+    assert states["Open"]["Catch"][0]["Next"] == "Refuse"
+
+
+def test_a_state_that_something_leads_to_cannot_be_left_out_without_a_successor():
+    with pytest.raises(definition.DefinitionError, match="state Refuse ends the machine"):
+        definition.leave_out(definition.load("map_scatter_gather.asl.json"), "Refuse", set())
 
 
 def test_a_token_without_a_value_is_named():
@@ -53,7 +84,7 @@ def test_every_shared_expression_is_used():
 
 
 def test_each_branch_of_the_parallel_machine_has_states_of_its_own():
-    machine = json.loads(RENDERED["parallel"](3))
+    machine = json.loads(RENDERED["parallel"](ARGS, known(3)))
 
     names = [name for branch in machine["States"]["Scatter"]["Branches"] for name in branch["States"]]
     assert names == ["Ask r0", "Failed r0", "Ask r1", "Failed r1", "Ask r2", "Failed r2"]

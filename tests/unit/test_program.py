@@ -19,7 +19,7 @@ def all_variants():
 def test_a_variant_that_is_not_chosen_leaves_no_trace():
     registered = program.run({"variants": ["map"]})
 
-    assert list(registered.of_type("aws:sfn/stateMachine:StateMachine")) == ["map"]
+    assert list(registered.of_type("aws:sfn/stateMachine:StateMachine")) == ["map-recorder", "map"]
     assert not any(name.startswith("parallel") for name in registered.outputs)
 
 
@@ -80,7 +80,7 @@ def test_the_sample_input_is_a_request_that_keeps_the_contract(all_variants):
 
     sample = json.loads(all_variants.outputs["sampleInput"])
 
-    assert contract.check_request(sample, all_variants.outputs["responderNames"], 60)
+    assert contract.check_request(sample, all_variants.outputs["responderNames"])
 
 
 def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
@@ -90,8 +90,25 @@ def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
                               "variants": ["map"], "api": {"enabled": False}})
 
     assert list(registered.of_type("aws:lambda/function:Function")) == ["responder-avis"]
-    [machine] = registered.of_type("aws:sfn/stateMachine:StateMachine").values()
-    assert arn in machine["definition"]
+    assert all(arn in machine["definition"] for machine in registered.of_type("aws:sfn/stateMachine:StateMachine").values())
+
+
+def test_a_selection_of_ones_own_is_one_function_for_all_carriers():
+    registered = program.run({"selection": "handlers.rankings.nearest", "api": {"enabled": False}})
+
+    functions = registered.of_type("aws:lambda/function:Function")
+    assert functions["selector"]["environment"]["variables"] == {"RANK_MODULE": "handlers.rankings.nearest", "TOP_K": "3"}
+    assert "SELECTOR_ARN" in functions["sns-aggregator"]["environment"]["variables"]
+
+
+def test_only_a_recorder_may_reply_and_only_to_its_own_workflow(all_variants):
+    replies = {name: json.loads(inputs["policy"])["Statement"] for name, inputs in all_variants.of_type("aws:iam/rolePolicy:RolePolicy").items()
+               if "states:SendTask" in inputs["policy"]}
+
+    assert set(replies) == {"map-recorder-replies", "parallel-recorder-replies"}
+    for name, [statement] in replies.items():
+        assert statement["Action"] == ["states:SendTaskSuccess", "states:SendTaskFailure"]
+        assert statement["Resource"].rsplit(":", 1)[-1].startswith(name.removesuffix("-recorder-replies"))
 
 
 def test_wrong_configuration_ends_the_program_with_one_message():

@@ -72,7 +72,7 @@ def test_a_float_is_refused_as_money():
 
 
 @pytest.fixture
-def responder(monkeypatch):
+def responder(request, monkeypatch):
     """The adapter, loaded with a responder that takes as long as the request says."""
     import importlib
     import sys
@@ -82,7 +82,7 @@ def responder(monkeypatch):
     module.quote = lambda request: time.sleep(request.data["seconds"]) or Quote(1)  # ty: ignore[missing-attribute]
     monkeypatch.setitem(sys.modules, "slow_quotes", module)
     for name, value in {"RESPONDER": "slow", "QUOTE_MODULE": "slow_quotes", "SETTINGS": "{}", "CURRENCY": "USD",
-                        "TIMEOUT_SECONDS": "0.2"}.items():
+                        "TIMEOUT_SECONDS": getattr(request, "param", "0.2"), "RETRIES": "2"}.items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("handlers.responder", None)
     yield importlib.import_module("handlers.responder")
@@ -90,7 +90,7 @@ def responder(monkeypatch):
 
 
 def test_a_responder_that_takes_too_long_is_stopped_and_answers_for_itself(responder):
-    answer = responder.handler({"requestId": "r1", "data": {"seconds": 5}}, None)
+    answer = responder.handler({"requestId": "r1", "data": {"seconds": 60}}, None)
 
     assert answer["status"] == "TIMED_OUT"
     assert answer["error"]["message"] == "no answer within 0.2 seconds"
@@ -103,5 +103,6 @@ def test_work_whose_deadline_is_past_is_not_begun(responder):
     assert answer["error"]["message"] == "no answer before the deadline"
 
 
+@pytest.mark.parametrize("responder", ["20"], indirect=True)
 def test_a_quick_responder_is_not_bothered(responder):
     assert responder.handler({"requestId": "r1", "data": {"seconds": 0}}, None)["status"] == "QUOTED"

@@ -11,4 +11,4 @@ from tests.jsonata_engine import evaluate
     ("D1012: Evaluation timeout after 1000 milliseconds. Check for infinite loop", "States.QueryEvaluationError"),
 ])
 def test_only_a_refusal_is_called_an_invalid_request(cause, error):
-    assert evaluate("RefusalError", errorOutput={"Error": "States.QueryEvaluationError", "Cause": cause}) == error
+    assert evaluate("RefusalError", states={"errorOutput": {"Error": "States.QueryEvaluationError", "Cause": cause}}) == error

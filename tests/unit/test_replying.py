@@ -6,8 +6,10 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from handlers import clock, contract, replying
+from handlers import clock, replying
 from handlers.quoting import TransientError
 from tests.in_process import loaded
 
@@ -88,18 +90,25 @@ def test_a_passing_fault_comes_back_after_a_pause_that_grows(queues, deliveries,
     assert queues.sent == []
 
 
-def test_the_last_delivery_of_a_passing_fault_ends_in_a_failure(queues):
-    assert reply(record(1, replying.MAX_RECEIVES), answer_of=busy) == []
+def test_the_responder_learns_how_often_the_message_was_delivered(queues):
+    asked = []
 
-    (_, sent), = queues.sent
-    assert sent["answer"].pop("respondedAt")
-    assert sent["answer"] == contract.unsuccessful("avis", "FAILED", "TransientError", "busy")
+    reply(record(1, 3), answer_of=lambda request: asked.append(request) or quoted(request))
+
+    assert asked[0]["attempt"] == 3
+
+
+@given(st.integers(0, 5))
+def test_the_last_attempt_is_never_the_last_delivery(retries):
+    """A throttled delivery counts, and must not be the one that would have ended in an answer."""
+    assert replying.max_receives(retries) >= max(5, retries + 3)
 
 
 @pytest.fixture
-def relay():
+def relay(request):
+    """Its time limit, where a test does not give one, is one that no machine takes."""
     environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
-                   "CURRENCY": "USD", "TIMEOUT_SECONDS": "0.3"}
+                   "CURRENCY": "USD", "TIMEOUT_SECONDS": getattr(request, "param", "20"), "RETRIES": "2"}
     with loaded("handlers.relay", environment, "http://127.0.0.1:9", "000000000000") as module:
         yield module
 
@@ -110,7 +119,7 @@ def relayed(relay, monkeypatch, payload, **response):
             if isinstance(payload, Exception):
                 raise payload
             if payload == "sleep":
-                time.sleep(5)
+                time.sleep(60)
             return {"Payload": io.BytesIO(json.dumps(payload).encode()), **response}
 
     monkeypatch.setattr(relay, "functions", Functions())
@@ -131,13 +140,19 @@ def refusal(code, status):
     ({"errorMessage": "2027-01-01 Task timed out after 3.00 seconds"}, True, "TIMED_OUT", "Timeout"),
     ({"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1"}, True, "TIMED_OUT", "Timeout"),
     ("crash", True, "FAILED", "Lambda.Unknown"),
-    ("sleep", False, "TIMED_OUT", "Timeout"),
     (refusal("AccessDeniedException", 403), False, "FAILED", "Lambda.AccessDeniedException"),
 ])
 def test_the_relay_makes_an_answer_of_whatever_the_function_does(relay, monkeypatch, payload, failed, status, kind):
     answer = relayed(relay, monkeypatch, payload, **({"FunctionError": "Unhandled"} if failed else {}))
 
     assert (answer["responder"], answer["status"], answer.get("error", {}).get("type")) == ("acme", status, kind)
+
+
+@pytest.mark.parametrize("relay", ["0.3"], indirect=True)
+def test_the_relay_does_not_wait_beyond_its_time_limit(relay, monkeypatch):
+    answer = relayed(relay, monkeypatch, "sleep")
+
+    assert (answer["status"], answer["error"]["type"]) == ("TIMED_OUT", "Timeout")
 
 
 @pytest.mark.parametrize(("payload", "failed"), [

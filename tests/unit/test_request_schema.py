@@ -1,4 +1,4 @@
-"""The request's schema and `contract.check_request` say the same of every request, but for what only the stack knows."""
+"""The request's schema and `completion.check_request` say the same of every request, but for what only the stack knows."""
 
 import json
 from decimal import Decimal
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from handlers import contract, request
-from handlers.contract import InvalidRequest, RequestTooLarge
+from handlers import completion, contract, request
+from handlers.completion import Policy
+from handlers.contract import AMOUNT, InvalidRequest, RequestTooLarge
 from tests.request_strategies import KNOWN, requests
 
 DEADLINE = 60.0
@@ -17,7 +18,7 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(request.SCHEMA)
 
 def accepted(body: object) -> bool:
     try:
-        contract.check_request(body, KNOWN, DEADLINE)
+        completion.check_request(body, KNOWN, Policy(DEADLINE))
     except InvalidRequest:
         return False
     return True
@@ -33,7 +34,13 @@ def beyond_the_schema(body: object) -> bool:
     if not isinstance(completion, dict):
         return strange
     quorum, deadline = completion.get("quorum", 1), completion.get("deadlineSeconds", 1)
-    return strange or (_number(quorum) and quorum > asked) or (_number(deadline) and deadline > DEADLINE)
+    amount, required = completion.get("amountBelow", 1), completion.get("required", [])
+    # JSON Schema knows neither the value of a decimal that is a text, nor its digits.
+    odd_amount = (isinstance(amount, str) and AMOUNT.fullmatch(amount) is not None) or _number(amount)
+    stranger = isinstance(required, list) and any(
+        isinstance(name, str) and name not in (recipients if isinstance(recipients, list) else []) for name in required)
+    return (strange or stranger or (odd_amount and not (contract.amount_text(amount) and Decimal(contract.amount_text(amount) or 0)))
+            or (_number(quorum) and quorum > asked) or (_number(deadline) and deadline > DEADLINE))
 
 
 def _number(value: object) -> bool:
@@ -81,7 +88,7 @@ def test_the_schema_names_the_limits_of_the_contract():
 # Reading text
 
 def read(text: str) -> dict:
-    return request.read(text.encode(), KNOWN, DEADLINE)
+    return request.read(text.encode(), KNOWN, Policy(DEADLINE))
 
 
 def nested(levels: int) -> str:
@@ -138,7 +145,7 @@ def test_the_deepest_and_the_widest_requests_pass():
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_body_is_a_request_or_refused(body):
     try:
-        request.read(body, KNOWN, DEADLINE)
+        request.read(body, KNOWN, Policy(DEADLINE))
     except InvalidRequest as refusal:
         assert str(refusal)
 

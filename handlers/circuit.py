@@ -1,0 +1,75 @@
+"""The circuit of one responder, pure: states in, states out, and the time is given.
+
+    closed ── n failures in a row ──▶ open ── after the pause ──▶ one trial ── success ──▶ closed
+                                        ▲                             └────── failure ──┐
+                                        └───────────────────────────────────────────────┘
+
+A trial that never ends, because its function broke, gives way to the next one after `trial_seconds`. Whoever began to ask before
+the circuit opened has no say in when it closes.
+"""
+
+from dataclasses import dataclass
+
+from handlers import clock, contract
+
+
+@dataclass(frozen=True)
+class Policy:
+    """failures: how many in a row open the circuit. pause_seconds: how long nobody is let through then. trial_seconds: longer
+    than a trial can take."""
+
+    failures: int
+    pause_seconds: float
+    trial_seconds: float
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """failures: in a row, up to now. opened_at, next_trial_at: ISO 8601, UTC; None while it is closed."""
+
+    failures: int = 0
+    opened_at: str | None = None
+    next_trial_at: str | None = None
+
+
+CLOSED = Circuit()
+
+
+def key(responder: str) -> str:
+    """Where its circuit is kept among the records: no request's id has a slash."""
+    return f"circuit/{responder}"
+
+
+def enter(circuit: Circuit, policy: Policy, now: str) -> Circuit | None:
+    """The circuit as a caller leaves it when it goes to ask; None where it must not ask. A circuit that differs from the one
+    given is a trial, and belongs to the one caller who manages to store it."""
+    if circuit.next_trial_at is None:
+        return circuit
+    if now < circuit.next_trial_at:
+        return None
+    return Circuit(circuit.failures, circuit.opened_at, clock.later(now, policy.trial_seconds))
+
+
+def leave(circuit: Circuit, entered: Circuit, succeeded: bool, policy: Policy, now: str) -> Circuit:
+    """The circuit after a call. circuit: as it is now; entered: as it was when this call went to ask."""
+    if circuit.opened_at is not None and circuit != entered:
+        return circuit
+    if succeeded:
+        return CLOSED
+    failures = circuit.failures + 1
+    if circuit.opened_at is None and failures < policy.failures:
+        return Circuit(failures)
+    return Circuit(failures, circuit.opened_at or now, clock.later(now, policy.pause_seconds))
+
+
+def success_of(answer: contract.Json) -> bool | None:
+    """A quote and a refusal are successes; None where the request's deadline cut the responder off, which says nothing of it."""
+    if answer == contract.silent(answer["responder"]):
+        return None
+    return answer["status"] in ("QUOTED", "DECLINED")
+
+
+def refusal(responder: str, circuit: Circuit) -> contract.Json:
+    """The Answer (without times) of a responder that is not asked, because its circuit is open."""
+    return contract.unsuccessful(
+        responder, "FAILED", "CircuitOpen", f"not asked: its circuit is open since {circuit.opened_at}, until {circuit.next_trial_at}")

@@ -1,0 +1,1 @@
+"""Selections of one's own, by module: `rank(quotes)` says whose quotes are the best, see `handlers.selector`."""

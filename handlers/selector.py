@@ -1,0 +1,38 @@
+"""Lambda adapter of the user's own selection: ranks the quotes of a request as it closes.
+
+    def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; those that are out of the question stay out
+
+Event     {"quotes": [Answer]}: in the order of the recipients; without any the code is not asked
+Returns   {"top": [name]}: at most TOP_K. Raises InvalidRanking, and whatever the code raises: the request then closes without a best,
+          and its result has the reason as selectionError
+
+Environment: RANK_MODULE (a module with `rank`), TOP_K.
+"""
+
+import importlib
+import os
+from typing import Any
+
+from aws_lambda_powertools.logging import Logger
+
+from handlers.contract import show
+
+logger = Logger(service="selector")
+rank = importlib.import_module(os.environ["RANK_MODULE"]).rank
+TOP_K = int(os.environ["TOP_K"])
+
+
+class InvalidRanking(Exception):
+    """The code returned something else than names of those that quoted, each once."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    quotes = event["quotes"]
+    ranked = rank(quotes) if quotes else []
+    known = [quote["responder"] for quote in quotes]
+    if not isinstance(ranked, list) or any(name not in known for name in ranked):
+        raise InvalidRanking(f"rank must return a list of responders that quoted ({', '.join(known)}), not {show(ranked)}")
+    if len(set(ranked)) < len(ranked):
+        raise InvalidRanking(f"rank must name each responder once, not {show(ranked)}")
+    logger.info("ranked", extra={"quotes": len(quotes), "ranked": len(ranked)})
+    return {"top": ranked[:TOP_K]}
