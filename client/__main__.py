@@ -7,10 +7,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from client.errors import NoStack, StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError
 from handlers.contract import InvalidRequest
+
+if TYPE_CHECKING:
+    from client.stack import Stack
 
 VERBS = {
     "request": "send a request and show its answers as they arrive",
@@ -45,9 +48,7 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        from client.stack import Stack
-
-        return options.run(options, Stack.find(options.stack, options.outputs))
+        return options.run(options, _stack_class(options).find(options.stack, options.outputs))
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -59,6 +60,16 @@ def main(arguments: list[str] | None = None) -> int:
         if code is None:
             raise
         return _fail(_in_one_line(error), code)
+
+
+def _stack_class(options: argparse.Namespace) -> "type[Stack]":
+    if getattr(options, "api", False):
+        from client.api_stack import ApiStack
+
+        return ApiStack
+    from client.stack import Stack
+
+    return Stack
 
 
 def _code_of(error: Exception) -> int | None:

@@ -15,6 +15,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", "-i", metavar="FILE", help="the request as JSON, - for standard input; default: the stack's sampleInput")
 
 
+def add_api(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--api", action="store_true", help="talk to the stack's HTTP API, not to AWS's services: signed with your AWS "
+                        "credentials, or, with auth JWT, with the token in SCATTER_GATHER_TOKEN")
+
+
 def add_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_SECONDS, metavar="SECONDS",
                         help=f"how long to wait for the result; default: {TIMEOUT_SECONDS:g}")

@@ -27,10 +27,7 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
 
 def address(stack: Stack) -> str:
     """The board's address, once it has answered there. Raises UsageError where the stack has none, with what to set."""
-    url = api_url(stack.outputs, stack.endpoint)
-    if url is None:
-        raise UsageError("the stack has no API: set api.enabled to true, and variants to one that takes requests")
-    url += "/"
+    url = f"{api_url(stack.outputs, stack.endpoint)}/"
     try:
         with urllib.request.urlopen(url, timeout=ANSWERS_SECONDS):
             return url

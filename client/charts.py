@@ -7,13 +7,16 @@ from typing import Any
 
 import matplotlib
 
-from client import costs
+from client import costs, display
 from client.comparison import CHOICES, Carrier, Comparison, after_ms, label
 
 matplotlib.use("svg")
 from matplotlib.figure import Figure
 
-INK, FAINT = "#1f2933", "#cbd2d9"
+INK, FAINT, GRID, WARM, PAPER = "#1f2933", "#cbd2d9", "#e4e7eb", "#b34700", "#ffffff"
+PAGE_COLOURS = {INK: "--ink", FAINT: "--faint", GRID: "--line", WARM: "--warm", PAPER: "--paper"}
+"""What the page has a light and a dark value for."""
+
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7a5195", "#8c6d31")
 """Okabe and Ito's, which the colour-blind can tell apart, and two more."""
 
@@ -21,13 +24,14 @@ MARKERS = {"QUOTED": "o", "DECLINED": "D", "FAILED": "X", "TIMED_OUT": "s"}
 WORDS = {"QUOTED": "quoted", "DECLINED": "declined", "FAILED": "failed", "TIMED_OUT": "timed out"}
 MOST_TIMELINES = 20
 MOST_RESPONDERS = 100
+LONGEST_NAME = 30
 
 STYLE: Any = {
     "svg.fonttype": "none",  # the page's own font: the text can be selected and searched
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 10, "text.color": INK,
     "text.parse_math": False,  # a responder's name is shown as it is
     "axes.edgecolor": FAINT, "axes.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": "#e4e7eb", "grid.linewidth": 0.8,
+    "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8,
     "xtick.color": INK, "ytick.color": INK, "legend.frameon": False,
 }
 
@@ -40,7 +44,7 @@ def timelines(compared: Comparison) -> str:
     by_name = len(names) <= len(COLOURS)
     with matplotlib.rc_context(STYLE):
         rows = max(map(len, shown))
-        figure = Figure(figsize=(9, 0.9 + len(shown) * (0.75 + 0.24 * rows)), layout="constrained")
+        figure = Figure(figsize=(9, 1.4 + len(shown) * (0.75 + 0.24 * rows)), layout="constrained")
         panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
         for panel, carrier, runs in zip(panels, compared.carriers, shown, strict=True):
             _timeline(panel, carrier, runs, colours)
@@ -52,18 +56,19 @@ def timelines(compared: Comparison) -> str:
 
 
 def _timeline(panel: Any, carrier: Carrier, runs: Sequence[Any], colours: Mapping[str, str]) -> None:
-    for row, run in enumerate(runs, start=1):
-        result = run.result
-        ends = after_ms(result, result["completedAt"]) if result["completedAt"] else run.latency_ms
-        panel.plot([0, ends], [row, row], color=FAINT, linewidth=3, solid_capstyle="butt", zorder=1)
-        panel.plot([ends], [row], color=INK, marker="|", markersize=9, zorder=2)
-        for answer in result["answers"]:
-            moment = after_ms(result, answer["respondedAt"]) if "respondedAt" in answer else ends
-            panel.plot([moment], [row], color=colours[answer["responder"]], marker=MARKERS[answer["status"]], markersize=6,
-                       markeredgecolor="white", markeredgewidth=0.6, alpha=0.9, zorder=3)
+    rows = range(1, len(runs) + 1)
+    ends = [after_ms(run.result, run.result["completedAt"]) if run.result["completedAt"] else run.latency_ms for run in runs]
+    panel.hlines(rows, 0, ends, color=FAINT, linewidth=3, zorder=1)
+    panel.plot(ends, rows, color=INK, linestyle="", marker="|", markersize=9, zorder=2)
+    for status, marker in MARKERS.items():
+        answers = [(row, end, run.result, answer) for row, end, run in zip(rows, ends, runs, strict=True)
+                   for answer in run.result["answers"] if answer["status"] == status]
+        moments = [after_ms(result, answer["respondedAt"]) if "respondedAt" in answer else end for _, end, result, answer in answers]
+        panel.scatter(moments, [row for row, *_ in answers], c=[colours[answer["responder"]] for *_, answer in answers], marker=marker,
+                      s=36, edgecolors=PAPER, linewidths=0.6, alpha=0.9, zorder=3)
     panel.set_title(carrier.label, loc="left", fontsize=10, fontweight="bold")
     panel.set_ylim(len(runs) + 0.6, 0.4)
-    panel.set_yticks(range(1, len(runs) + 1))
+    panel.set_yticks(rows)
     panel.tick_params(axis="y", labelsize=8, length=0)
     panel.set_ylabel("request")
     panel.grid(axis="y", visible=False)
@@ -74,7 +79,7 @@ def _legend(colours: Mapping[str, str], statuses: Iterable[str]) -> list[Any]:
 
     names = [Line2D([], [], color=colour, marker="o", linestyle="", label=_plain(name)) for name, colour in colours.items()]
     kinds = [Line2D([], [], color="#7b8794", marker=marker, linestyle="", label=WORDS[status])
-             for status, marker in MARKERS.items() if status in statuses]
+             for status, marker in MARKERS.items() if status in statuses and set(statuses) != {"QUOTED"}]
     return [*names, *kinds, Line2D([], [], color=INK, marker="|", markersize=9, linestyle="", label="closed")]
 
 
@@ -87,13 +92,13 @@ def latencies(compared: Comparison) -> str:
             values = [run.latency_ms for run in carrier.runs]
             spread = [row + 0.16 * ((number % 5) - 2) / 2 for number in range(len(values))]
             panel.plot(values, spread, linestyle="", marker="o", markersize=5, color=COLOURS[row], alpha=0.6)
-            for percent, value in (("p50", carrier.p50_ms), ("p95", carrier.p95_ms)):
+            for percent, value, side in (("p50 ", carrier.p50_ms, "right"), (" p95", carrier.p95_ms, "left")):
                 panel.plot([value, value], [row - 0.3, row + 0.3], color=INK, linewidth=1.6)
-                panel.annotate(percent, (value, row - 0.32), ha="center", va="bottom", fontsize=8)
+                panel.annotate(percent, (value, row - 0.32), ha=side, va="bottom", fontsize=8)
         slowest = compared.slowest[1]
-        panel.axvline(slowest, color="#d55e00", linestyle="--", linewidth=1.4)
+        panel.axvline(slowest, color=WARM, linestyle="--", linewidth=1.4)
         panel.annotate(f"{_plain(compared.slowest[0])} itself: {slowest:.0f} ms", (slowest, len(compared.carriers) - 0.45),
-                       xytext=(5, 0), textcoords="offset points", color="#b34700", fontsize=9, va="center")
+                       xytext=(5, 0), textcoords="offset points", color=WARM, fontsize=9, va="center")
         panel.set_yticks(range(len(compared.carriers)), [carrier.label for carrier in compared.carriers])
         panel.set_ylim(len(compared.carriers) - 0.3, -0.7)
         panel.set_xlim(left=0)
@@ -134,8 +139,9 @@ def cost_curves(compared: Comparison) -> str:
 
 
 def _plain(text: str) -> str:
-    """A label that starts with an underscore would be left out of the legend."""
-    return f" {text}" if text.startswith("_") else text
+    """A name as a label: short, without control characters, and not starting with an underscore, which would hide it."""
+    short = display.visible(text)[:LONGEST_NAME]
+    return f" {short}" if short.startswith("_") else short
 
 
 def _svg(figure: Figure, name: str) -> str:
@@ -147,6 +153,7 @@ def _svg(figure: Figure, name: str) -> str:
     svg = text[text.index("<svg"):]
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
+    svg = re.sub(rf"(fill|stroke): ({'|'.join(PAGE_COLOURS)})\b", lambda found: f"{found[1]}: var({PAGE_COLOURS[found[2]]})", svg)
     # matplotlib measures with a font that it ships; the page shows its own.
     svg = svg.replace("'DejaVu Sans'", "system-ui")
     opening = r'<svg xmlns:xlink="http://www.w3.org/1999/xlink" \1 aria-hidden="true">'

@@ -54,7 +54,9 @@ def show(compared: Comparison, report: Path | None = None, *, as_json: bool = Fa
     _print_measured(out, compared)
     _print_prices(out, compared)
     advice = compared.recommendation
-    out.print(f"\nRecommended: {advice.label}. {advice.reason}.", soft_wrap=True, markup=False)
+    out.print(f"\nRecommended: {advice.label}", soft_wrap=True, markup=False)
+    for reason in advice.reasons:
+        out.print(f"  - {reason}", soft_wrap=True, markup=False)
     if report:
         out.print(f"The report is in {report}", soft_wrap=True, markup=False)
 
@@ -86,8 +88,22 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
         "recommendation": {
             "variant": compared.recommendation.variant,
             "workflowType": compared.recommendation.workflow_type,
-            "reason": compared.recommendation.reason,
+            "reasons": list(compared.recommendation.reasons),
         },
+    }
+
+
+def figures(compared: Comparison) -> dict[str, list[str]]:
+    """What was measured, and what that costs: for each figure a text for each carrier."""
+    carriers = compared.carriers
+    return {
+        "p50 ms": [f"{carrier.p50_ms:.0f}" for carrier in carriers],
+        "p95 ms": [f"{carrier.p95_ms:.0f}" for carrier in carriers],
+        "overhead ms": [f"{carrier.overhead_ms:.0f}" for carrier in carriers],
+        **{name: [str(getattr(carrier.used, name)) for carrier in carriers] for name in COUNTED},
+        "$ per 1,000": [money(carrier.price_per_thousand) for carrier in carriers],
+        f"$ per {compared.per_month:,} a month": [
+            money(costs.price_per_month(carrier.used, compared.per_month)) for carrier in carriers],
     }
 
 
@@ -104,15 +120,13 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
     runs = len(compared.carriers[0].runs)
     out.print(f"{runs} request{'s' if runs > 1 else ''} to {compared.workload.asked} responders through each carrier; "
               f"the slowest, {display.visible(name)}, takes {slowest:.0f} ms itself", soft_wrap=True, markup=False)
+    # A column for each carrier fits a terminal of 80 characters; one for each figure does not.
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for heading in ("p50 ms", "p95 ms", "overhead ms", *COUNTED, "$ per 1,000", f"$ per {compared.per_month:,} a month"):
-        table.add_column(heading, justify="right")
     for carrier in compared.carriers:
-        table.add_row(
-            carrier.label, f"{carrier.p50_ms:.0f}", f"{carrier.p95_ms:.0f}", f"{carrier.overhead_ms:.0f}",
-            *(str(getattr(carrier.used, name)) for name in COUNTED),
-            money(carrier.price_per_thousand), money(costs.price_per_month(carrier.used, compared.per_month)))
+        table.add_column(carrier.label, justify="right")
+    for heading, cells in figures(compared).items():
+        table.add_row(heading, *cells)
     out.print(table)
     if any(carrier.variant == "sns" for carrier in compared.carriers):
         out.print("sns: as if each answer came by itself, which is the most that it uses; a month includes its idle queues.",

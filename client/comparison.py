@@ -63,9 +63,11 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Recommendation:
+    """reasons: clauses, without a capital and a full stop."""
+
     variant: str
     workflow_type: str | None
-    reason: str
+    reasons: Sequence[str]
 
     @property
     def label(self) -> str:
@@ -174,7 +176,7 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
         for workflow_type in types:
             if carrier.p95_ms <= limit and not (workflow_type == EXPRESS and carrier.p95_ms > EXPRESS_LIMIT_MS):
                 used = costs.usage(carrier.variant, workload, workflow_type)
-                prices[carrier.variant, workflow_type] = (costs.price_per_month(used, per_month), carrier.p95_ms)
+                prices[carrier.variant, workflow_type] = (costs.price_per_month(used, per_month), carrier.p95_ms if on_aws else 0.0)
     best = min(prices, key=lambda choice: prices[choice])
     others = sorted((price, label(*choice)) for choice, (price, _) in prices.items() if choice != best)
     against = f", against {', '.join(f'${price:.2f} with {name}' for price, name in others)}" if others else ""
@@ -191,8 +193,8 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
     if best[1] == EXPRESS:
         reasons.append("stay with STANDARD where a request may take more than 5 minutes or each execution's history must be kept")
     if best[0] != "sns":
-        reasons.append("take sns to close by quorum or to show answers before all have come")
-    return Recommendation(*best, reason="; ".join(reasons))
+        reasons.append("only sns shows answers as they come, and closes early at no extra cost")
+    return Recommendation(*best, reasons)
 
 
 def _run(stack: Stack, variant: str, request: Mapping[str, Any], timeout: float) -> Run:

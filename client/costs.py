@@ -15,8 +15,8 @@ Per request that asks N responders, each answering once, with B batches of answe
     reads           -                                            B + 1: one for each call of the aggregator
 
 Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, X-Ray traces, the
-topic's key (cached for five minutes), storage, data transfer, the relays of responders that are existing functions (one more call
-for each, with sns), and the API in front.
+topic's key (cached for five minutes), storage, data transfer, alarms and dashboards, the relays of responders that are existing
+functions (one more call for each, with sns), and the API in front.
 """
 
 import math
@@ -82,8 +82,8 @@ EXPRESS_BASE_BYTES, EXPRESS_CHUNK_BYTES = 50_000_000, 64_000_000
 EXPRESS_STEP_SECONDS = Decimal("0.1")
 """Its memory is 50 MB, its definition and the data of each branch or item, in steps of 64 MB; its time counts in steps of 0.1 s."""
 
-DEFINITION_BYTES, BRANCH_BYTES = 12_000, 4_000
-"""Of the definition, and of each branch of a Parallel state (measured)."""
+DEFINITION_BYTES = 1_048_576
+"""The most that a definition may take."""
 
 WORKFLOWS = ("map", "parallel")
 STANDARD, EXPRESS = "STANDARD", "EXPRESS"
@@ -161,21 +161,17 @@ def price_per_month(used: Usage, requests: int) -> Decimal:
 
 
 def _workflow_usage(variant: str, workload: Workload, workflow_type: str) -> Usage:
-    asked = workload.asked
-    skipped = 2 * (workload.configured - asked) if variant == "parallel" else 0
-    entered = asked + 3 + skipped
-    full = workload.record_bytes + asked * workload.answer_bytes
+    asked, entered, written = workload.asked, _states_entered(variant, workload), _items_written(workload)
     used = Usage(
         calls=asked,
         call_gb_seconds=_gb_seconds(workload.responder_memory_mb, asked * workload.responder_seconds),
-        writes=2,
-        write_units=_write_units(workload.record_bytes) + _write_units(full),
+        writes=len(written),
+        write_units=sum(map(_write_units, written)),
         log_gb=_gigabytes(asked * CALL_LOG_BYTES),
     )
     if workflow_type == STANDARD:
         return used + Usage(transitions=entered)
-    definition = DEFINITION_BYTES + (workload.configured * BRANCH_BYTES if variant == "parallel" else 0)
-    memory = EXPRESS_BASE_BYTES + definition + asked * (workload.record_bytes + workload.answer_bytes)
+    memory = EXPRESS_BASE_BYTES + DEFINITION_BYTES + asked * (workload.record_bytes + workload.answer_bytes)
     chunks = math.ceil(Decimal(memory) / EXPRESS_CHUNK_BYTES)
     seconds = math.ceil(workload.request_seconds / EXPRESS_STEP_SECONDS) * EXPRESS_STEP_SECONDS
     return used + Usage(
@@ -183,6 +179,16 @@ def _workflow_usage(variant: str, workload: Workload, workflow_type: str) -> Usa
         execution_gb_seconds=_gb_seconds(64 * chunks, seconds),
         log_gb=_gigabytes(entered * EXPRESS_LOG_BYTES),
     )
+
+
+def _states_entered(variant: str, workload: Workload) -> int:
+    skipped = workload.configured - workload.asked if variant == "parallel" else 0
+    return 1 + 1 + workload.asked + 2 * skipped + 1
+
+
+def _items_written(workload: Workload) -> list[int]:
+    """Their sizes in bytes: the record as it is opened, and as it is closed."""
+    return [workload.record_bytes, workload.record_bytes + workload.asked * workload.answer_bytes]
 
 
 def _sns_usage(workload: Workload, batches: int) -> Usage:

@@ -73,7 +73,7 @@ def _line(answer: Answer) -> "Text":
     from rich.text import Text
 
     after = f"{answer['latencyMs']:>6} ms  " if "latencyMs" in answer else " " * 11
-    return Text(f"{after}{answer['responder']} {answer['status'].lower()} {_offer(answer)}{_reason(answer)}".rstrip())
+    return Text(f"{after}{visible(answer['responder'])} {answer['status'].lower()} {_offer(answer)}{_reason(answer)}".rstrip())
 
 
 def _live(out: "Console", stack: Stack, changes: Iterator[StoredResult]) -> StoredResult:
@@ -85,7 +85,7 @@ def _live(out: "Console", stack: Stack, changes: Iterator[StoredResult]) -> Stor
     record: Mapping[str, Any] = {}
 
     def now() -> "Group | Text":
-        return Text("sent …") if result is None else _progress(result, record)
+        return Text("waiting …") if result is None else _progress(result, record)
 
     with Live(get_renderable=now, console=out, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
         for result in changes:
@@ -145,7 +145,10 @@ def summary(result: StoredResult) -> "Text":
     best = result["best"]
     status = Text(result["status"].lower(), style=COLOURS.get(result["status"], "red"))
     closed = f" (closed by {result['completedBy'].lower()})" if result["completedBy"] else ""
-    offer = f", best {visible(best['responder'])}: {_offer(best)}" if best else ", no quote"
+    if "selectionError" in result:
+        offer = f", no best: {visible(result['selectionError']['message'])}"
+    else:
+        offer = f", best {visible(best['responder'])}: {_offer(best)}" if best else ", no quote"
     late = f", {result['late']} late" if result["late"] else ""
     return Text.assemble(
         f"{result['variant']} request {result['requestId']} is ", status, closed,

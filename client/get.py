@@ -2,13 +2,14 @@
 
 import argparse
 
-from client import display
+from client import arguments, display
 from client.errors import UnknownRequest
 from client.stack import Stack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the request's id")
+    arguments.add_api(parser)
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from client import charts, costs
-from client.compare import COUNTED, money
+from client.compare import figures, money
 from client.comparison import Carrier, Comparison
 from client.shapes import Answer
 
@@ -24,7 +24,7 @@ def page(compared: Comparison) -> str:
         subtitle=escape(f"{runs} requests to {compared.workload.asked} responders through each of "
                         f"{', '.join(carrier.variant for carrier in compared.carriers)}, measured {place}"),
         recommended=escape(advice.label),
-        reasons="".join(f"<p>{escape(_sentence(reason))}</p>" for reason in advice.reason.split("; ")),
+        reasons="".join(f"<p>{escape(_sentence(reason))}</p>" for reason in advice.reasons),
         measured=_measured(compared),
         notes=escape("Overhead is the p50 without what the slowest responder takes itself. Calls, messages and writes of sns are as if "
                      "each answer came by itself, which is the most that it uses; its price for a month includes its idle queues."),
@@ -46,12 +46,8 @@ def page(compared: Comparison) -> str:
 
 
 def _measured(compared: Comparison) -> str:
-    heading = ("", "p50 ms", "p95 ms", "overhead ms", *COUNTED, "$ per 1,000", f"$ per {compared.per_month:,} a month")
-    return _table(heading, (
-        (escape(carrier.label), f"{carrier.p50_ms:.0f}", f"{carrier.p95_ms:.0f}", f"{carrier.overhead_ms:.0f}",
-         *(str(getattr(carrier.used, name)) for name in COUNTED), money(carrier.price_per_thousand),
-         money(costs.price_per_month(carrier.used, compared.per_month)))
-        for carrier in compared.carriers))
+    labels = (carrier.label for carrier in compared.carriers)
+    return _table(("", *labels), ((escape(heading), *cells) for heading, cells in figures(compared).items()))
 
 
 def _prices(compared: Comparison) -> str:
@@ -66,7 +62,7 @@ def _answers(carrier: Carrier) -> str:
     rows = "".join(_answer(answer, is_best=answer["responder"] == best) for answer in result["answers"])
     heading = '<th class="text">responder</th><th class="text">status</th><th>amount</th><th>ms</th><th class="text">said</th>'
     return (f"<details open><summary>{escape(carrier.label)}: {escape(result['status'].lower())}, request "
-            f"{escape(result['requestId'])}</summary><div class='scroll'><table><thead><tr>{heading}</tr></thead>"
+            f"{escape(result['requestId'])}</summary><div class='scroll' tabindex='0'><table><thead><tr>{heading}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div></details>")
 
 
@@ -75,7 +71,7 @@ def _answer(answer: Answer, *, is_best: bool) -> str:
     amount = f"{answer.get('amount', '')} {answer.get('currency', '')}".strip()
     name = f"{answer['responder']}{' (best)' if is_best else ''}"
     return (f"<tr{' class=best' if is_best else ''}><td>{escape(name)}</td><td class=text>{escape(charts.WORDS[answer['status']])}</td>"
-            f"<td>{escape(amount)}</td><td>{escape(str(answer.get('latencyMs', '')))}</td><td class=text>{escape(said)}</td></tr>")
+            f"<td>{escape(amount)}</td><td>{escape(str(answer.get('latencyMs', '')))}</td><td class='text said'>{escape(said)}</td></tr>")
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

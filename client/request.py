@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_input(parser)
     parser.add_argument("--no-wait", action="store_true", help="print the request's id and do not wait for its result")
     arguments.add_timeout(parser)
+    arguments.add_api(parser)
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:

@@ -6,8 +6,12 @@ Status = Literal["OPEN", "COMPLETE", "PARTIAL", "FAILED"]
 
 
 class Completion(TypedDict, total=False):
+    """amountBelow: a decimal, as a string or a number."""
+
     quorum: int
     deadlineSeconds: float
+    amountBelow: str | float
+    required: list[str]
 
 
 class Request(TypedDict):
@@ -37,21 +41,24 @@ class Answer(TypedDict):
 
 
 class Result(TypedDict):
-    """Times are ISO 8601 in UTC."""
+    """Times are ISO 8601 in UTC. top: the responders of the best quotes, best first. selectionError: why there is no best although
+    somebody quoted."""
 
     requestId: str
     variant: str
     status: Status
-    completedBy: Literal["ALL", "QUORUM", "DEADLINE"] | None
+    completedBy: Literal["ALL", "CONDITION", "QUORUM", "DEADLINE"] | None
     expected: int
     received: int
     declined: int
     failed: int
     late: int
     best: Answer | None
+    top: list[str]
     answers: list[Answer]
     createdAt: str
     completedAt: str | None
+    selectionError: NotRequired[AnswerError]
 
 
 class StoredResult(Result):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from client import outputs as stack_outputs
 from client.errors import NoStack, RequestFailed, StillOpen, UnknownRequest, UnknownVariant
 from client.shapes import Request, Result, StoredResult
 from handlers import contract
 from handlers.contract import InvalidRequest
+from handlers.selection import Selection
 
 __all__ = ["InvalidRequest", "NoStack", "RequestFailed", "Stack", "StillOpen", "UnknownRequest", "UnknownVariant"]
 
@@ -52,7 +53,7 @@ class Stack:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
-    def find(cls, stack: str | None = None, outputs_file: Path | None = None) -> "Stack":
+    def find(cls, stack: str | None = None, outputs_file: Path | None = None) -> Self:
         """The deployed stack of that name; NoStack says what to do where there is none."""
         return cls(*stack_outputs.find(stack, outputs_file))
 
@@ -126,9 +127,9 @@ class Stack:
         return self._records().read(request_id)
 
     @property
-    def selection(self) -> str:
-        """How the best of the answers so far is chosen. A closed request has the best that it was closed with."""
-        return self.outputs.get("selection", "lowest")
+    def selection(self) -> Selection:
+        """How the best of the answers so far are chosen. A closed request has the best that it was closed with."""
+        return Selection(self.outputs.get("selection", "lowest"), int(self.outputs.get("topK", 1)))
 
     def client(self, service: str) -> Any:
         """A boto3 client, in the region (and, on the emulator, the account) where the stack is."""
@@ -181,12 +182,7 @@ class Stack:
     def _start(self, variant: str, request: Request | Mapping[str, Any], timeout: float, waits: bool = True) -> tuple[str, Ended]:
         """Sends the request: its id, and how to learn that it has ended."""
         carrier = self._carrier(variant)
-        if not isinstance(request, Mapping):
-            raise InvalidRequest("the request must be a JSON object")
-        # With an id of our own a call that is repeated is still one request.
-        identified = {"requestId": uuid.uuid4().hex, **request}
-        # The id alone is checked here, because it is used here; the carrier checks the rest.
-        contract.check_request({"requestId": identified["requestId"], "data": {}}, [], TIMEOUT_SECONDS)
+        identified = self._identified(request)
         if variant == "sns":
             ended = self._ask_requester(carrier, identified)
         elif self.workflow_type(variant) == "EXPRESS" and waits:
@@ -194,6 +190,16 @@ class Stack:
         else:
             ended = self._start_execution(carrier, identified)
         return identified["requestId"], ended
+
+    @staticmethod
+    def _identified(request: Request | Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(request, Mapping):
+            raise InvalidRequest("the request must be a JSON object")
+        # With an id of our own a call that is repeated is still one request.
+        identified = {"requestId": uuid.uuid4().hex, **request}
+        # The id alone is checked here, because it is used here; the carrier checks the rest.
+        contract.check_request({"requestId": identified["requestId"], "data": {}}, [])
+        return identified
 
     def _ask_requester(self, function: str, request: dict[str, Any]) -> Ended:
         from handlers.carriers import CarrierError, Requester
@@ -205,9 +211,7 @@ class Stack:
 
         def ended() -> Result | None:
             stored = self.result(request["requestId"])
-            if stored is None or stored["status"] == "OPEN":
-                return None
-            return cast(Result, {key: value for key, value in stored.items() if key != "request"})
+            return None if stored is None or stored["status"] == "OPEN" else without_request(stored)
 
         return ended
 
@@ -238,6 +242,10 @@ class Stack:
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
         return lambda: _outcome(future.result()) if future.done() else None
+
+
+def without_request(stored: StoredResult) -> Result:
+    return cast(Result, {key: value for key, value in stored.items() if key != "request"})
 
 
 def _looks(timeout: float) -> Iterator[None]:

@@ -10,6 +10,7 @@ from client.stack import Stack
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the request's id")
     arguments.add_timeout(parser)
+    arguments.add_api(parser)
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:

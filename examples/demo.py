@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from client.stack import CARRIERS
+
 ROOT = Path(__file__).parent.parent
 REPORT = Path("artifacts") / "comparison.html"
-CARRIERS = {"mapStateMachineArn": "map", "parallelStateMachineArn": "parallel", "snsRequesterFunctionArn": "sns"}
 
 
 def main() -> int:
@@ -19,32 +20,39 @@ def main() -> int:
     try:
         _step("local", "up", "--yes", "--skip-preview")
         outputs = json.loads(_run("local", "stack", "output", "--json", quiet=True).stdout)
-        for variant in (variant for key, variant in CARRIERS.items() if key in outputs):
+        variants = [variant for variant, output in CARRIERS.items() if output in outputs]
+        for variant in variants:
             _step("client", "request", variant)
-        _stored(outputs)
+        _stored(variants[0])
         (ROOT / REPORT).parent.mkdir(exist_ok=True)
         _step("client", "compare", "-n", "3", "--report", str(REPORT))
     except subprocess.CalledProcessError as error:
         print(f"error: {' '.join(error.cmd[2:])} ended with code {error.returncode}", file=sys.stderr)
         return 1
     finally:
-        _step("local", "destroy", "--yes", "--skip-preview", check=False)
+        _tidy("local", "destroy", "--yes", "--skip-preview")
         if ours:
-            _step("local", "stop", check=False)
+            _tidy("local", "stop")
     return 0
 
 
-def _stored(outputs: dict[str, object]) -> None:
+def _stored(variant: str) -> None:
     """Sends one request more and shows the item that is kept of it."""
-    variant = next(variant for key, variant in CARRIERS.items() if key in outputs)
     request_id = _run("client", "request", variant, "--no-wait", quiet=True).stdout.split()[-1]
     _run("client", "watch", request_id, quiet=True)
     _step("client", "get", request_id)
 
 
-def _step(module: str, *arguments: str, check: bool = True) -> None:
+def _step(module: str, *arguments: str) -> None:
     print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
-    _run(module, *arguments, check=check)
+    _run(module, *arguments, check=True)
+
+
+def _tidy(module: str, *arguments: str) -> None:
+    """A step of which only a failure is shown, so that the comparison stays in sight."""
+    print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
+    ended = _run(module, *arguments, quiet=True)
+    print((f"{ended.stdout}{ended.stderr}" if ended.returncode else "done").strip(), flush=True)
 
 
 def _run(module: str, *arguments: str, quiet: bool = False, check: bool = False) -> subprocess.CompletedProcess[str]:

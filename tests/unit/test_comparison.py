@@ -1,0 +1,115 @@
+"""What the comparison makes of its runs, and what it recommends."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from client import compare, costs
+from client.comparison import own_times, percentile
+from tests.unit.comparisons import answer, comparison, result, silence
+
+
+def test_percentiles_are_interpolated():
+    assert percentile([10, 20, 30, 40], 50) == 25
+    assert percentile([40, 10, 30, 20, 50], 95) == pytest.approx(48)
+    assert percentile([7], 95) == 7
+
+
+def test_a_responder_itself_takes_the_least_that_any_carrier_saw():
+    results = [result("map", [answer("avis", 40), answer("alamo", 95)]), result("sns", [answer("avis", 120), answer("alamo", 90)]),
+               result("sns", [silence("hertz")])]
+
+    assert own_times(results) == {"avis": 40, "alamo": 90}
+
+
+def test_overhead_is_what_the_slowest_responder_did_not_take_itself():
+    compared = comparison({"map": [150, 250], "sns": [100, 100]})
+
+    assert compared.slowest == ("alamo", 90)
+    assert [(carrier.label, carrier.p50_ms, carrier.overhead_ms) for carrier in compared.carriers] == [
+        ("map STANDARD", 200, 110), ("sns", 100, 10)]
+    assert compared.workload.responder_seconds == Decimal("0.065")
+
+
+def test_the_cheapest_of_those_about_as_fast_is_recommended():
+    best = comparison({"map": [200], "parallel": [180], "sns": [150]}).recommendation
+
+    # parallel and map cost the same; parallel is the faster of them
+    assert best.label == "parallel EXPRESS"
+    assert "its p95 of 180 ms is close to the best, 150 ms" in best.reasons
+    assert "set workflowType to EXPRESS for it" in best.reasons
+
+
+def test_a_carrier_that_is_much_slower_is_not_recommended_however_cheap():
+    best = comparison({"map": [2_000], "sns": [150]}).recommendation
+
+    assert best.label == "sns"
+    assert "nothing is faster" in best.reasons
+    assert not any("map" in reason for reason in best.reasons)
+
+
+def test_requests_too_long_for_express_get_a_standard_workflow_or_sns():
+    best = comparison({"map": [400_000], "parallel": [400_000]}, per_month=10).recommendation
+
+    assert best.label == "map STANDARD"
+
+
+def test_the_emulators_latencies_decide_nothing():
+    best = comparison({"map": [2_000], "parallel": [150], "sns": [100]}, on_aws=False).recommendation
+
+    assert best.label == "map EXPRESS"
+    assert "the latencies are the emulator's, so only the price decides" in best.reasons
+
+
+def test_idle_queues_count_for_the_month():
+    few = comparison({"map": [100], "sns": [100]}, per_month=100)
+
+    assert "$0.78 with sns" in few.recommendation.reasons[0]
+
+
+def test_prices_grow_with_the_responders_for_every_choice():
+    prices = comparison({"map": [100]}).extrapolation()
+
+    assert list(prices) == [3, 5, 20, 100]
+    for choice in prices[3]:
+        assert prices[3][choice] < prices[5][choice] < prices[20][choice] < prices[100][choice]
+    assert prices[5]["map STANDARD"] == prices[5]["parallel STANDARD"] > prices[5]["sns"] > prices[5]["map EXPRESS"]
+
+
+@pytest.mark.parametrize(("dollars", "shown"), [
+    ("2.664", "2.66"), ("123.4", "123.40"), ("0.20621", "0.206"), ("0.0151", "0.0151"), ("0.000123", "0.000123"), ("0", "0.00")])
+def test_money_is_shown_with_three_digits(dollars, shown):
+    assert compare.money(Decimal(dollars)) == shown
+
+
+def test_the_comparison_as_json(capsys):
+    compared = comparison({"map": [150, 250], "sns": [100, 100]})
+
+    compare.show(compared, as_json=True)
+
+    shown = json.loads(capsys.readouterr().out)
+    assert [carrier["variant"] for carrier in shown["carriers"]] == ["map", "sns"]
+    assert shown["carriers"][0]["usedPerRequest"]["transitions"] == 5
+    assert shown["carriers"][0]["pricePer1000"] == compare.money(costs.price_per_thousand(compared.carriers[0].used))
+    assert shown["pricePer1000ByResponders"]["20"]["sns"] == compare.money(compared.extrapolation()[20]["sns"])
+    assert shown["recommendation"] == {
+        "variant": compared.recommendation.variant, "workflowType": compared.recommendation.workflow_type,
+        "reasons": compared.recommendation.reasons}
+
+
+def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
+    compared = comparison({"map": [150, 250], "parallel": [150, 150], "sns": [100, 100]})
+
+    compare.show(compared)
+
+    shown = capsys.readouterr().out.splitlines()
+    rows = {line.split("  ")[0]: line.split() for line in shown}
+    assert rows["p50 ms"][2:] == ["200", "150", "100"]
+    assert rows["transitions"][1:] == ["5", "5", "0"]
+    assert rows["calls"][1:] == ["2", "2", "6"]
+    assert rows["$ per 1,000"][3:] == [compare.money(carrier.price_per_thousand) for carrier in compared.carriers]
+    assert f"Recommended: {compared.recommendation.label}" in shown
+    assert [line for line in shown if line.startswith("  - ")] == [f"  - {reason}" for reason in compared.recommendation.reasons]
+    measured = shown[1:shown.index("")]
+    assert max(map(len, measured[:-1])) <= 80
