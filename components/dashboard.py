@@ -23,7 +23,6 @@ class DashboardArgs(TypedDict):
     functions: Mapping[str, pulumi.Input[str]]
     responders: Mapping[str, pulumi.Input[str]]
     tableName: pulumi.Input[str]
-    tableArn: pulumi.Input[str]
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -38,7 +37,7 @@ class Dashboard(pulumi.ComponentResource):
             machines={machine["name"]: machine["arn"] for machine in args["machines"]},
             functions={**args["functions"], **args["responders"]},
             table=args["tableName"],
-            table_arn=args["tableArn"],
+            region=aws.get_region_output().region,
         )
         self.dashboard = aws.cloudwatch.Dashboard(
             name,
@@ -50,9 +49,8 @@ class Dashboard(pulumi.ComponentResource):
         self.register_outputs({"dashboardName": self.dashboardName})
 
 
-def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, table_arn: str) -> str:
+def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, region: str) -> str:
     """The dashboard as JSON. queues, machines (ARNs) and functions: by the name that a person reads."""
-    region = table_arn.split(":")[3]
     states = [(f"{name} {metric}", "AWS/States", metric, "StateMachineArn", arn)
               for name, arn in machines.items() for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled")]
     widgets = [

@@ -204,5 +204,4 @@ def for_dashboard(watched: AlarmsArgs, store: QuoteStore) -> DashboardArgs:
         "functions": watched["functions"],
         "responders": watched["responders"],
         "tableName": store.tableName,
-        "tableArn": store.tableArn,
     }

@@ -45,11 +45,10 @@ def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
     """The user's own code runs in a function of its own, so that what it breaks or takes is its own too."""
     called = functions().invoke(FunctionName=os.environ["SELECTOR_ARN"], Payload=json.dumps({"quotes": quotes}))
     returned = json.loads(called["Payload"].read())
-    if "FunctionError" not in called:
-        return Ranking(returned["top"])
-    logger.error("the selection failed", extra={"reason": returned})
-    return Ranking(error=contract.unsuccessful(
-        "", "FAILED", str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", "")))["error"])
+    if "FunctionError" in called:
+        logger.error("the selection crashed", extra={"reason": returned})
+        return Ranking(error={"type": str(returned.get("errorType", "Lambda.Unknown")), "message": str(returned.get("errorMessage", ""))})
+    return Ranking(error=returned["error"]) if "error" in returned else Ranking(returned["top"])
 
 
 RULES = Rules(

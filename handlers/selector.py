@@ -3,8 +3,8 @@
     def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; those that are out of the question stay out
 
 Event     {"quotes": [Answer]}: in the order of the recipients; without any the code is not asked
-Returns   {"top": [name]}: at most TOP_K. Raises InvalidRanking, and whatever the code raises: the request then closes without a best,
-          and its result has the reason as selectionError
+Returns   {"top": [name]}: at most TOP_K; {"error": {"type", "message"}} where the code raises, or returns what is no ranking: the
+          request then closes without a best, and its result has the reason as selectionError
 
 Environment: RANK_MODULE (a module with `rank`), TOP_K.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers.contract import show
+from handlers.contract import MAX_MESSAGE_CHARS, show
 
 logger = Logger(service="selector")
 rank = importlib.import_module(os.environ["RANK_MODULE"]).rank
@@ -27,7 +27,15 @@ class InvalidRanking(Exception):
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    quotes = event["quotes"]
+    try:
+        return {"top": ranking(event["quotes"])}
+    except Exception as error:
+        logger.exception("the selection failed")
+        return {"error": {"type": type(error).__name__, "message": str(error)[:MAX_MESSAGE_CHARS]}}
+
+
+def ranking(quotes: list[dict[str, Any]]) -> list[str]:
+    """At most TOP_K names. Raises InvalidRanking, and whatever the user's code raises."""
     ranked = rank(quotes) if quotes else []
     known = [quote["responder"] for quote in quotes]
     if not isinstance(ranked, list) or any(name not in known for name in ranked):
@@ -35,4 +43,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if len(set(ranked)) < len(ranked):
         raise InvalidRanking(f"rank must name each responder once, not {show(ranked)}")
     logger.info("ranked", extra={"quotes": len(quotes), "ranked": len(ranked)})
-    return {"top": ranked[:TOP_K]}
+    return ranked[:TOP_K]
