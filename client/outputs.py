@@ -18,15 +18,15 @@ CLI_SECONDS = 60
 def find(stack: str | None = None, file: Path | None = None) -> tuple[Mapping[str, Any], str | None]:
     """The outputs, and the emulator's address where the stack lives there (None: AWS).
 
-    file: JSON as `pulumi stack output --json` prints it. Without a file the embedded engine's stacks come first. Outside of the
-    embedded engine the address is AWS_ENDPOINT_URL, as for every AWS tool.
+    file: JSON as `pulumi stack output --json` prints it. Without a file the stacks of `python -m local` come first, those of its
+    `--cli` too. Outside of the emulator the address is AWS_ENDPOINT_URL, as for every AWS tool.
     """
-    if file is None:
-        embedded = _from_embedded_state(stack or "local")
-        if embedded is not None:
-            return embedded
-    outputs = _from_cli(stack) if file is None else _from_file(file)
-    return outputs, os.environ.get("AWS_ENDPOINT_URL")
+    if file is not None:
+        return _from_file(file), os.environ.get("AWS_ENDPOINT_URL")
+    local = _from_embedded_state(stack or "local") or _from_cli_on_the_emulator(stack or "local")
+    if local is not None:
+        return local, os.environ.get("AWS_ENDPOINT_URL") or _emulator(stack or "local")
+    return _from_cli(stack), os.environ.get("AWS_ENDPOINT_URL")
 
 
 def _from_file(file: Path) -> Mapping[str, Any]:
@@ -41,38 +41,52 @@ def _from_file(file: Path) -> Mapping[str, Any]:
     return outputs
 
 
-def _from_embedded_state(stack: str) -> tuple[Mapping[str, Any], str] | None:
-    from local import emulator
+def _from_embedded_state(stack: str) -> Mapping[str, Any] | None:
     from local.state import StateError, StateFile
 
     try:
-        outputs = StateFile(LOCAL_FOLDER, stack).load().outputs()
+        return StateFile(LOCAL_FOLDER, stack).load().outputs() or None
     except StateError as error:
         raise NoStack(str(error)) from None
-    if not outputs:
+
+
+def _from_cli_on_the_emulator(stack: str) -> Mapping[str, Any] | None:
+    """What `python -m local up --cli` deployed: the CLI's state is in a backend of the project's own."""
+    from local import pulumi_cli
+
+    backend = LOCAL_FOLDER / "cli"
+    if shutil.which("pulumi") is None or not pulumi_cli.has_stack(backend, stack):
         return None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        return outputs, endpoint
+    return _ask_cli(stack, pulumi_cli.environment_of(backend))[0] or None
+
+
+def _emulator(stack: str) -> str:
+    from local import emulator
+
     running = emulator.find(LOCAL_FOLDER)
     if running is None:
         raise NoStack(f"stack {stack} lives in an emulator that is not running: python -m local up")
-    return outputs, running.endpoint
+    return running.endpoint
 
 
 def _from_cli(stack: str | None) -> Mapping[str, Any]:
     named = f"stack {stack}" if stack else "no stack"
     if shutil.which("pulumi") is None:
         raise NoStack(f"{named} is {'not ' if stack else ''}deployed: python -m local up (or pulumi up, or --outputs FILE)")
+    outputs, reason = _ask_cli(stack, dict(os.environ))
+    if not outputs:
+        raise NoStack(f"{named} is {'not ' if stack else ''}deployed: {reason}")
+    return outputs
+
+
+def _ask_cli(stack: str | None, environment: Mapping[str, str]) -> tuple[Mapping[str, Any], str]:
+    """The outputs that the CLI knows, and, where it knows none, why."""
     where = ["--stack", stack] if stack else []
     try:
         ran = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--non-interactive", *where],
-            cwd=PROJECT, capture_output=True, text=True, check=False, timeout=CLI_SECONDS)
+            cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=CLI_SECONDS)
     except subprocess.TimeoutExpired:
         raise NoStack(f"pulumi stack output did not end within {CLI_SECONDS} seconds; give the outputs with --outputs FILE") from None
     outputs = json.loads(ran.stdout) if ran.returncode == 0 else {}
-    if not outputs:
-        reason = ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "it has no outputs"
-        raise NoStack(f"{named} is {'not ' if stack else ''}deployed: {reason}")
-    return outputs
+    return outputs, ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "it has no outputs"

@@ -37,7 +37,7 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
         raise ConfigError(f"{verb} is about the emulator; the Pulumi CLI doesn't have it")
     backend = project.local_folder / "cli"
     (backend / "home").mkdir(parents=True, exist_ok=True)
-    environment = _environment(backend)
+    environment = environment_of(backend)
     salt = _stack_salt(pulumi, project, options.stack, environment)
     if verb not in OPERATIONS:
         return _wait([pulumi, *words], environment, project.folder)
@@ -68,7 +68,13 @@ def _for_pulumi(arguments: list[str], stack: str) -> list[str]:
     return [*words, "--stack", stack]
 
 
-def _environment(backend: Path) -> dict[str, str]:
+def has_stack(backend: Path, stack: str) -> bool:
+    """Whether the CLI has a stack of this name in a project's own backend."""
+    return any((backend / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
+
+
+def environment_of(backend: Path) -> dict[str, str]:
+    """The environment of a CLI that keeps to a project's own backend."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
     return environment | {
         "PULUMI_HOME": str(backend / "home"),

@@ -52,6 +52,28 @@ def test_an_embedded_stack_comes_before_the_clis(deployed, pulumi, monkeypatch, 
     assert outputs.find(name) == (OUTPUTS, "http://127.0.0.1:9")
 
 
+@pytest.fixture
+def deployed_by_cli(folder):
+    """A stack `local` in the backend that `python -m local up --cli` has the CLI use."""
+    stacks = folder / "cli" / ".pulumi" / "stacks" / "scatter-gather"
+    stacks.mkdir(parents=True)
+    (stacks / "local.json").write_text("{}")
+    return folder / "cli"
+
+
+def test_a_stack_that_the_cli_deployed_to_the_emulator(deployed_by_cli, pulumi, monkeypatch):
+    pulumi(f"""[ "$PULUMI_BACKEND_URL" = "file://{deployed_by_cli}" ] && echo '{json.dumps(OUTPUTS)}'""")
+    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9"))
+
+    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:9")
+
+
+def test_a_stack_on_the_emulator_that_was_destroyed_gives_way_to_the_users_own(deployed_by_cli, pulumi):
+    pulumi(f"""[ -n "$PULUMI_BACKEND_URL" ] && echo '{{}}' || echo '{json.dumps(OUTPUTS)}'""")
+
+    assert outputs.find() == (OUTPUTS, None)
+
+
 def test_an_embedded_stack_whose_emulator_does_not_run(deployed):
     deployed("local")
 
