@@ -5,6 +5,7 @@ Both are the same, byte for byte, as long as the sources and the pinned packages
 
 import ast
 import importlib.metadata
+import os
 import sys
 import zipfile
 from functools import cache
@@ -105,11 +106,14 @@ def layer() -> pulumi.FileArchive:
     same bytes differs between versions of zlib, and the layer would be replaced for nothing."""
     target = PROJECT / ".build" / "layer.zip"
     target.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as zipped:
+    # Whoever reads the zip meanwhile must find all of it.
+    part = target.with_suffix(f".{os.getpid()}")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as zipped:
         for name, source in sorted(_layer_files()):
             entry = zipfile.ZipInfo(f"python/{name}", (1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             zipped.writestr(entry, source.read_bytes())
+    part.replace(target)
     return pulumi.FileArchive(target.relative_to(PROJECT).as_posix())
 
 

@@ -17,17 +17,32 @@ ARGS: ScatterGatherArgs = {
 }
 KNOWN = ["avis", "alamo", "hertz"]
 
+MAX_DEPTH = 100
+"""How deep Step Functions nests the evaluation of an expression before it calls it a stack overflow: found by trial on AWS, whose
+documentation only says that there is a limit."""
+
 
 def evaluate(expression: str, *, selection: str = "lowest", completion: Mapping[str, Any] | None = None, workflow_type: str = "STANDARD",
              states: Mapping[str, Any]) -> Any:
-    """`expression` is the name of a shared expression, or JSONata that uses some; states: input, result, errorOutput, context. completion: the stack's own."""
-    args: ScatterGatherArgs = {**ARGS, "selection": selection, "completion": completion or ARGS["completion"], "workflowType": workflow_type}
+    """`expression` is the name of a shared expression, or JSONata that uses some; states: input, result, errorOutput, context.
+    completion: the stack's own."""
+    policy = completion or ARGS["completion"]
+    args: ScatterGatherArgs = {**ARGS, "selection": selection, "completion": policy, "workflowType": workflow_type}
     tokens = {
-        **gathering.answer_tokens("map", args), **gathering.expression_tokens(args, KNOWN), "Weights": args["completion"].get("weights", {}),
+        **gathering.answer_tokens("map", args), **gathering.expression_tokens(args, KNOWN), "Weights": policy.get("weights", {}),
         "ResponderName": "$states.input.responder",
     }
     source = definition.bind(expression if "${" in expression else "${" + expression + "}", tokens, set())
-    return _engine(source).evaluate(None, {"states": states})
+    return run(source, states)
+
+
+def run(source: str, states: Mapping[str, Any]) -> Any:
+    """What JSONata text comes to; raises the engine's own errors. Each call has a copy of the engine's own, so threads may call it too."""
+    engine = _engine(source)
+    frame = engine.create_frame(engine.environment)
+    frame.set_runtime_bounds(None, MAX_DEPTH)
+    frame.bind("states", states)
+    return engine.evaluate(None, frame)
 
 
 @cache

@@ -83,14 +83,14 @@ class Page:
     def command(self, name: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(name, parameters)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 15) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
         ends = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < ends, f"not within {seconds} seconds; problem: {self.text('problem')!r}, news: {self.text('news')!r}"
             time.sleep(0.05)
         return found
 
-    def until_closed(self, seconds: float = 15) -> None:
+    def until_closed(self, seconds: float = 60) -> None:
         self.until(lambda: self.text("status") in ("Complete", "Partial", "Failed"), seconds)
 
     def complaints(self) -> list[str]:

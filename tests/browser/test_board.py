@@ -46,7 +46,7 @@ def test_it_works_wherever_the_api_is(page, serve, prefix):
 
 
 def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
-    script = Script(NAMES, {**MIXED, "sixt": (2.5, quoted("3960"))})
+    script = Script(NAMES, {**MIXED, "sixt": (2.5, quoted("3960"))}, age=0.3)
     page.open(serve(script))
     page.ready()
     assert json.loads(page.value("body"))["recipients"] == NAMES
@@ -59,8 +59,10 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
     assert "Waiting" in page.rows()["sixt"]
     assert page.text("status") == "Open"
     assert page.text("best-title") == "Best so far"
+    script.age = 1.2
     page.until(lambda: "europcar" in page.text("best-text"))
     page.picture("desktop-light-open")
+    script.age = 2.5
     page.until_closed()
 
     assert page.text("status") == "Partial"
@@ -79,18 +81,25 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
 
 
 def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
-    script = Script(NAMES, {**MIXED, "sixt": (4, quoted("1"))}, deadline_seconds=2.5)
+    script = Script(NAMES, {**MIXED, "sixt": (100, quoted("1"))}, deadline_seconds=4)
     page.open(serve(script))
+    page.ready()
+    page.run("window.told = []; new MutationObserver(() => told.push(document.getElementById('clock').textContent))"
+             ".observe(document.getElementById('clock'), {childList: true, characterData: true, subtree: true})")
 
     page.send()
-    page.until(lambda: "deadline in 2 s" in page.text("clock"))
-    page.until(lambda: "deadline in 1 s" in page.text("clock"))
     page.until_closed()
+    left = [int(text.split()[-2]) for text in page.run("return told") if text.startswith("deadline in")]
+
+    # A busy machine may pass over a second, but not over all.
+    assert len(set(left)) >= 2
+    assert left == sorted(left, reverse=True)
 
     assert page.text("status") == "Partial"
     assert "the deadline had passed" in page.text("clock")
     assert page.rows()["sixt"].startswith("Timed out")
     assert page.counts() == {"Quoted": 2, "Declined": 1, "Failed": 1, "Timed out": 1, "Not needed": 0, "Late": 0}
+    script.age = 100
     page.until(lambda: page.counts()["Late"] == 1)
     assert "europcar" in page.text("best-text")
     assert page.text("news").endswith("1 came late and does not count.")
@@ -171,7 +180,7 @@ def test_an_unknown_request_and_a_taken_id_are_explained(page, serve):
 
 
 def test_a_broken_connection_asks_nobody_twice(page, serve):
-    script = Script(["avis"], {"avis": (0.8, quoted("1"))})
+    script = Script(["avis"], {"avis": (0.8, quoted("1"))}, age=0)
     page.open(serve(script))
     page.ready()
 
@@ -185,6 +194,7 @@ def test_a_broken_connection_asks_nobody_twice(page, serve):
     page.until(lambda: page.text("status") == "Open")
     script.refusals[:] = [0, 429, 500]
     page.until(lambda: "It is tried again" in page.text("problem"))
+    script.age = 0.8
     page.until_closed()
 
     assert page.text("problem") == ""
@@ -378,48 +388,43 @@ def test_those_who_hear_the_page_are_told_and_not_flooded(page, serve):
 # A hundred answers
 
 def test_a_hundred_answers_are_shown_smoothly(page, serve):
+    """Smooth is what leaves the page's thread free: a person notices a pause from about 200 ms on. What counts is the time that the thread
+    computed, not the time that passed, which is the machine's affair; and that a row is drawn for its answer, not at every look."""
     names = [f"responder-{number:03d}" for number in range(100)]
     says = {name: (0.02 * number, quoted(f"{2000 + 7 * number}.50", ratePerDay="99", days=30, note="free cancellation " * 12))
             for number, name in enumerate(names)}
-    page.open(serve(Script(names, says)))
+    script = Script(names, says)
+    page.open(serve(script))
     page.ready()
+    page.command("Performance.enable", timeDomain="threadTicks")
     page.run("""
-        window.frames_ = []; window.tasks = [];
-        let before = performance.now();
-        (function frame(now) { frames_.push(now - before); before = now; requestAnimationFrame(frame); })(before);
-        new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({type: "longtask"});
+        window.drawn = 0;
+        new MutationObserver(changes => { drawn += changes.length; })
+          .observe(document.getElementById("answers"), {subtree: true, attributeFilter: ["data-status"]});
     """)
+    before = busy(page)
 
     page.send()
-    page.until_closed(20)
+    page.until_closed()
     page.until(lambda: page.counts()["Quoted"] == 100)
-    frames, tasks = page.run("return [frames_, tasks]")
-
-    assert len(page.rows()) == 100
-    longest, slow = max(frames), sum(frame > 50 for frame in frames)
+    gathering, looks, drawn = busy(page) - before, len(script.paths) - 3, page.run("return drawn")
+    before = busy(page)
     # From nothing to all hundred, in one go.
-    rendered = page.run("""
-        const text = document.getElementById("request-id").textContent;
-        const id = text.split(",")[0];
-        const began = performance.now();
-        location.hash = "";
-        return new Promise(resolve => {
-          new MutationObserver((changes, observer) => {
-            if (document.querySelectorAll("#answers tr[data-status]").length === 100) {
-              observer.disconnect();
-              requestAnimationFrame(() => resolve(performance.now() - began));
-            }
-          }).observe(document.getElementById("answers"), {childList: true, subtree: true, attributes: true});
-          location.hash = id;
-        });
-    """)
-    print(f"\n100 answers: {len(frames)} frames, the longest {longest:.0f} ms, {slow} over 50 ms; {len(tasks)} long tasks"
-          f" (the longest {max(tasks, default=0):.0f} ms); read and rendered at once in {rendered:.0f} ms")
+    page.run("document.getElementById('answers').replaceChildren()")
+    page.element("wanted").send_keys(*script.asked, Keys.ENTER)
+    page.until(lambda: len(page.rows()) == 100)
+    at_once = busy(page) - before
+
+    print(f"\n100 answers: {looks} looks, {1000 * gathering:.0f} ms of computing, {drawn} rows drawn; all at once {1000 * at_once:.0f} ms")
     page.picture("a-hundred")
-    # Generous, because the machine of a test has other things to do: a person notices a pause from about 200 ms on.
-    assert max(tasks, default=0) < 200
-    assert longest < 500
-    assert rendered < 1500
+    assert gathering / looks < 0.2
+    assert at_once < 0.5
+    assert drawn == 100
+
+
+def busy(page: Any) -> float:
+    """Seconds that the page's thread has computed so far."""
+    return next(metric["value"] for metric in page.command("Performance.getMetrics")["metrics"] if metric["name"] == "TaskDuration")
 
 
 # From end to end
@@ -451,7 +456,7 @@ def test_a_deployed_stack_has_a_board(page, stack, variant):
 
     page.driver.find_element("css selector", f"input[value={variant}]").click()
     page.send(json.dumps({**stack.sample_request, "completion": {"deadlineSeconds": 8}}, indent=2))
-    page.until_closed(40)
+    page.until_closed()
 
     assert page.text("status") == "Partial"
     assert page.text("best-text") == "avis · 2970 USD"

@@ -43,7 +43,7 @@ def module_clients(emulator, module_account):
 @pytest.fixture
 def stack(deployed):
     """Three at once, without waiting; one item may fail; done once, however often it is asked for."""
-    return distributed(deployed, waitSeconds=0, toleratedFailureCount=1, idempotent=True, functionTimeoutSeconds=1)
+    return distributed(deployed, waitSeconds=0, toleratedFailureCount=1, idempotent=True, functionTimeoutSeconds=3)
 
 
 @pytest.fixture
@@ -83,13 +83,16 @@ def test_what_is_loaded_is_what_the_processor_gets(stack, tmp_path):
     assert (ended.items, ended.succeeded, ended.failed, ended.exit_code) == (15, 15, 0, 0)
 
 
-def test_at_concurrency_three_they_run_together(stack):
-    load.load(stack, LISTS / "subjects.json")
-    finish(stack)  # the functions start up
+def test_at_concurrency_three_they_run_together(deployed, tmp_path):
+    """Each item waits until all three are being processed, which they get through only together. How close they begin (0.5 s and less)
+    is the machine's affair: a function that starts up takes as long as it takes."""
+    stack = distributed(deployed, max_concurrency=3, waitSeconds=0)
+    (tmp_path / "meeting").mkdir()
+    load.load(stack, write(tmp_path, [{"meet": str(tmp_path / "meeting"), "of": 3}] * 3))
 
-    times = sorted(datetime.fromisoformat(outcome["result"]["at"]) for outcome in finish(stack).results)
+    ended = finish(stack)
 
-    assert (times[-1] - times[0]).total_seconds() < 0.5
+    assert (ended.status, ended.succeeded, ended.failures) == ("SUCCEEDED", 3, [])
 
 
 def test_topics_arrive_as_plain_objects(stack):

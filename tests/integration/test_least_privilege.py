@@ -14,7 +14,7 @@ from client import RequestFailed, Stack
 from local import emulator as emulator_control
 from tests.integration.conftest import deploy
 
-CONFIG = {"variants": ["map", "parallel", "sns"], "api": {"auth": "NONE"}, "completion": {"deadlineSeconds": 8}}
+CONFIG = {"variants": ["map", "parallel", "sns"], "api": {"auth": "NONE"}, "completion": {"deadlineSeconds": 120}}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def without(strict):
 
 @pytest.mark.parametrize("variant", CONFIG["variants"])
 def test_a_variant_works_under_its_own_roles(strict: Stack, variant):
-    result = strict.request(variant, strict.sample_request, timeout=30)
+    result = strict.request(variant, strict.sample_request)
 
     assert (result["status"], result["received"]) == ("COMPLETE", 5)
 
@@ -61,7 +61,7 @@ def test_the_requester_cannot_publish_without_its_right(strict, without):
     without("sns-requester", "sns:Publish")
 
     with pytest.raises(RequestFailed):
-        strict.request("sns", {**strict.sample_request, "requestId": uuid.uuid4().hex}, timeout=5)
+        strict.request("sns", {**strict.sample_request, "requestId": uuid.uuid4().hex})
 
 
 def test_the_aggregator_cannot_count_without_its_right(strict, without):
@@ -76,7 +76,7 @@ def test_the_aggregator_cannot_count_without_its_right(strict, without):
 def test_a_responder_cannot_answer_without_its_right(strict, without):
     without("responder-avis", "sqs:SendMessage")
 
-    result = strict.request("sns", {**strict.sample_request, "completion": {"deadlineSeconds": 3}}, timeout=30)
+    result = strict.request("sns", {**strict.sample_request, "completion": {"deadlineSeconds": 3}})
 
     assert {answer["responder"]: answer["status"] for answer in result["answers"]}["avis"] == "TIMED_OUT"
 
@@ -86,16 +86,17 @@ def test_a_responder_cannot_answer_without_its_right(strict, without):
     for action, resource in (("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("lambda:InvokeFunction", "function"))])
 def test_a_state_machine_may_do_what_it_needs_and_nothing_else(strict, variant, action, resource):
     iam = strict.client("iam")
-    [role] = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
+    # The Standard workflow, and the one that records each answer as it comes.
+    roles = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
     functions = strict.client("lambda").list_functions()["Functions"]
     own = {"table": strict.client("dynamodb").describe_table(TableName=strict.outputs["quoteTableName"])["Table"]["TableArn"],
            "function": next(found["FunctionArn"] for found in functions if found["FunctionName"].startswith("responder-avis"))}
     foreign = {"table": own["table"] + "-of-another", "function": next(
         found["FunctionArn"] for found in functions if found["FunctionName"].startswith("sns-requester"))}
 
-    def decision(target: str) -> str:
-        simulated = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[target])
-        return simulated["EvaluationResults"][0]["EvalDecision"]
+    def decisions(target: str) -> list[str]:
+        simulated = [iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[target]) for role in roles]
+        return [each["EvaluationResults"][0]["EvalDecision"] for each in simulated]
 
-    assert decision(own[resource]) == "allowed"
-    assert decision(foreign[resource]) != "allowed"
+    assert decisions(own[resource]) == ["allowed"] * 2
+    assert "allowed" not in decisions(foreign[resource])

@@ -87,7 +87,8 @@ def given(name: str, amount: str = "1") -> dict[str, Any]:
 
 
 def closing(best: str) -> Closing:
-    return Closing(status="COMPLETE", completed_by="ALL", completed_at=clock.now(), silent={}, ranking=Ranking([best]), announce_by=clock.now())
+    now = clock.now()
+    return Closing(status="COMPLETE", completed_by="ALL", completed_at=now, silent={}, ranking=Ranking([best]), announce_by=now)
 
 
 def test_the_store_holds_what_the_aggregation_relies_on(bench):

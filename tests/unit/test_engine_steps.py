@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.unit.conftest import Bench
 
 
@@ -171,11 +173,11 @@ def test_components_need_no_provider_and_keep_their_outputs(bench: Bench):
 
 
 def test_independent_resources_are_created_at_the_same_time(bench: Bench):
-    bench.provider.seconds = 0.2
+    bench.provider.during = threading.Barrier(8, timeout=60).wait
 
-    bench.up('[Thing(f"t{number}") for number in range(8)]')
+    run = bench.up('[Thing(f"t{number}") for number in range(8)]')
 
-    assert bench.provider.overlap == 8
+    assert (run.failures, bench.provider.overlap) == ([], 8)
 
 
 def test_two_resources_with_one_name_are_refused(bench: Bench):

@@ -102,7 +102,8 @@ def test_a_selection_of_ones_own_is_one_function_for_all_carriers():
 
 
 def test_only_a_recorder_may_reply_and_only_to_its_own_workflow(all_variants):
-    replies = {name: json.loads(inputs["policy"])["Statement"] for name, inputs in all_variants.of_type("aws:iam/rolePolicy:RolePolicy").items()
+    policies = all_variants.of_type("aws:iam/rolePolicy:RolePolicy")
+    replies = {name: json.loads(inputs["policy"])["Statement"] for name, inputs in policies.items()
                if "states:SendTask" in inputs["policy"]}
 
     assert set(replies) == {"map-recorder-replies", "parallel-recorder-replies"}
