@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from client import arguments, costs, display
-from client.comparison import Comparison, compare
+from client.comparison import EXTRAPOLATED, Comparison, compare
 from client.errors import UsageError
 from client.stack import Stack
 
@@ -65,7 +65,9 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
     """The comparison as JSON; money as decimal strings, in dollars."""
     return {
         "request": dict(compared.request),
-        "responders": {"asked": compared.workload.asked, "configured": compared.workload.configured},
+        "responders": {
+            "asked": compared.workload.asked, "configured": compared.workload.configured, "late": compared.workload.late},
+        "closesEarly": compared.workload.early,
         "slowestResponder": {"responder": compared.slowest[0], "ms": compared.slowest[1]},
         "carriers": [
             {
@@ -107,6 +109,20 @@ def figures(compared: Comparison) -> dict[str, list[str]]:
     }
 
 
+def prices(compared: Comparison) -> dict[str, list[str]]:
+    """For each carrier a text for each number of responders in EXTRAPOLATED: dollars for 1,000 requests."""
+    by_count = compared.extrapolation(EXTRAPOLATED)
+    return {name: [money(each[name]) for each in by_count.values()] for name in by_count[EXTRAPOLATED[0]]}
+
+
+def closing(compared: Comparison) -> str:
+    """A sentence about requests that may close before all have answered; nothing about others."""
+    workload = compared.workload
+    if not workload.early:
+        return ""
+    return f"They may close before all have answered: {workload.late} of {workload.asked} answers are late, and cost as such."
+
+
 def money(dollars: Decimal) -> str:
     """Three significant digits, at least to the cent."""
     places = 2 if dollars >= 1 else max(2, 2 - dollars.adjusted()) if dollars else 2
@@ -120,6 +136,8 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
     runs = len(compared.carriers[0].runs)
     out.print(f"{runs} request{'s' if runs > 1 else ''} to {compared.workload.asked} responders through each carrier; "
               f"the slowest, {display.visible(name)}, takes {slowest:.0f} ms itself", soft_wrap=True, markup=False)
+    if compared.workload.early:
+        out.print(closing(compared), soft_wrap=True)
     # A column for each carrier fits a terminal of 80 characters; one for each figure does not.
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
@@ -137,13 +155,13 @@ def _print_prices(out: "Console", compared: Comparison) -> None:
     from rich.table import Table
 
     out.print("\nPrice of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:", soft_wrap=True, markup=False)
-    extrapolated = compared.extrapolation()
+    # As above: a column for each carrier and its type would not fit.
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("responders", justify="right")
-    for name in next(iter(extrapolated.values())):
-        table.add_column(name, justify="right")
-    for count, prices in extrapolated.items():
-        table.add_row(str(count), *(money(price) for price in prices.values()))
+    table.add_column("responders")
+    for count in EXTRAPOLATED:
+        table.add_column(str(count), justify="right")
+    for name, cells in prices(compared).items():
+        table.add_row(name, *cells)
     out.print(table)
 
 

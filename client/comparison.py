@@ -5,11 +5,12 @@ time, see `client.stack`). What the requests used is computed by `client.costs` 
 formulas to what the emulator's services recorded.
 """
 
+import json
 import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from client.costs import EXPRESS, STANDARD, WORKFLOWS, Usage, Workload
 from client.errors import RequestFailed
 from client.shapes import Request, Result
 from client.stack import TIMEOUT_SECONDS, Stack
+from handlers import completion, contract
 
 EXTRAPOLATED = (3, 5, 20, 100)
 """Responders, to show how the price grows with them."""
@@ -90,7 +92,12 @@ class Comparison:
     def extrapolation(self, counts: Iterable[int] = EXTRAPOLATED) -> dict[int, dict[str, Decimal]]:
         """Dollars for 1,000 requests, by responders and by carrier, deployed or not."""
         return {count: {label(*choice): costs.price_per_thousand(costs.usage(choice[0], self.workload.with_responders(count), choice[1]))
-                        for choice in CHOICES} for count in counts}
+                        for choice in choices(self.workload)} for count in counts}
+
+
+def choices(workload: Workload) -> list[tuple[str, str | None]]:
+    """The carriers that take such requests, deployed or not, each with its workflow type."""
+    return [(variant, workflow_type) for variant, workflow_type in CHOICES if workload.can_run(workflow_type)]
 
 
 def label(variant: str, workflow_type: str | None) -> str:
@@ -117,13 +124,21 @@ def compare(
                 runs.append(run)
     types = {variant: stack.workflow_type(variant) for variant in stack.variants}
     record = stack.record(runs[0].result["requestId"]) or {}
-    return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), per_month=per_month,
-                     on_aws=stack.endpoint is None)
+    return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=closes_early(stack, request),
+                     per_month=per_month, on_aws=stack.endpoint is None)
+
+
+def closes_early(stack: Stack, request: Request | Mapping[str, Any]) -> bool:
+    """Whether the request may close before all have answered: what it says itself and the stack's policy decide."""
+    policy = completion.policy_of(json.loads(stack.outputs.get("completion", "{}")))
+    recipients = contract.recipients_of(request, stack.outputs["responderNames"])
+    return completion.tighten(policy, request.get("completion", {})).closes_early(recipients)
 
 
 def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[str, str | None], record: Mapping[str, Any], *,
-              configured: int, per_month: int, on_aws: bool) -> Comparison:
-    """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders."""
+              configured: int, early: bool, per_month: int, on_aws: bool) -> Comparison:
+    """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders. early: whether
+    the request may close before all have answered; how many are late is then the mean of the runs, rounded up."""
     own = own_times(run.result for run in runs)
     slowest = max(own.items(), key=lambda entry: entry[1], default=("nobody", 0.0))
     workload = Workload(
@@ -131,6 +146,8 @@ def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[st
         configured=configured,
         responder_seconds=_seconds(sum(own.values()) / max(1, len(own))),
         request_seconds=_seconds(percentile([run.latency_ms for run in runs], 50)),
+        early=early,
+        late=math.ceil(sum(_late(run.result) for run in runs) / len(runs)) if early else 0,
         **_sizes(record))
     carriers = [_carrier(variant, types[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
                 for variant in types]
@@ -174,7 +191,8 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
     for carrier in carriers:
         types = (STANDARD, EXPRESS) if carrier.variant in WORKFLOWS else (None,)
         for workflow_type in types:
-            if carrier.p95_ms <= limit and not (workflow_type == EXPRESS and carrier.p95_ms > EXPRESS_LIMIT_MS):
+            too_long = workflow_type == EXPRESS and carrier.p95_ms > EXPRESS_LIMIT_MS
+            if carrier.p95_ms <= limit and workload.can_run(workflow_type) and not too_long:
                 used = costs.usage(carrier.variant, workload, workflow_type)
                 prices[carrier.variant, workflow_type] = (costs.price_per_month(used, per_month), carrier.p95_ms if on_aws else 0.0)
     best = min(prices, key=lambda choice: prices[choice])
@@ -192,9 +210,17 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
         reasons.append(f"set workflowType to {best[1]} for it")
     if best[1] == EXPRESS:
         reasons.append("stay with STANDARD where a request may take more than 5 minutes or each execution's history must be kept")
-    if best[0] != "sns":
-        reasons.append("only sns shows answers as they come, and closes early at no extra cost")
+    if workload.early:
+        reasons.append(_price_of_closing_early(workload))
+    elif best[0] != "sns":
+        reasons.append("only sns shows the answers to such a request as they come, and closes early at no extra cost")
     return Recommendation(*best, reasons)
+
+
+def _price_of_closing_early(workload: Workload) -> str:
+    waiting, closing = (costs.price_per_thousand(costs.usage("map", each)) for each in (replace(workload, early=False), workload))
+    return (f"closing early takes 1,000 requests from ${waiting:.3f} to ${closing:.3f} with map STANDARD, costs nothing more with sns, "
+            "and is refused by EXPRESS")
 
 
 def _run(stack: Stack, variant: str, request: Mapping[str, Any], timeout: float) -> Run:
@@ -211,13 +237,19 @@ def _carrier(variant: str, workflow_type: str | None, runs: Sequence[Run], slowe
                    costs.usage(variant, workload, workflow_type))
 
 
+def _late(result: Result) -> int:
+    """How many were asked and had not answered when it closed; the deadline's own entry for one has no time."""
+    return result["expected"] - sum("respondedAt" in answer for answer in result["answers"])
+
+
 def _sizes(record: Mapping[str, Any]) -> dict[str, int]:
     """Of a stored record: the bytes without its answers, and of an answer on average."""
     answers = record.get("answers") or {}
     if not answers:
         return {}
-    whole = costs.item_bytes(dict(record))
-    empty = costs.item_bytes({**record, "answers": {}})
+    # Late answers may have come since.
+    whole = costs.item_bytes({**record, "late": {}})
+    empty = costs.item_bytes({**record, "late": {}, "answers": {}})
     return {"record_bytes": empty, "answer_bytes": math.ceil((whole - empty) / len(answers))}
 
 

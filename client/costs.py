@@ -14,9 +14,19 @@ Per request that asks N responders, each answering once, with B batches of answe
     writes          2: open, close                               B + 4: create, published, B x add, close, announced
     reads           -                                            B + 1: one for each call of the aggregator
 
-Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, X-Ray traces, the
-topic's key (cached for five minutes), storage, data transfer, alarms and dashboards, the relays of responders that are existing
-functions (one more call for each, with sns), and the API in front.
+Where the request may close before all have answered, L of them being late, sns uses the same, as a late answer is a batch like any
+other. Map and parallel both hand the request to a second execution, which records each answer as it comes; only Standard can:
+
+    transitions     2N + 8 + L: Open, Turn, Await completion; Scatter, N x (Ask, Record), Reread, Verdict, Close, Reply; L x Record late
+    calls           N
+    writes          N + 2 + L: open, N x record, close, L x record late; the record of a late answer is refused first, which is billed
+                    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+    reads           1: what has been answered, for the close
+
+Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, answers that race each
+other to the close, X-Ray traces, the few lines that a Standard workflow logs, the topic's key (cached for five minutes), storage, data
+transfer, alarms and dashboards, the relays of responders that are existing functions (one more call for each, with sns), and the API
+in front.
 """
 
 import math
@@ -95,6 +105,7 @@ class Workload:
 
     asked, configured: responders that it asks, and that the stack has. responder_seconds: the mean time of a responder's function;
     request_seconds: of the whole. record_bytes, answer_bytes: of the stored item without answers, and what each answer adds.
+    early: whether it may close before all have answered. late: how many of those that it asks answer after it has closed.
     """
 
     asked: int
@@ -104,10 +115,16 @@ class Workload:
     record_bytes: int = 600
     answer_bytes: int = 200
     responder_memory_mb: int = 128
+    early: bool = False
+    late: int = 0
 
     def with_responders(self, count: int) -> "Workload":
-        """The same with so many responders, all of them asked."""
-        return replace(self, asked=count, configured=count)
+        """The same with so many responders, all of them asked, of which the same share is late."""
+        return replace(self, asked=count, configured=count, late=self.late * count // self.asked)
+
+    def can_run(self, workflow_type: str | None) -> bool:
+        """Whether a carrier of this type takes the request: an Express workflow refuses one that may close early."""
+        return not (self.early and workflow_type == EXPRESS)
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,10 @@ def usage(variant: str, workload: Workload, workflow_type: str | None = STANDARD
     """What one request uses, when nothing has to be tried again.
 
     batches: of answers, at the aggregator of sns; without it each answer comes by itself, which is the most that it can use.
+    ValueError where the request cannot run (`Workload.can_run`).
     """
+    if not workload.can_run(workflow_type):
+        raise ValueError(f"{variant} {workflow_type} cannot close before all have answered")
     if variant in WORKFLOWS:
         return _workflow_usage(variant, workload, workflow_type or STANDARD)
     return _sns_usage(workload, workload.asked if batches is None else batches)
@@ -161,12 +181,15 @@ def price_per_month(used: Usage, requests: int) -> Decimal:
 
 
 def _workflow_usage(variant: str, workload: Workload, workflow_type: str) -> Usage:
-    asked, entered, written = workload.asked, _states_entered(variant, workload), _items_written(workload)
+    asked, entered = workload.asked, _states_entered(variant, workload)
+    read, written = _items_read(workload), _items_written(workload)
     used = Usage(
         calls=asked,
         call_gb_seconds=_gb_seconds(workload.responder_memory_mb, asked * workload.responder_seconds),
         writes=len(written),
         write_units=sum(map(_write_units, written)),
+        reads=len(read),
+        read_units=sum(map(_read_units, read)),
         log_gb=_gigabytes(asked * CALL_LOG_BYTES),
     )
     if workflow_type == STANDARD:
@@ -182,13 +205,25 @@ def _workflow_usage(variant: str, workload: Workload, workflow_type: str) -> Usa
 
 
 def _states_entered(variant: str, workload: Workload) -> int:
+    if workload.early:
+        return 3 + 1 + 2 * workload.asked + 4 + workload.late
     skipped = workload.configured - workload.asked if variant == "parallel" else 0
     return 1 + 1 + workload.asked + 2 * skipped + 1
 
 
 def _items_written(workload: Workload) -> list[int]:
-    """Their sizes in bytes: the record as it is opened, and as it is closed."""
-    return [workload.record_bytes, workload.record_bytes + workload.asked * workload.answer_bytes]
+    """Their sizes in bytes: the record as it is opened, and as it is closed; where it may close early, with each answer too."""
+    grown = [workload.record_bytes + answers * workload.answer_bytes for answers in range(workload.asked + 1)]
+    if not workload.early:
+        return [grown[0], grown[-1]]
+    in_time = workload.asked - workload.late
+    refused = grown[in_time:-1]
+    return [*grown, grown[in_time], *refused]
+
+
+def _items_read(workload: Workload) -> list[int]:
+    """Their sizes in bytes."""
+    return [workload.record_bytes + (workload.asked - workload.late) * workload.answer_bytes] if workload.early else []
 
 
 def _sns_usage(workload: Workload, batches: int) -> Usage:

@@ -7,8 +7,8 @@ from pathlib import Path
 from string import Template
 
 from client import charts, costs
-from client.compare import figures, money
-from client.comparison import Carrier, Comparison
+from client.compare import closing, figures, prices
+from client.comparison import EXTRAPOLATED, Carrier, Comparison
 from client.shapes import Answer
 
 TEMPLATE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
@@ -26,14 +26,14 @@ def page(compared: Comparison) -> str:
         recommended=escape(advice.label),
         reasons="".join(f"<p>{escape(_sentence(reason))}</p>" for reason in advice.reasons),
         measured=_measured(compared),
-        notes=escape("Overhead is the p50 without what the slowest responder takes itself. Calls, messages and writes of sns are as if "
-                     "each answer came by itself, which is the most that it uses; its price for a month includes its idle queues."),
+        notes=escape(f"{closing(compared)} Overhead is the p50 without what the slowest responder takes itself. Calls, messages and "
+                     "writes of sns are as if each answer came by itself, which is the most that it uses; its price for a month includes "
+                     "its idle queues.".strip()),
         latencies=charts.latencies(compared),
         latencies_caption=escape(f"Each dot is a request; the dashed line is what {name} takes itself, {slowest:.0f} ms."),
         timelines=charts.timelines(compared),
-        timelines_caption=escape("From the moment when the request was taken until it was closed. With map and parallel the answers "
-                                 f"can be read when the request closes, with sns as they come. At most {charts.MOST_TIMELINES} "
-                                 "requests are drawn for each carrier."),
+        timelines_caption=escape(f"From the moment when the request was taken until it was closed. {_readable(compared)} At most "
+                                 f"{charts.MOST_TIMELINES} requests are drawn for each carrier."),
         costs=charts.cost_curves(compared),
         costs_caption=escape("With requests like this one, to all responders. Both axes are logarithmic."),
         prices=_prices(compared),
@@ -51,9 +51,13 @@ def _measured(compared: Comparison) -> str:
 
 
 def _prices(compared: Comparison) -> str:
-    extrapolated = compared.extrapolation()
-    return _table(("responders", *next(iter(extrapolated.values()))), (
-        (str(count), *(money(price) for price in prices.values())) for count, prices in extrapolated.items()))
+    return _table(("responders", *map(str, EXTRAPOLATED)), ((escape(name), *cells) for name, cells in prices(compared).items()))
+
+
+def _readable(compared: Comparison) -> str:
+    if compared.workload.early:
+        return "The answers can be read as they come."
+    return "With map and parallel the answers can be read when the request closes, with sns as they come."
 
 
 def _answers(carrier: Carrier) -> str:

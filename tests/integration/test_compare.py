@@ -2,9 +2,10 @@
 
     transitions   the executions' histories
     calls         one REPORT line for each in the functions' log groups; of a workflow's, the tasks in its history too
-    writes        the table's stream
+    writes        the table's stream, which lacks those that were refused; of a workflow's, the tasks in its history too
     messages      the calls of SNS, SQS and EventBridge in CloudTrail, and one call of a responder for each delivery
 
+Once with a request that waits for all who are asked, once with one that closes early, whose last answer is held until it has.
 How many answers the aggregator gathers at a time depends on when they come, so it is read from the stream as well. A run's own
 reads, and the calls with which Lambda takes messages from a queue, leave no trace of their own.
 """
@@ -14,8 +15,9 @@ import math
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,16 +28,33 @@ from client.comparison import Carrier, Comparison, compare
 from client.costs import Usage
 from handlers import records
 
-RESPONDERS = [{"name": name, "module": "tests.responders", "behaviour": "quote"} for name in ("first", "second", "third")]
+RESPONDERS = [{"name": name, "module": "tests.responders", "behaviour": behaviour, "timeoutSeconds": 60}
+              for name, behaviour in (("first", "quote"), ("second", "quote"), ("third", "hold"))]
 DEADLINE_SECONDS = 300
 """Too long to be met, or to be waited for: the test delivers the deadlines itself."""
 
-REQUEST = {"data": {}, "recipients": ["first", "second"]}
-"""One of the responders is not asked: that costs two transitions with parallel."""
 
-REQUESTS = 2
+@dataclass(frozen=True)
+class Case:
+    """A request, how often it is sent through each carrier, the transitions that it takes, and what is recommended for it."""
+
+    request: Mapping[str, Any]
+    count: int
+    transitions: Mapping[str, int]
+    recommended: Sequence[str]
+
+
+CASES = {
+    # One of the responders is not asked: that costs two transitions with parallel.
+    "waits for all": Case({"data": {}, "recipients": ["first", "second"]}, 2, {"map": 5, "parallel": 5 + 2}, ["map", "EXPRESS"]),
+    # The padding keeps each size of the record well between 1 and 2 KB, however long the name of the folder is.
+    "closes early": Case({"data": {"padding": "x" * 750}, "completion": {"quorum": 2}}, 1,
+                         {"map": 2 * 3 + 8 + 1, "parallel": 2 * 3 + 8 + 1}, ["sns"]),
+}
 PATIENCE_SECONDS = 120
-WORKFLOWS = {"map": "mapStateMachineArn", "parallel": "parallelStateMachineArn"}
+WORKFLOWS = ("map", "parallel")
+LAMBDA_INVOKE, GET_ITEM = "arn:aws:states:::lambda:invoke", "arn:aws:states:::dynamodb:getItem"
+WRITES = ("arn:aws:states:::dynamodb:putItem", "arn:aws:states:::dynamodb:updateItem")
 LOOKED_UP = 50
 """The most events that CloudTrail returns at once; the emulator has no further pages."""
 
@@ -43,7 +62,7 @@ LOOKED_UP = 50
 @dataclass
 class Recorded:
     """What the services recorded. calls: by function; sent: by operation; deadlines: that are still to come; changes: (old, new) items, as
-    records; histories: by variant the events of each execution."""
+    records; histories: by variant the events of each request's executions."""
 
     calls: Counter[str]
     sent: Counter[str]
@@ -56,61 +75,78 @@ class Recorded:
         return [(old, new) for old, new in self.changes if new["variant"] == variant]
 
 
+Outcome = tuple[Case, Comparison, Recorded]
+
+
 @pytest.fixture(scope="module")
 def stack(deployed) -> Stack:
-    return deployed(variants=[*WORKFLOWS, "sns"], api={"enabled": False}, responders=RESPONDERS,
+    made = deployed(variants=[*WORKFLOWS, "sns"], api={"enabled": False}, responders=RESPONDERS,
                     completion={"deadlineSeconds": DEADLINE_SECONDS})
-
-
-@pytest.fixture(scope="module")
-def outcome(stack) -> tuple[Comparison, Recorded]:
-    """One comparison, and what was recorded of it, its deadlines included."""
-    stack.client("dynamodb").update_table(
-        TableName=stack.outputs["quoteTableName"],
+    made.client("dynamodb").update_table(
+        TableName=made.outputs["quoteTableName"],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
-    calls, executions = _calls(stack), {variant: set(_executions(stack, variant)) for variant in WORKFLOWS}
+    return made
+
+
+@pytest.fixture(scope="module", params=CASES)
+def outcome(request, stack, tmp_path_factory) -> Outcome:
+    """One comparison, and what was recorded of it, its late answers and its deadlines included."""
+    case, folder = CASES[request.param], tmp_path_factory.mktemp("gate")
+    calls, sent, delayed, executions = _calls(stack), _sent(stack), _waiting(stack, "Delayed"), _executions(stack)
     _record_events(stack, True)
     try:
-        compared = compare(stack, REQUEST, REQUESTS, warm_up=0)
-        _await_idle(stack)
+        compared = _compared(stack, case, folder)
+        ids = [run.result["requestId"] for carrier in compared.carriers for run in carrier.runs]
+        for request_id in ids:
+            _await_settled(stack, request_id)
     finally:
         _record_events(stack, False)
-    deadlines = _waiting(stack, "Delayed")
+    _await_idle(stack)
+    deadlines = _waiting(stack, "Delayed") - delayed
     for run in _carrier(compared, "sns").runs:
         _deliver_deadline(stack, run.result["requestId"])
-    histories = {variant: [_history(stack, execution) for execution in _executions(stack, variant) if execution not in executions[variant]]
-                 for variant in WORKFLOWS}
-    return compared, Recorded(_calls(stack) - calls, _sent(stack), deadlines, list(_changes(stack)), histories)
+    histories = {variant: [_history(stack, each) for name, each in made.items() if name not in executions[variant]]
+                 for variant, made in _executions(stack).items()}
+    changes = [(old, new) for old, new in _changes(stack) if new["requestId"] in ids]
+    return case, compared, Recorded(_calls(stack) - calls, _sent(stack) - sent, deadlines, changes, histories)
 
 
-@pytest.mark.parametrize(("variant", "transitions"), [("map", 5), ("parallel", 7)])
-def test_a_workflow_uses_what_the_comparison_says(outcome, variant, transitions):
-    compared, recorded = outcome
+@pytest.mark.parametrize("variant", WORKFLOWS)
+def test_a_workflow_uses_what_the_comparison_says(outcome, variant):
+    case, compared, recorded = outcome
     used = _carrier(compared, variant).used
     histories = recorded.histories[variant]
+    refused = used.writes * case.count - len(recorded.of(variant))
+    closed = [new for old, new in recorded.of(variant) if old and old["status"] != new["status"]]
 
-    assert len(histories) == REQUESTS
-    assert [_transitions(history) for history in histories] == [used.transitions] * REQUESTS == [transitions] * REQUESTS
-    assert [_invocations(history) for history in histories] == [used.calls] * REQUESTS
-    assert len(recorded.of(variant)) == used.writes * REQUESTS
-    assert sum(_write_units(*change) for change in recorded.of(variant)) == used.write_units * REQUESTS
+    assert len(histories) == case.count
+    assert [_transitions(history) for history in histories] == [used.transitions] * case.count == [case.transitions[variant]] * case.count
+    assert [_tasks(history, LAMBDA_INVOKE) for history in histories] == [used.calls] * case.count
+    assert [_tasks(history, GET_ITEM) for history in histories] == [used.reads] * case.count
+    assert [_tasks(history, *WRITES) for history in histories] == [used.writes] * case.count
+    assert len(closed) == case.count
+    # A late answer is refused by the record as it was closed, which is billed too.
+    assert refused == compared.workload.late * case.count
+    assert used.write_units * case.count == (
+        sum(_write_units(*change) for change in recorded.of(variant)) + refused * _write_units(closed[0], closed[0]))
     assert used.messages == 0
 
 
 def test_sns_uses_what_the_comparison_says(stack, outcome):
-    compared, recorded = outcome
-    batches = Counter(new["requestId"] for old, new in recorded.of("sns") if len(new["answers"]) > len(old.get("answers", {})))
+    case, compared, recorded = outcome
+    batches = Counter(new["requestId"] for old, new in recorded.of("sns") if _answers(new) > _answers(old))
     used = sum((costs.usage("sns", compared.workload, None, count) for count in batches.values()), Usage())
-    responders = _responder_calls(recorded) - sum(_carrier(compared, variant).used.calls for variant in WORKFLOWS) * REQUESTS
+    responders = _responder_calls(recorded) - sum(_carrier(compared, variant).used.calls for variant in WORKFLOWS) * case.count
     aggregator = recorded.calls[stack.outputs["snsAggregatorFunctionName"]]
+    most = costs.usage("sns", compared.workload, None, batches=compared.workload.asked)
 
-    assert len(batches) == REQUESTS
+    assert len(batches) == case.count
     assert used.transitions == 0
-    assert _carrier(compared, "sns").used == costs.usage("sns", compared.workload, None, batches=2), "the most that it can be"
-    assert recorded.calls[stack.outputs["snsRequesterFunctionName"]] == REQUESTS
-    assert REQUESTS + responders + aggregator == used.calls
-    assert recorded.deadlines == REQUESTS
-    assert recorded.sent == {"Publish": used.publishes, "SendMessage": responders + REQUESTS, "PutEvents": used.events}
+    assert _carrier(compared, "sns").used == most
+    assert recorded.calls[stack.outputs["snsRequesterFunctionName"]] == case.count
+    assert case.count + responders + aggregator == used.calls
+    assert recorded.deadlines == case.count
+    assert recorded.sent == {"Publish": used.publishes, "SendMessage": responders + case.count, "PutEvents": used.events}
     assert recorded.sent.total() + responders == used.messages
     # Each call that a queue causes is a message that was received and deleted.
     assert recorded.sent["SendMessage"] + 2 * (responders + aggregator) == used.queue_requests
@@ -119,20 +155,28 @@ def test_sns_uses_what_the_comparison_says(stack, outcome):
 
 
 def test_all_calls_are_accounted_for(outcome):
-    compared, recorded = outcome
+    case, compared, recorded = outcome
 
-    most = sum(carrier.used.calls for carrier in compared.carriers) * REQUESTS
-    assert most - REQUESTS <= recorded.calls.total() <= most, "the two answers to a request can be gathered by one call"
+    most = sum(carrier.used.calls for carrier in compared.carriers) * case.count
+    assert most - case.count <= recorded.calls.total() <= most, "the first two answers to a request can be gathered by one call"
 
 
 def test_what_was_counted_is_what_is_shown(outcome, capsys):
-    compared, recorded = outcome
+    case, compared, recorded = outcome
 
     show(compared)
 
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
     assert rows["transitions"] == [str(_transitions(recorded.histories[variant][0])) for variant in WORKFLOWS] + ["0"]
-    assert rows["Recommended:"] == ["map", "EXPRESS"]
+    assert rows["Recommended:"] == case.recommended
+
+
+def _compared(stack: Stack, case: Case, folder: Path) -> Comparison:
+    """The responder that is held answers once all of it is over."""
+    try:
+        return compare(stack, {**case.request, "data": {**case.request["data"], "folder": str(folder)}}, case.count, warm_up=0)
+    finally:
+        (folder / "open").touch()
 
 
 def _carrier(compared: Comparison, variant: str) -> Carrier:
@@ -151,6 +195,20 @@ def _waiting(stack: Stack, which: str) -> int:
     name = f"ApproximateNumberOfMessages{which}"
     url = stack.outputs["snsResponseQueueUrl"]
     return int(stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+def _await_settled(stack: Stack, request_id: str) -> None:
+    """Until all who were asked have answered, and it has been announced where that is done. Looks where nothing is counted."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while (_answers(record := stack.record(request_id) or {}) < len(record["recipients"])
+           or (record["variant"] == "sns" and "announcedAt" not in record)):
+        assert time.monotonic() < ends, record
+        time.sleep(0.05)
+
+
+def _answers(record: Mapping[str, Any]) -> int:
+    """How many it has, late ones included."""
+    return len(record.get("answers", {})) + len(record.get("late", {}))
 
 
 def _await_idle(stack: Stack) -> None:
@@ -212,25 +270,41 @@ def _write_units(old: dict[str, Any], new: dict[str, Any]) -> int:
     return math.ceil(max(map(costs.item_bytes, (old, new))) / 1_024)
 
 
-def _executions(stack: Stack, variant: str) -> list[str]:
-    executions = stack.client("stepfunctions").list_executions(stateMachineArn=stack.outputs[WORKFLOWS[variant]])["executions"]
-    return [execution["executionArn"] for execution in executions]
+def _executions(stack: Stack) -> dict[str, dict[str, list[str]]]:
+    """By variant and name, all of which have ended. A request that closes early has two of one name: its own and the recorder's."""
+    workflows = stack.client("stepfunctions")
+    found: dict[str, dict[str, list[str]]] = {variant: {} for variant in WORKFLOWS}
+    for machine in workflows.list_state_machines()["stateMachines"]:
+        for execution in workflows.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
+            _await_end(stack, execution["executionArn"])
+            found[machine["name"].split("-")[0]].setdefault(execution["name"], []).append(execution["executionArn"])
+    return found
 
 
-def _history(stack: Stack, execution: str) -> list[dict[str, Any]]:
-    pages = stack.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
-    return [event for page in pages for event in page["events"]]
+def _await_end(stack: Stack, execution: str) -> None:
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while stack.client("stepfunctions").describe_execution(executionArn=execution)["status"] == "RUNNING":
+        assert time.monotonic() < ends, f"{execution} is still running"
+        time.sleep(0.05)
+
+
+def _history(stack: Stack, executions: Sequence[str]) -> list[dict[str, Any]]:
+    paginator = stack.client("stepfunctions").get_paginator("get_execution_history")
+    return [event for execution in executions for page in paginator.paginate(executionArn=execution) for event in page["events"]]
 
 
 def _transitions(history: list[dict[str, Any]]) -> int:
-    """States that were entered. Inside a Map or Parallel state the emulator's history only has how the tasks ended; one that failed
-    was caught, which enters another state."""
+    """States that were entered. Inside a Map or Parallel state the emulator's history only has the tasks. Two states leave no trace
+    there: the one after a task that failed before it was scheduled, which is how parallel leaves a responder out, and the choice
+    after what has been answered was read."""
     kinds = Counter(event["type"] for event in history)
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
-    ended = kinds["TaskSucceeded"] + kinds["TaskFailed"]
-    return entered + ended - kinds["TaskStateEntered"] + kinds["TaskFailed"]
+    tasks = kinds["TaskScheduled"] - kinds["TaskStateEntered"]
+    ended = sum(event[details]["resource"] == LAMBDA_INVOKE for event in history
+                for details in ("taskSucceededEventDetails", "taskFailedEventDetails") if details in event)
+    left_out = ended - _tasks(history, LAMBDA_INVOKE)
+    return entered + tasks + 2 * left_out + _tasks(history, GET_ITEM)
 
 
-def _invocations(history: list[dict[str, Any]]) -> int:
-    return sum(event["taskScheduledEventDetails"]["resource"] == "arn:aws:states:::lambda:invoke"
-               for event in history if event["type"] == "TaskScheduled")
+def _tasks(history: list[dict[str, Any]], *resources: str) -> int:
+    return sum(event["taskScheduledEventDetails"]["resource"] in resources for event in history if event["type"] == "TaskScheduled")

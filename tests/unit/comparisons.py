@@ -29,8 +29,10 @@ def result(variant: str = "map", answers: list[Answer] | None = None, **more: An
 
 
 def comparison(latencies: dict[str, list[float]], *, on_aws: bool = True, per_month: int = 100_000,
-               answers: list[Answer] | None = None) -> Comparison:
-    """latencies: in ms, by variant."""
-    runs = [Run(variant, latency, result(variant, answers)) for variant, each in latencies.items() for latency in each]
+               answers: list[Answer] | None = None, asked: int | None = None, early: bool = False) -> Comparison:
+    """latencies: in ms, by variant. asked: responders, where more of them than have answered."""
+    more = {} if asked is None else {"expected": asked}
+    runs = [Run(variant, latency, result(variant, answers, **more)) for variant, each in latencies.items() for latency in each]
     types = {variant: costs.STANDARD if variant in costs.WORKFLOWS else None for variant in latencies}
-    return summarise({"data": {}}, runs, types, {}, configured=len(runs[0].result["answers"]), per_month=per_month, on_aws=on_aws)
+    return summarise({"data": {}}, runs, types, {}, configured=runs[0].result["expected"], early=early,
+                     per_month=per_month, on_aws=on_aws)

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from client import compare, costs
-from client.comparison import own_times, percentile
+from client import Stack, compare, costs, display
+from client.comparison import Run, closes_early, own_times, percentile, summarise
 from tests.unit.comparisons import answer, comparison, result, silence
 
 
@@ -68,6 +68,68 @@ def test_idle_queues_count_for_the_month():
     assert "$0.78 with sns" in few.recommendation.reasons[0]
 
 
+@pytest.mark.parametrize(("stack", "request_", "early"), [
+    ({}, {}, False),
+    ({}, {"completion": {"quorum": 2}}, True),
+    ({}, {"completion": {"quorum": 3}}, False),
+    ({}, {"completion": {"quorum": 2}, "recipients": ["avis", "alamo"]}, False),
+    ({}, {"completion": {"amountBelow": "100"}}, True),
+    ({}, {"completion": {"deadlineSeconds": 5}}, False),
+    ({"deadlineSeconds": 60, "quorum": 2}, {}, True),
+    ({"deadlineSeconds": 60, "quorum": 2}, {"recipients": ["avis", "alamo"]}, False),
+    ({"deadlineSeconds": 60, "weights": {"avis": 2}}, {"completion": {"quorum": 3}}, True),
+])
+def test_the_stack_and_the_request_decide_whether_it_may_close_early(stack, request_, early):
+    outputs = {"responderNames": ["avis", "alamo", "hertz"], "completion": json.dumps(stack)}
+
+    assert closes_early(Stack(outputs), {"data": {}, **request_}) is early
+
+
+def test_who_has_not_answered_when_it_closes_early_is_late():
+    answers = [answer("avis", 40), answer("alamo", 90), silence("hertz")]
+
+    early = comparison({"map": [100], "sns": [100]}, answers=answers, asked=5, early=True)
+    all_of_them = comparison({"map": [100], "sns": [100]}, answers=answers, asked=5)
+
+    assert (early.workload.late, all_of_them.workload.late) == (3, 0)
+    assert [carrier.used.transitions for carrier in early.carriers] == [2 * 5 + 8 + 3, 0]
+
+
+def test_an_express_workflow_is_no_choice_for_what_closes_early():
+    compared = comparison({"map": [100], "parallel": [90]}, early=True)
+
+    assert compared.recommendation.label == "parallel STANDARD"
+    assert list(compared.extrapolation()[5]) == ["map STANDARD", "parallel STANDARD", "sns"]
+    assert not any("set workflowType" in reason for reason in compared.recommendation.reasons)
+
+
+def test_sns_is_recommended_for_closing_early_where_its_queues_pay():
+    many = comparison({"map": [100], "sns": [100]}, early=True, per_month=100_000)
+    few = comparison({"map": [100], "sns": [100]}, early=True, per_month=1_000)
+
+    assert (many.recommendation.label, few.recommendation.label) == ("sns", "map STANDARD")
+
+
+def test_the_price_of_closing_early_is_a_reason():
+    compared = comparison({"map": [100], "sns": [100]}, asked=5, early=True)
+    reasons = compared.recommendation.reasons
+
+    # 2 * 5 + 8 + 3 transitions in place of 5 + 3, and 15 units of 10 writes in place of 3 of 2
+    assert "closing early takes 1,000 requests from $0.206 to $0.539 with map STANDARD, costs nothing more with sns, and is refused by " \
+           "EXPRESS" in reasons
+    assert not any("only sns" in reason for reason in reasons)
+
+
+def test_late_answers_are_no_part_of_what_a_record_is_without_answers():
+    kept = {"requestId": "r1", "answers": {"avis": answer("avis", 40)}, "late": {}}
+    runs = [Run("map", 100, result("map", [answer("avis", 40)]))]
+
+    def workload(record):
+        return summarise({"data": {}}, runs, {"map": "STANDARD"}, record, configured=1, early=True, per_month=1, on_aws=True).workload
+
+    assert workload({**kept, "late": {"hertz": answer("hertz", 900)}}) == workload(kept)
+
+
 def test_prices_grow_with_the_responders_for_every_choice():
     prices = comparison({"map": [100]}).extrapolation()
 
@@ -111,5 +173,37 @@ def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
     assert rows["$ per 1,000"][3:] == [compare.money(carrier.price_per_thousand) for carrier in compared.carriers]
     assert f"Recommended: {compared.recommendation.label}" in shown
     assert [line for line in shown if line.startswith("  - ")] == [f"  - {reason}" for reason in compared.recommendation.reasons]
-    measured = shown[1:shown.index("")]
-    assert max(map(len, measured[:-1])) <= 80
+    prices = shown[shown.index("") + 2:shown.index(f"Recommended: {compared.recommendation.label}") - 1]
+    assert [line.split()[0] for line in prices] == ["responders", "map", "map", "parallel", "parallel", "sns"]
+    assert prices[0].split()[1:] == ["3", "5", "20", "100"]
+    assert prices[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.extrapolation().values()]
+    assert max(map(len, [*shown[1:shown.index("") - 1], *prices])) <= 80
+
+
+def test_no_heading_is_broken_on_a_terminal_of_80_columns(monkeypatch, capsys):
+    compared = comparison({"map": [150], "parallel": [150], "sns": [100]}, per_month=10_000_000)
+    monkeypatch.setattr(display, "PIPED_WIDTH", 80)
+
+    compare.show(compared)
+
+    shown = capsys.readouterr().out
+    assert all(f"\n{label} " in shown for label in compared.extrapolation()[5])
+    assert "map STANDARD  parallel STANDARD" in shown
+
+
+def test_what_closes_early_is_shown_as_such(capsys):
+    compared = comparison({"map": [150], "sns": [100]}, asked=5, early=True)
+
+    compare.show(compared)
+    text = capsys.readouterr().out
+    compare.show(compared, as_json=True)
+    plain = json.loads(capsys.readouterr().out)
+
+    assert "They may close before all have answered: 3 of 5 answers are late, and cost as such." in text.splitlines()
+    assert (plain["closesEarly"], plain["responders"]) == (True, {"asked": 5, "configured": 5, "late": 3})
+
+
+def test_of_what_waits_for_all_nothing_is_said_about_closing_early(capsys):
+    compare.show(comparison({"map": [150], "sns": [100]}))
+
+    assert "They may close" not in capsys.readouterr().out

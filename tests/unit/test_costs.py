@@ -4,6 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client import costs
 from client.costs import PRICES, Usage, Workload, usage
@@ -45,6 +47,56 @@ def test_an_express_workflow_pays_for_more_memory_when_its_data_takes_more():
 def test_a_responder_that_is_not_asked_costs_two_transitions_in_parallel_and_none_in_map():
     assert usage("parallel", TWO).transitions == 2 + 3 + 2
     assert usage("map", TWO).transitions == 2 + 3
+
+
+@pytest.mark.parametrize("variant", ["map", "parallel"])
+def test_a_workflow_that_may_close_early_records_each_answer_in_a_second_execution(variant):
+    used = usage(variant, replace(FIVE, early=True))
+
+    # Opened at 600 bytes, recorded at 800 and 1000, 1200, 1400 and 1600, closed at 1600: three times 1 KB, four times 2.
+    assert used == Usage(
+        transitions=3 + 15,  # Open, Turn, Await completion; Scatter, 5 * Ask, 5 * Record, Reread, Verdict, Close, Reply
+        calls=5, call_gb_seconds=Decimal("0.0625"), writes=7, write_units=11, reads=1, read_units=1, log_gb=Decimal("0.000005"))
+    assert costs.price_per_thousand(used) == (
+        Decimal("0.45") + Decimal("0.001") + Decimal("0.006875") + Decimal("0.000125") + Decimal("0.0008333375") + Decimal("0.0025"))
+
+
+def test_an_answer_that_is_late_is_a_refused_write_and_another_one():
+    used = usage("map", replace(FIVE, early=True, late=2))
+
+    assert (used.transitions, used.calls, used.writes, used.reads) == (18 + 2, 5, 7 + 2, 1)
+    # Opened and recorded at 600, 800, 1000, 1200; closed at 1200; refused at 1200 and 1400; recorded as late at 1400 and 1600
+    assert used.write_units == 3 * 1 + 2 + 2 + 2 * 2 + 2 * 2
+
+
+def test_who_is_not_asked_costs_nothing_where_the_request_may_close_early():
+    assert usage("parallel", replace(TWO, early=True)) == usage("map", replace(TWO, early=True))
+    assert usage("parallel", replace(TWO, early=True)).transitions == 3 + 9
+
+
+def test_closing_early_costs_nothing_more_with_sns():
+    assert usage("sns", replace(FIVE, early=True, late=2), None) == usage("sns", FIVE, None)
+
+
+def test_an_express_workflow_cannot_close_early():
+    with pytest.raises(ValueError, match="map EXPRESS cannot close before all have answered"):
+        usage("map", replace(FIVE, early=True), costs.EXPRESS)
+
+
+@given(asked=st.integers(1, 100), late=st.integers(0, 100), variant=st.sampled_from(["map", "parallel"]))
+def test_closing_early_costs_more_than_waiting_and_each_late_answer_more_again(asked, late, variant):
+    waits = Workload(asked=asked, configured=asked)
+    early = replace(waits, early=True, late=min(late, asked - 1))
+    later = replace(early, late=early.late + 1)
+
+    prices = [costs.price_per_thousand(usage(variant, workload)) for workload in (waits, early, later)]
+
+    assert prices == sorted(set(prices))
+    assert usage(variant, later).writes - usage(variant, early).writes == 1
+
+
+def test_with_more_responders_the_same_share_is_late():
+    assert replace(FIVE, early=True, late=2).with_responders(20) == replace(FIVE, asked=20, configured=20, early=True, late=8)
 
 
 def test_sns_with_two_responders_whose_answers_come_one_by_one():

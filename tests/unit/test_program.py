@@ -83,6 +83,12 @@ def test_the_sample_input_is_a_request_that_keeps_the_contract(all_variants):
     assert contract.check_request(sample, all_variants.outputs["responderNames"])
 
 
+def test_the_policy_is_an_output_for_those_who_send_requests():
+    registered = program.run({"variants": ["sns"], "completion": {"quorum": 2, "amountBelow": 99.5}})
+
+    assert json.loads(registered.outputs["completion"]) == {"deadlineSeconds": 60, "quorum": 2, "amountBelow": "99.5"}
+
+
 def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
     arn = "arn:aws:lambda:us-east-1:000000000000:function:acme"
 

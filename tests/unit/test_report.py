@@ -95,3 +95,11 @@ def test_a_request_that_nobody_answered_can_be_shown():
 
     assert "nobody itself: 0 ms" in text
     assert "timed out" in text
+
+
+def test_a_page_about_requests_that_may_close_early_says_so_and_leaves_express_out():
+    text = _Page(page(comparison(ALL, asked=5, early=True))).text
+
+    assert "They may close before all have answered: 3 of 5 answers are late" in text
+    assert "The answers can be read as they come." in text
+    assert "map EXPRESS" not in text
