@@ -11,8 +11,13 @@ from client.errors import UsageError
 from client.stack import TIMEOUT_SECONDS, Stack
 
 
-def add_input(parser: argparse.ArgumentParser) -> None:
+def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", "-i", metavar="FILE", help="the request as JSON, - for standard input; default: the stack's sampleInput")
+    completion = parser.add_argument_group("when the request closes, in place of what the input says")
+    completion.add_argument("--quorum", type=int, metavar="N", help="N quotes are enough")
+    completion.add_argument("--below", metavar="AMOUNT", help="the first quote below AMOUNT is enough")
+    completion.add_argument("--require", action="append", metavar="NAME", help="but not without NAME; may be repeated")
+    completion.add_argument("--deadline", type=_seconds, metavar="SECONDS", help="not longer than SECONDS")
 
 
 def add_api(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +30,19 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
                         help=f"how long to wait for the result; default: {TIMEOUT_SECONDS:g}")
 
 
-def read_request(source: str | None, stack: Stack) -> Any:
-    """The JSON in a file or on standard input, else the stack's sample. UsageError where there is none."""
+def read_request(options: argparse.Namespace, stack: Stack) -> Any:
+    """The request that the arguments of `add_request` describe. UsageError where the input cannot be read."""
+    body = _input(options.input, stack)
+    completion = {key: value for key, value in (
+        ("quorum", options.quorum), ("amountBelow", options.below), ("required", options.require), ("deadlineSeconds", options.deadline),
+    ) if value is not None}
+    given = body.get("completion", {}) if isinstance(body, dict) else None
+    # What is no request stays as it is, to be refused for what it is.
+    return {**body, "completion": {**given, **completion}} if completion and isinstance(given, dict) else body
+
+
+def _input(source: str | None, stack: Stack) -> Any:
+    """The JSON in a file or on standard input, else the stack's sample."""
     if source is None:
         return stack.sample_request
     try:

@@ -22,7 +22,7 @@ COUNTED = ("transitions", "calls", "messages", "writes")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--count", type=_at_least_one, default=10, metavar="COUNT", help="requests through each carrier; default: 10")
-    arguments.add_input(parser)
+    arguments.add_request(parser)
     parser.add_argument("--warm-up", type=int, default=1, metavar="COUNT", help="requests before them that do not count; default: 1")
     parser.add_argument("--per-month", type=_at_least_one, default=100_000, metavar="COUNT",
                         help="requests a month, for the recommendation; default: 100000")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, stack: Stack) -> int:
     if options.report:
         _check_report(options.report)
-    request = arguments.read_request(options.input, stack)
+    request = arguments.read_request(options, stack)
     with _progress(quiet=options.json) as tell:
         compared = compare(
             stack, request, options.count, warm_up=options.warm_up, per_month=options.per_month, timeout=options.timeout, tell=tell)

@@ -9,14 +9,14 @@ from client.stack import Stack
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("variant", help="the carrier: map, parallel or sns, as deployed")
-    arguments.add_input(parser)
+    arguments.add_request(parser)
     parser.add_argument("--no-wait", action="store_true", help="print the request's id and do not wait for its result")
     arguments.add_timeout(parser)
     arguments.add_api(parser)
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
-    body = arguments.read_request(options.input, stack)
+    body = arguments.read_request(options, stack)
     if options.no_wait:
         request_id = stack.send(options.variant, body)
         print(json.dumps({"requestId": request_id}) if options.json else request_id)

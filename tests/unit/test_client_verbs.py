@@ -1,5 +1,6 @@
 """The command line: verbs, errors in one line, exit codes, and what is shown. No stack is needed."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore import exceptions
 
-from client import StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError, display
+from client import StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError, arguments, display
 from client.__main__ import VERBS, main
 from client.errors import NoStack
 from client.stack import Stack
@@ -194,6 +195,26 @@ def test_compare_shows_tables_and_writes_its_report(fake_stack, tmp_path, capsys
     assert f"The report is in {tmp_path / 'report.html'}" in shown
     assert not errors, "progress is for those who watch"
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(("words", "body", "completion"), [
+    ([], {"data": {}}, None),
+    ([], {"data": {}, "completion": {"quorum": 2}}, {"quorum": 2}),
+    (["--quorum", "3", "--deadline", "20"], {"data": {}, "completion": {"quorum": 2, "amountBelow": "9"}},
+     {"quorum": 3, "deadlineSeconds": 20.0, "amountBelow": "9"}),
+    (["--below", "99.50", "--require", "avis", "--require", "alamo"], {"data": {}},
+     {"amountBelow": "99.50", "required": ["avis", "alamo"]}),
+    (["--quorum", "3"], {"data": {}, "completion": 7}, 7),
+])
+def test_when_a_request_closes_can_be_said_in_words(words, body, completion, tmp_path):
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(body))
+    parser = argparse.ArgumentParser()
+    arguments.add_request(parser)
+
+    asked = arguments.read_request(parser.parse_args(["--input", str(file), *words]), Stack({"quoteTableName": "quotes"}, None))
+
+    assert asked.get("completion") == completion
 
 
 def test_compare_without_a_carrier_is_refused(fake_stack, monkeypatch, capsys):
