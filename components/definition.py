@@ -38,6 +38,8 @@ STORE_RETRY = [
             "DynamoDB.InternalServerErrorException", "DynamoDB.InternalServerError", "DynamoDB.ThrottlingException",
             "DynamoDB.ProvisionedThroughputExceededException", "DynamoDB.RequestLimitExceeded", "DynamoDB.SdkClientException",
             "DynamoDB.TransactionConflictException",
+            # What the integration has no name of its own for.
+            "DynamoDB.AmazonDynamoDBException",
         ],
         "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 4, "MaxDelaySeconds": 10, "JitterStrategy": "FULL",
     }

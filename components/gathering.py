@@ -16,8 +16,12 @@ from handlers import contract
 LEAST_SECONDS = 300
 """The whole workflow ends by then, or some time after its deadline; also the longest that an Express workflow may run."""
 
-MARGIN_SECONDS = 60
-"""Past the deadline, for what is still to be written."""
+MARGIN_SECONDS = 240
+"""Past the deadline, for an existing function that was asked just before it, which knows no deadline: three times 63 seconds at the most,
+with the pauses between them."""
+
+PATIENCE_MARGIN_SECONDS = 20
+"""Between the end of the wait for the recorder and the end of the workflow: for reading what there is."""
 
 SELECTOR_SECONDS = 10
 
@@ -84,7 +88,7 @@ def tokens(variant: str, args: ScatterGatherArgs, known: Known) -> dict[str, Any
     """The tokens of the main definition that the variants share."""
     recorder = {} if args["workflowType"] == "EXPRESS" else {
         "RecorderArn": known["recorder"],
-        "PatienceSeconds": workflow_seconds(args["completion"]) - MARGIN_SECONDS // 2,
+        "PatienceSeconds": workflow_seconds(args["completion"]) - PATIENCE_MARGIN_SECONDS,
     }
     return {**_shared(variant, args, known), **recorder, **expression_tokens(args, [each["name"] for each in known["responders"]])}
 

@@ -1,7 +1,7 @@
 """MapScatterGather: a Map state asks the responders that the request names, a capped number of them at once.
 
 Builds: a Workflow from `statemachines/map_scatter_gather.asl.json`; with STANDARD another one from `recording.asl.json`. N responders
-cost N + 3 state transitions; 2 N + 8 where the request may close before all have answered.
+cost N + 3 state transitions; where the request may close before all have answered 2 N + 8, and one more for each late answer.
 """
 
 from typing import Optional

@@ -1,8 +1,8 @@
 """ParallelScatterGather: a Parallel state with one branch for each responder of the stack.
 
 Builds: a Workflow from `statemachines/parallel_scatter_gather.asl.json`; with STANDARD another one from `recording.asl.json`, which
-asks all at once too. N responders that are all asked cost N + 3 state transitions, one that is not asked costs two; N that are asked
-cost 2 N + 8 where the request may close before all have answered.
+asks as many at once as Step Functions lets a Map (40). N responders that are all asked cost N + 3 state transitions, one that is not
+asked costs two; where the request may close before all have answered, N that are asked cost 2 N + 8, and one more for each late answer.
 """
 
 import json

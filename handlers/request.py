@@ -14,8 +14,9 @@ from handlers.contract import InvalidRequest, Json
 
 SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text())
 
-MAX_DEPTH = 31
-"""The store nests 32 levels (DynamoDB's limit), the first of which is the item's attribute for the request."""
+MAX_DEPTH = 16
+"""JSONata in Step Functions nests about 100 evaluations, and each level of a request takes four of them on its way to the store. The
+store itself would nest 32 levels (DynamoDB's limit)."""
 
 MAX_NUMBER, MIN_NUMBER = 1e126, 1e-130
 """Between these two, or 0, is what the store keeps as a number (DynamoDB)."""

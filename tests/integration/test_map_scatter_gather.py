@@ -57,6 +57,13 @@ def test_failures_are_answers_in_their_slot_and_the_quotes_survive(mixed, varian
         "expected": 6, "received": 5, "declined": 1, "failed": 1, "late": 0}
 
 
+def test_nobody_is_asked_any_more_after_the_deadline(mixed, variant):
+    result = mixed.request(variant, {"data": {}, "recipients": ["avis", "hertz"], "completion": {"deadlineSeconds": 0.001}})
+
+    assert [(answer["status"], answer["error"]["type"]) for answer in result["answers"]] == [("TIMED_OUT", "Deadline")] * 2
+    assert (result["status"], result["completedBy"]) == ("FAILED", "DEADLINE")
+
+
 def test_the_lowest_wins_and_the_first_recipient_wins_the_tie(mixed, variant):
     assert mixed.request(variant, {"data": {}, "recipients": ["thrifty", "avis", "alamo"]})["best"]["responder"] == "thrifty"
     assert mixed.request(variant, {"data": {}, "recipients": ["avis", "alamo", "thrifty"]})["best"]["responder"] == "alamo"

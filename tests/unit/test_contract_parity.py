@@ -122,8 +122,8 @@ def test_both_come_to_the_same_result(how, answers):
 
 
 @settings(max_examples=200, deadline=None)
-@given(answers=ANSWERS, given_by=st.sets(st.sampled_from(KNOWN)), quorum=st.none() | st.integers(1, 3), below=st.none() | st.integers(1, 1000),
-       required=st.lists(st.sampled_from(KNOWN), unique=True), after_deadline=st.booleans())
+@given(answers=ANSWERS, given_by=st.sets(st.sampled_from(KNOWN)), quorum=st.none() | st.integers(1, 3),
+       below=st.none() | st.integers(1, 1000), required=st.lists(st.sampled_from(KNOWN), unique=True), after_deadline=st.booleans())
 def test_both_close_a_request_by_the_same_rule(answers, given_by, quorum, below, required, after_deadline):
     so_far = {answer["responder"]: answer for answer in answers if answer["responder"] in given_by}
     weights = {"alamo": 2}

@@ -12,3 +12,12 @@ from tests.jsonata_engine import evaluate
 ])
 def test_only_a_refusal_is_called_an_invalid_request(cause, error):
     assert evaluate("RefusalError", states={"errorOutput": {"Error": "States.QueryEvaluationError", "Cause": cause}}) == error
+
+
+def test_a_refusal_that_quotes_the_marker_of_early_completion_is_a_refusal():
+    cause = "InvalidRequest: the request has an unknown key EarlyCompletion"
+
+    turned = evaluate("Turn", states={"errorOutput": {"Error": "States.QueryEvaluationError", "Cause": cause},
+                                      "input": {"EarlyCompletion": 1, "data": {}}})
+
+    assert turned == {"message": "the request has an unknown key EarlyCompletion", "error": "InvalidRequest"}
