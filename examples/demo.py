@@ -37,9 +37,12 @@ def main() -> int:
 
 
 def _stored(variant: str) -> None:
-    """Sends one request more and shows the item that is kept of it."""
-    request_id = _run("client", "request", variant, "--no-wait", quiet=True).stdout.split()[-1]
-    _run("client", "watch", request_id, quiet=True)
+    """Sends one request more, without waiting for it, and shows the item that is kept of it."""
+    arguments = ("request", variant, "--no-wait")
+    print(f"\n$ python -m client {' '.join(arguments)}", flush=True)
+    request_id = _run("client", *arguments, quiet=True, check=True).stdout.strip()
+    print(request_id)
+    _step("client", "watch", request_id)
     _step("client", "get", request_id)
 
 
