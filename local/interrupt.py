@@ -20,22 +20,25 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stopping(stop: Callable[[], None]) -> Generator[None]:
-    """Within this, a signal calls `stop` and raises Interrupted in the main thread."""
-    interrupted = False
+    """Within this, a signal calls `stop` and raises Interrupted in the main thread; at the end once more, where the program that
+    runs within has kept it to itself."""
+    interrupted: Interrupted | None = None
 
     def handle(number: int, _: FrameType | None) -> None:
         nonlocal interrupted
         if interrupted:
             # What was under way stays in the state as a pending operation.
             os._exit(128 + number)
-        interrupted = True
+        interrupted = Interrupted(number)
         stop()
         sys.stderr.write("interrupted: finishing the steps under way; once more gives up on them\n")
-        raise Interrupted(number)
+        raise interrupted
 
     former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+        if interrupted:
+            raise interrupted
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

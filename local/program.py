@@ -9,7 +9,7 @@ import runpy
 import sys
 from collections.abc import Collection, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pulumi.runtime
@@ -17,6 +17,9 @@ from pulumi.runtime.settings import set_root_resource
 
 from local.engine import Deployment
 from local.monitor import EngineLog, LogListener, Monitor
+
+DISCARD_SECONDS = 5
+"""How long the program's tasks may take to end, once they are cancelled."""
 
 
 def run_program(
@@ -69,11 +72,16 @@ def _run_main(folder: Path) -> None:
 
 
 def _discard(loop: asyncio.AbstractEventLoop) -> None:
-    """Closes the loop after ending what still waits in it, which an interrupt or a failure leaves there."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    """Closes the loop after ending what still waits in it, which an interrupt or a failure leaves there.
+
+    A task that is cancelled may begin another one before it ends, and may hand on the interrupt that ended one before it.
+    """
+    ends = loop.time() + DISCARD_SECONDS
+    while (tasks := asyncio.all_tasks(loop)) and loop.time() < ends:
+        for task in tasks:
+            task.cancel()
+        with suppress(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.wait(tasks, timeout=0.1))
     asyncio.set_event_loop(None)
     loop.close()
 
