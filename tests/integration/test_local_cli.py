@@ -229,6 +229,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_so_in_one_line(project: Proj
     wait_until(lambda: len(project.resources()) == 4)
 
     interrupted.send_signal(signal.SIGINT)
+    assert interrupted.stderr is not None
     told = interrupted.stderr.readline()
     (project.folder / "gate").touch()
     _, err = interrupted.communicate(timeout=120)
