@@ -30,7 +30,7 @@ REQUESTS := 240
 
 # The same seed injects the same faults into the same requests.
 faults: setup
-	$(PYTHON) -m pytest tests/faults/proof.py
+	$(PYTHON) -m pytest -n 2 tests/faults/proof.py
 	$(PYTHON) -m tests.faults --seed $(SEED) --requests $(REQUESTS)
 
 lint: setup

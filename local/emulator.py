@@ -26,6 +26,7 @@ import sys
 import time
 import urllib.parse
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -38,6 +39,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 5
+SCRIPT = Path(__file__).with_name("emulator_process.py")
 
 
 class EmulatorError(LocalError):
@@ -108,6 +110,7 @@ def start(
     tls: bool = False,
     state_folder: Path | None = None,
     wait_scale: float | None = None,
+    script: Sequence[str | Path] = (SCRIPT,),
 ) -> Emulator:
     """Starts an emulator in `folder`, or returns the one that runs there already.
 
@@ -116,6 +119,7 @@ def start(
     tls: serve https, as policies that demand it (aws:SecureTransport) need it; `certificate` is what clients have to trust.
     state_folder: load the state from there, and save it there on `stop`.
     wait_scale: factor on the Wait and Retry delays of state machines; 0 doesn't wait at all.
+    script: what runs as the emulator, with its arguments.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "emulator.lock").open("a")
@@ -123,7 +127,7 @@ def start(
         if not _try_lock(lock):
             return _await_start_by_another(folder)
         record: dict[str, Any] = {"port": _choose_port(port), "instance": uuid.uuid4().hex, "scheme": "https" if tls else "http"}
-        process = _launch(folder, lock, record["port"], auth, tls, state_folder, wait_scale)
+        process = _launch(folder, lock, record["port"], auth, tls, state_folder, wait_scale, script)
     record["pid"] = process.pid
     replace_text(_record_path(folder), json.dumps(record))
     emulator = _from_record(folder, record)
@@ -196,7 +200,8 @@ def require_loopback(endpoint: str) -> None:
 
 
 def _launch(
-    folder: Path, lock: IO[str], port: int, auth: bool, tls: bool, state_folder: Path | None, wait_scale: float | None
+    folder: Path, lock: IO[str], port: int, auth: bool, tls: bool, state_folder: Path | None, wait_scale: float | None,
+    script: Sequence[str | Path],
 ) -> subprocess.Popen[bytes]:
     # Real credentials and profiles must not reach the functions that run in the emulator.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -217,7 +222,7 @@ def _launch(
     with (folder / "emulator.log").open("wb") as log:
         return subprocess.Popen(
             # -P: what lies beside the script is not for the emulator to import.
-            [sys.executable, "-P", str(Path(__file__).with_name("emulator_process.py"))],
+            [sys.executable, "-P", *map(str, script)],
             env=environment,
             cwd=temporary,
             stdin=subprocess.DEVNULL,

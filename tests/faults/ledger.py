@@ -3,8 +3,10 @@
 A file with one JSON object a line; an entry is written in one call that appends, so writers in many processes don't mix.
 
     {"at", "requestId", "responder", "kind": "asked"}                  when it is called
+    {…, "kind": "busy", "token"}                                       when it asks to be asked again: the last time, that is a failure
     {…, "kind": "answered", "outcome", "token"}                        when it answers, right before it does
     {…, "kind": "poison", "token"}                                     when it sends what is no answer
+    {…, "kind": "cut off"}                                             when a workflow's call of it ran out of time (from the engine)
 
 outcome: QUOTED, DECLINED, FAILED or GARBAGE. token: digits that no other entry has; a quote has them as its amount, a refusal, a
 failure and poison have them in their text, garbage not at all.
@@ -17,14 +19,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.faults.request import BARGAIN_BELOW
+
 Entry = dict[str, Any]
 
 
-def new_token() -> str:
-    return str(10**13 + secrets.randbelow(9 * 10**13))
+def new_token(*, is_bargain: bool = False) -> str:
+    least = BARGAIN_BELOW // 10 if is_bargain else BARGAIN_BELOW
+    return str(least + secrets.randbelow(9 * least))
 
 
-def note(file: str, **entry: Any) -> None:
+def note(file: str | Path, **entry: Any) -> None:
     line = json.dumps({"at": time.time(), **entry}) + "\n"
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

@@ -5,22 +5,27 @@
     counted twice   an answer that is in two of answers, late and dead letters
     closed twice    a request that the store closed again, or whose results differ (in the record, from the caller's execution, in an
                     event)
+    closed wrongly  a request whose answers do not meet the rule that it says closed it, or that was closed by another rule than its
+                    plan allows, though all answered as planned. The deadline it always allows: the machine may be slow
     invented        an answer that nobody gave
     unannounced     a closed request of SNS whose completed event never came
 
-An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions.
+An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. A
+workflow that gave a responder up when its time was over has no place for what that answered in the same moment: it was cut off.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.ledger import Entry
-from tests.faults.plan import Request
+from tests.faults.request import BARGAIN_BELOW, Request
 
 Answer = Mapping[str, Any]
-NEVER = ("lost", "counted twice", "closed twice", "invented", "unannounced")
+Record = Mapping[str, Any]
+NEVER = ("lost", "counted twice", "closed twice", "closed wrongly", "invented", "unannounced")
+EARLY = ("QUORUM", "CONDITION")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Evidence:
 
     requests: Sequence[Request]
     ledger: Sequence[Entry]
-    records: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, Record]
     results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
     dead: Sequence[str] = ()
@@ -42,104 +47,161 @@ class Evidence:
 
 @dataclass
 class Verdict:
-    """counts: the figures. findings: one line for each thing that must never happen."""
+    """counts: the figures, by carrier. findings: one line for each thing that must never happen."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     findings: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> Counter[str]:
+        return sum(self.counts.values(), Counter())
 
     @property
     def is_good(self) -> bool:
         return not self.findings
 
+    def blame(self, what: str, request: Request, where: str) -> None:
+        self.counts[request.variant][what] += 1
+        self.findings.append(f"{what}: {where}, request {request.id} by {request.variant}")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One closed request. entries: of its ledger, by responder."""
+
+    verdict: Verdict
+    evidence: Evidence
+    request: Request
+    record: Record
+    entries: Mapping[str, Sequence[Entry]]
+
+    def count(self, what: str, times: int = 1) -> None:
+        self.verdict.counts[self.request.variant][what] += times
+
     def blame(self, what: str, where: str) -> None:
-        self.counts[what] += 1
-        self.findings.append(f"{what}: {where}")
+        self.verdict.blame(what, self.request, where)
 
 
 def judge(evidence: Evidence) -> Verdict:
     verdict = Verdict()
-    given: dict[tuple[str, str], list[Entry]] = {}
+    entries: dict[str, dict[str, list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for entry in evidence.ledger:
-        if entry["kind"] == "answered":
-            given.setdefault((entry["requestId"], entry["responder"]), []).append(entry)
+        entries[entry["requestId"]][entry["responder"]].append(entry)
     for request in evidence.requests:
-        verdict.counts["requests"] += 1
+        verdict.counts[request.variant]["requests"] += 1
         record = evidence.records.get(request.id)
         if record is None or record["status"] == "OPEN":
-            verdict.blame("lost", f"request {request.id} by {request.variant} is {record['status'] if record else 'unknown'}")
+            verdict.blame("lost", request, f"it is {record['status'] if record else 'unknown'}")
             continue
+        trial = _Trial(verdict, evidence, request, record, entries[request.id])
         for ask in request.asks:
-            _judge_answers(verdict, evidence, record, ask.responder, given.get((request.id, ask.responder), []))
-        _judge_closing(verdict, evidence, request, record)
-    for entry in evidence.ledger:
-        if entry["kind"] == "poison":
-            copies = sum(entry["token"] in body for body in evidence.dead)
-            verdict.counts["poison in dead letters"] += copies
-            if not copies:
-                verdict.blame("lost", f"poison {entry['token']} of {entry['responder']} to {entry['requestId']}")
+            _judge_answers(trial, ask.responder)
+            _judge_poison(trial, ask.responder)
+        _judge_rule(trial)
+        _judge_closing(trial)
     return verdict
 
 
-def _judge_answers(verdict: Verdict, evidence: Evidence, record: Mapping[str, Any], responder: str, entries: list[Entry]) -> None:
-    where = f"{responder} to {record['requestId']} by {record['variant']}"
+def _judge_answers(trial: _Trial, responder: str) -> None:
+    record, its = trial.record, trial.entries.get(responder, ())
     kept = {place: answer for place in ("answers", "late") if (answer := record.get(place, {}).get(responder)) is not None}
-    if responder not in record["answers"] and record["completedBy"] != "QUORUM":
-        verdict.blame("lost", f"the slot of {where}")
+    if responder not in record["answers"] and record["completedBy"] not in EARLY:
+        trial.blame("lost", f"the slot of {responder}")
     for place, answer in kept.items():
-        if answer["status"] == "QUOTED" and not any(is_kept_as(entry, answer) for entry in entries):
-            verdict.blame("invented", f"{place} of {where}: {answer['amount']}")
-    verdict.counts["answers"] += len(entries)
-    # For each answer: where it is. One piece of garbage looks like another, so they count as one.
-    garbage = [entry for entry in entries if entry["outcome"] == "GARBAGE"]
-    entries = [entry for entry in entries if entry not in garbage[1:]]
-    verdict.counts["repetitions"] += len(garbage[1:])
-    places = [
-        (entry, [place for place, answer in kept.items() if is_kept_as(entry, answer)]
-         + (["dead letters"] if any(entry["token"] in body for body in evidence.dead) else []))
-        for entry in entries]
-    found = [place for _, its in places for place in its]
-    for place in found:
-        verdict.counts[f"in {place}"] += 1
-    if len(found) > 1:
-        verdict.blame("counted twice", f"{where}: in {', '.join(found)}")
-    if entries and not found:
-        if _was_cut_off(record, responder, entries):
-            verdict.counts["after its time limit"] += len(entries)
-        else:
-            verdict.blame("lost", f"{entries[0]['outcome']} {entries[0]['token']} of {where}")
+        if answer["status"] == "QUOTED" and not any(is_kept_as(entry, answer) for entry in its if entry["kind"] == "answered"):
+            trial.blame("invented", f"{answer['amount']} of {responder} in {place}")
+    found = [(entry, _places(entry, kept, trial.evidence.dead)) for entry in its if entry["kind"] in ("answered", "busy")]
+    # Asking to be asked again is an answer only if it was the last time.
+    answers = [(entry, places) for entry, places in found if entry["kind"] == "answered" or places]
+    trial.count("answers", len(answers))
+    # One piece of garbage looks like another, so they count as one.
+    garbage = [entry for entry, _ in answers if entry.get("outcome") == "GARBAGE"][1:]
+    answers = [(entry, places) for entry, places in answers if entry not in garbage]
+    trial.count("repetitions", len(garbage))
+    everywhere = [place for _, places in answers for place in places]
+    for place in everywhere:
+        trial.count(f"in {place}")
+    if len(everywhere) > 1:
+        trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
+    if everywhere or not answers:
+        trial.count("repetitions", sum(not places for _, places in answers))
+    elif any(entry["kind"] == "cut off" for entry in its):
+        trial.count("cut off", len(answers))
     else:
-        verdict.counts["repetitions"] += sum(not its for _, its in places)
+        trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}")
 
 
-def _was_cut_off(record: Mapping[str, Any], responder: str, entries: list[Entry]) -> bool:
-    """A workflow waits for its responders and knows no late answers: it cuts them off at their time limit, and a function that
-    crashes or is refused after it began to answer has failed."""
-    return record["variant"] != "sns" and record["answers"][responder]["status"] in ("TIMED_OUT", "FAILED")
+def _places(entry: Entry, kept: Mapping[str, Answer], dead: Sequence[str]) -> list[str]:
+    return ([place for place, answer in kept.items() if is_kept_as(entry, answer)]
+            + (["dead letters"] if any(entry["token"] in body for body in dead) else []))
 
 
 def is_kept_as(entry: Entry, answer: Answer) -> bool:
     """Is this answer of a record the one of that entry of the ledger?"""
-    if entry["outcome"] == "QUOTED":
+    outcome, error = entry.get("outcome", "FAILED"), answer.get("error", {})
+    if outcome == "QUOTED":
         return answer.get("amount") == entry["token"]
-    error = answer.get("error", {})
-    if entry["outcome"] == "GARBAGE":
+    if outcome == "GARBAGE":
         return error.get("type") == "InvalidAnswer"
-    return answer["status"] == entry["outcome"] and entry["token"] in error.get("message", "")
+    return answer["status"] == outcome and entry["token"] in error.get("message", "")
 
 
-def _judge_closing(verdict: Verdict, evidence: Evidence, request: Request, record: Mapping[str, Any]) -> None:
-    where = f"request {request.id} by {request.variant}"
-    verdict.counts[f"closed {record['status'].lower()}"] += 1
-    if evidence.closes.get(request.id, 0) > 1:
-        verdict.blame("closed twice", f"{where}: {evidence.closes[request.id]} times")
-    events = [event for event in evidence.events if event["requestId"] == request.id]
+def _judge_poison(trial: _Trial, responder: str) -> None:
+    for entry in trial.entries.get(responder, ()):
+        if entry["kind"] == "poison":
+            copies = sum(entry["token"] in body for body in trial.evidence.dead)
+            trial.count("poison in dead letters", copies)
+            if not copies:
+                trial.blame("lost", f"poison {entry['token']} of {responder}")
+
+
+def _judge_rule(trial: _Trial) -> None:
+    rule, decided = trial.record["completedBy"], trial.request.rules()
+    trial.count(f"closed by {rule}")
+    if not is_met(rule, trial.request, trial.record):
+        trial.blame("closed wrongly", f"by {rule}, which its answers do not meet")
+    elif rule == "DEADLINE" and rule not in decided:
+        trial.count("closed by DEADLINE, though planned otherwise")
+    elif rule not in decided and _went_as_planned(trial.request, trial.record):
+        trial.blame("closed wrongly", f"by {rule} rather than {' or '.join(sorted(decided))}")
+
+
+def is_met(rule: str, request: Request, record: Record) -> bool:
+    """Whether a closed record meets the rule. Written without the project's own code, which it is to judge."""
+    answers = record["answers"]
+    statuses = [answers[name]["status"] if name in answers else None for name in record["recipients"]]
+    if rule == "ALL":
+        return None not in statuses
+    if rule == "DEADLINE":
+        return record["completedAt"] >= record["deadlineAt"] and None not in statuses and "TIMED_OUT" in statuses
+    if any(answers.get(name, {}).get("status") not in ("QUOTED", "DECLINED") for name in request.required):
+        return False
+    if rule == "QUORUM":
+        return request.quorum is not None and statuses.count("QUOTED") >= request.quorum
+    return request.wants_bargain and any(
+        answer["status"] == "QUOTED" and int(answer["amount"]) < BARGAIN_BELOW for answer in answers.values())
+
+
+def _went_as_planned(request: Request, record: Record) -> bool:
+    """Whether each answer that closed the record is what the plan says; a slow machine makes it another one."""
+    kept = {name: answer["status"] for name, answer in record["answers"].items()}
+    return all(kept.get(ask.responder) in ((None, "TIMED_OUT") if (planned := request.outcome(ask)) is None else (None, planned))
+               for ask in request.asks)
+
+
+def _judge_closing(trial: _Trial) -> None:
+    record, request = trial.record, trial.request
+    closes = trial.evidence.closes.get(request.id, 0)
+    if closes > 1:
+        trial.blame("closed twice", f"{closes} times")
+    events = [event for event in trial.evidence.events if event["requestId"] == request.id]
     if request.variant == "sns" and not events:
-        verdict.blame("unannounced", where)
-    verdict.counts["events repeated"] += max(0, len(events) - 1)
+        trial.blame("unannounced", "no event")
+    trial.count("events repeated", max(0, len(events) - 1))
     kept = _as_closed(record["completedAt"], [record["answers"][name] for name in record["recipients"] if name in record["answers"]])
-    for result in [*evidence.results.get(request.id, ()), *events]:
+    for result in [*trial.evidence.results.get(request.id, ()), *events]:
         if result["status"] != "OPEN" and _as_closed(result["completedAt"], result["answers"]) != kept:
-            verdict.blame("closed twice", f"{where}: a result differs from the record")
+            trial.blame("closed twice", "a result differs from the record")
 
 
 def _as_closed(completed_at: str, answers: Sequence[Answer]) -> Any:

@@ -1,20 +1,34 @@
-"""What a fault run does: a pure function of its seed, so that a run that found something can be repeated."""
+"""What a fault run does: a pure function of its seed, so that a run that found something can be repeated.
+
+Of two runs with one seed the same are: the requests in their order, with their responders, policies and deadlines; what each
+responder does; how often a request, a published message and an answer are repeated, and how long each copy of an answer is held
+back; which of the calls made for a request fails, and how; between which requests the store is out, the aggregator throttled and
+the emulator restarted. What depends on timing: which of the aggregator's invocations meets a fault, whether an answer in its
+last moment comes before the close or after it, and so how many faults are met at all.
+"""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-CARRIERS = ("map", "parallel", "sns", "sns")
-"""In turn. SNS twice: it is the carrier whose messages and writes can be tampered with from outside."""
+from tests.faults.request import OUTCOMES, THROTTLED, Ask, Request
 
-RESPONDERS = ("avis", "alamo", "hertz", "europcar", "sixt")
-THROTTLED = "sixt"
-"""The responder whose function takes one call at a time for the whole run."""
+CARRIERS = ("map", "parallel", "sns")
+POLICIES = ("all", "quorum", "all", "bargain", "required", "deadline")
+"""In turn, each with each carrier. `deadline`: nothing else can close it."""
 
-BEHAVIOURS = {"quote": 10, "decline": 2, "throw": 3, "hang": 1, "garbage": 2, "huge": 1, "crash": 1}
+HASTY = ("avis", "alamo", "hertz", "europcar", THROTTLED)
+"""Responders with a time limit of a few seconds."""
+
+PATIENT = ("budget", "thrifty")
+"""Responders that may be held until their request is closed, so that their answers are late whatever the time."""
+
+BEHAVIOURS = {"quote": 10, "decline": 2, "throw": 3, "hang": 1, "garbage": 2, "huge": 1, "crash": 1, "busy": 2, "tired": 1}
 MESSAGING = {"twice": 3, "poison": 1}
 """Behaviours (and how often they are taken) that need a queue to answer to."""
 
-DEADLINE_SECONDS = 6
+SHORT_SECONDS, DEADLINE_SECONDS, LONG_SECONDS = 4, 6, 15
+"""Deadlines: of what only the deadline can close; of what goes by queues that are tampered with; of what it should not close."""
+
 AFTER_THE_DEADLINE = DEADLINE_SECONDS + 2
 DELAYS = (0, 0, 0, 0, 1, 2, 3, AFTER_THE_DEADLINE)
 """Seconds that the copies of an answer are held back: that reorders them, and makes some of them late."""
@@ -23,32 +37,14 @@ WRITE_FAULTS = ("refuse", "deny", "lose", "cut", "kill-before", "kill-after")
 CALL_FAULTS = ("refuse", "lose", "cut")
 """The requester is not killed: what a caller then does is another matter (it sends the same request again)."""
 
+STORE_FAULTS = ("throttle", "refuse", "lose")
+"""Of a workflow's writes."""
+
+UNTAMPERED = 0.25
+"""The share of the requests by SNS whose messages and writes are left alone, so that more of their end is decided."""
+
 SENT_BEFORE_A_RESTART = 6
 RESTART_DELAY_SECONDS, RESTART_DEADLINE_SECONDS = 12, 30
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One responder of one request. delays: one entry for each copy of its answer's message, in seconds."""
-
-    responder: str
-    behaviour: str
-    delays: tuple[int, ...] = (0,)
-
-
-@dataclass(frozen=True)
-class Request:
-    """faults: for the calls made for this request, by the point where they are made (`proxy.point_of`), one for each call in turn.
-    copies: of the published message. submissions: how often the caller sends it, at once."""
-
-    id: str
-    variant: str
-    asks: tuple[Ask, ...]
-    submissions: int = 1
-    quorum: int | None = None
-    deadline_seconds: int = DEADLINE_SECONDS
-    copies: int = 1
-    faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,40 +74,74 @@ def plan(seed: int, requests: int, *, restart: bool = True) -> Plan:
     """The run of this seed. requests: how many in all."""
     chance = random.Random(seed)
     crossing = min(SENT_BEFORE_A_RESTART, requests // 4) if restart else 0
-    ordinary = tuple(_request(chance, f"{seed}-{number}") for number in range(requests - crossing))
+    ordinary = tuple(_request(chance, seed, number) for number in range(requests - crossing))
     # Every forty requests the store refuses writes, and every sixty the aggregator is throttled.
     windows = [Window(after, "outage", round(chance.uniform(1, 4), 1)) for after in range(15, len(ordinary), 40)]
     windows += [Window(after, "throttle", round(chance.uniform(1, 3), 1)) for after in range(30, len(ordinary), 60)]
     return Plan(ordinary, tuple(windows), tuple(_crossing(chance, f"{seed}-r{number}") for number in range(crossing)))
 
 
-def _request(chance: random.Random, name: str) -> Request:
-    variant = CARRIERS[int(name.rpartition("-")[2]) % len(CARRIERS)]
-    by_queue = variant == "sns"
-    asked = chance.sample(RESPONDERS, chance.randint(2, len(RESPONDERS)))
-    behaviours = BEHAVIOURS | MESSAGING if by_queue else BEHAVIOURS
-    asks = tuple(
-        Ask(responder, chance.choices(list(behaviours), list(behaviours.values()))[0], _delays(chance) if by_queue else (0,))
-        for responder in asked)
-    if not by_queue:
-        return Request(name, variant, asks, submissions=chance.choice((1, 1, 1, 2)))
-    return Request(
-        name, variant, asks,
+def _request(chance: random.Random, seed: int, number: int) -> Request:
+    variant = CARRIERS[number % len(CARRIERS)]
+    policy = POLICIES[number // len(CARRIERS) % len(POLICIES)]
+    is_tampered = variant == "sns" and chance.random() > UNTAMPERED
+    asks = _asks(chance, variant, policy, is_tampered)
+    request = Request(
+        f"{seed}-{number}", variant, asks,
         submissions=chance.choice((1, 1, 1, 2)),
-        quorum=chance.choice((None, None, 1, len(asked) - 1)),
-        copies=chance.choice((1, 1, 1, 2)),
-        faults={
-            "gather": _some(chance, WRITE_FAULTS, (0, 0, 1, 2, 3)),
-            "announce": _some(chance, WRITE_FAULTS, (0, 0, 0, 1)),
-            "create": _some(chance, CALL_FAULTS, (0, 0, 0, 1)),
-            "publish": _some(chance, CALL_FAULTS, (0, 0, 0, 0, 1)),
-            "published": _some(chance, CALL_FAULTS, (0, 0, 0, 0, 1)),
-        })
+        quorum={"quorum": _quorum(chance, asks), "required": 1}.get(policy),
+        wants_bargain=policy == "bargain",
+        required=(chance.choice([ask.responder for ask in asks if ask.behaviour != "held"]),) if policy == "required" else (),
+        deadline_seconds=DEADLINE_SECONDS if is_tampered and policy == "all" else LONG_SECONDS)
+    if is_tampered:
+        request = replace(request, copies=chance.choice((1, 1, 1, 2)), faults=_call_faults(chance))
+    elif variant != "sns":
+        request = replace(request, faults=_store_faults(chance))
+    # Where nothing but the deadline can close it, nobody need wait long for that.
+    return replace(request, deadline_seconds=SHORT_SECONDS) if request.rules() == {"DEADLINE"} else request
+
+
+def _asks(chance: random.Random, variant: str, policy: str, is_tampered: bool) -> tuple[Ask, ...]:
+    weights = BEHAVIOURS | MESSAGING if variant == "sns" else BEHAVIOURS
+    hasty = chance.sample(HASTY, chance.randint(2, len(HASTY)))
+    behaviours = {name: chance.choices(list(weights), list(weights.values()))[0] for name in hasty}
+    if policy == "bargain" and chance.random() < 0.75:
+        behaviours[chance.choice(hasty)] = "bargain"
+    if policy != "all":
+        behaviours |= dict.fromkeys(chance.sample(PATIENT, chance.randint(1, len(PATIENT))), "held")
+    shuffled = chance.sample(list(behaviours), len(behaviours))
+    return tuple(Ask(name, behaviours[name], _delays(chance) if is_tampered else (0,)) for name in shuffled)
+
+
+def _quorum(chance: random.Random, asks: tuple[Ask, ...]) -> int:
+    """Mostly one that is reached, though not by those that are held."""
+    quotes = sum(OUTCOMES[ask.behaviour] == "QUOTED" for ask in asks)
+    return chance.randint(1, max(1, quotes if chance.random() < 0.75 else len(asks) - 1))
+
+
+def _call_faults(chance: random.Random) -> dict[str, tuple[str, ...]]:
+    return {
+        "gather": _some(chance, WRITE_FAULTS, (0, 0, 1, 2, 3)),
+        "announce": _some(chance, WRITE_FAULTS, (0, 0, 0, 1)),
+        "create": _some(chance, CALL_FAULTS, (0, 0, 0, 1)),
+        "publish": _some(chance, CALL_FAULTS, (0, 0, 0, 0, 1)),
+        "published": _some(chance, CALL_FAULTS, (0, 0, 0, 0, 1)),
+    }
+
+
+def _store_faults(chance: random.Random) -> dict[str, tuple[str, ...]]:
+    """Fewer for each write than a workflow's retries."""
+    return {
+        "open": _some(chance, STORE_FAULTS, (0, 0, 0, 1)),
+        "record": _some(chance, STORE_FAULTS, (0, 0, 1, 2)),
+        "record late": _some(chance, STORE_FAULTS, (0, 0, 1)),
+        "close": _some(chance, STORE_FAULTS, (0, 0, 1, 2)),
+    }
 
 
 def _crossing(chance: random.Random, name: str) -> Request:
     """Answered at once by everybody; the answers are on their way when everything stops."""
-    asks = tuple(Ask(responder, "quote", (RESTART_DELAY_SECONDS,)) for responder in chance.sample(RESPONDERS, 3))
+    asks = tuple(Ask(responder, "quote", (RESTART_DELAY_SECONDS,)) for responder in chance.sample(HASTY, 3))
     return Request(name, "sns", asks, deadline_seconds=RESTART_DEADLINE_SECONDS)
 
 

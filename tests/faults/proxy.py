@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.faults.plan import Request
+from tests.faults.request import Request
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 WRITES = ("PutItem", "UpdateItem")
@@ -222,23 +222,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _kill(self, call: Call, fault: str) -> None:
         self.close_connection = True
         try:
-            os.kill(pid_behind(self.client_address[1]), signal.SIGKILL)
+            os.kill(pid_behind(self.client_address[1], self.connection.getsockname()[1]), signal.SIGKILL)
         except (LookupError, ProcessLookupError):
             self.proxy.missed(call, fault)
 
 
-def pid_behind(port: int) -> int:
-    """The process that has a connection from this port of 127.0.0.1 (Linux). LookupError where there is none."""
-    here = f"0100007F:{port:04X}"
+def pid_behind(port: int, to: int) -> int:
+    """The process that has a connection from this port of 127.0.0.1 to that one (Linux). LookupError where there is none: who gave
+    its connection up leaves its port to the next, which may be anybody's."""
+    ends = [f"0100007F:{each:04X}" for each in (port, to)]
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    inode = next((fields[9] for fields in lines if fields[1] == here), None)
+    inode = next((fields[9] for fields in lines if fields[1:3] == ends), None)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if any(link.readlink() == Path(f"socket:[{inode}]") for link in (process / "fd").iterdir()):
                 return int(process.name)
         except OSError:
             continue  # it has ended, or belongs to somebody else
-    raise LookupError(f"nobody is connected from port {port}")
+    raise LookupError(f"nobody is connected from port {port} to port {to}")
 
 
 def _json_object(text: str) -> dict[str, Any]:

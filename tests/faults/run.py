@@ -1,7 +1,9 @@
-"""Carries out a plan: the whole program on an emulator of its own, its functions behind the fault-injecting proxy."""
+"""Carries out a plan: the whole program on an emulator whose workflows' writes fail, its functions behind the fault-injecting proxy."""
 
 import json
+import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,19 +13,22 @@ from typing import Any
 from client import RequestFailed, Stack, redrive
 from local import emulator as emulator_control
 from local.emulator import Emulator
-from tests.faults import ledger
+from local.files import replace_text
+from tests.faults import faulty_emulator, ledger
 from tests.faults.oracle import Evidence, Verdict, judge
-from tests.faults.plan import RESPONDERS, RESTART_DEADLINE_SECONDS, THROTTLED, Plan, Request
+from tests.faults.plan import HASTY, PATIENT, RESTART_DEADLINE_SECONDS, Plan
 from tests.faults.proxy import Proxy
+from tests.faults.request import BARGAIN_BELOW, BENIGN, THROTTLED, Request
 from tests.integration.conftest import deploy
 
 ACCOUNT = "000000000042"
-RESPONDER_SECONDS = 2
-AGGREGATOR_SECONDS, AGGREGATOR_VISIBILITY_SECONDS = 4, 12
+TIME_LIMITS = dict.fromkeys(HASTY, 2) | dict.fromkeys(PATIENT, RESTART_DEADLINE_SECONDS)
+RETRIES = 1
+AGGREGATOR_SECONDS, AGGREGATOR_VISIBILITY_SECONDS = 4, 20
 """Shorter than the component's 20 and 120, so that what was killed comes back soon. Still, a message comes back only when the function
-that had it must have ended, cold start included: whoever closed a record is trusted to announce it until then."""
+that had it must have ended, the cold start of a busy machine included: whoever closed a record is trusted to announce it until then."""
 
-SENDERS = 4
+SENDERS = 8
 SEND_ATTEMPTS, SEND_PAUSE_SECONDS = 8, 0.5
 REST_SECONDS = 180
 POLL_SECONDS = 0.25
@@ -31,33 +36,35 @@ CONFIG = {
     "maxConcurrency": 4,
     "completion": {"deadlineSeconds": RESTART_DEADLINE_SECONDS},
     "api": {"enabled": False},
-    "responders": [
-        {"name": name, "module": "tests.faults.responders", "timeoutSeconds": RESPONDER_SECONDS, "queueConcurrency": 4}
-        for name in RESPONDERS],
+    "alarms": {"enabled": False},
 }
+
+STACK = "stack"
+"""Whom a fault hits that hits all carriers at once."""
 
 
 class NotAtRest(Exception):
-    """The stack still had messages under way when the time was up."""
+    """The stack still had messages or executions under way when the time was up."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """seconds: that it took. injected: faults by kind. redriven: dead letters that were sent once more."""
+    """seconds: that it took. injected: faults by kind, by carrier or STACK. redriven: dead letters that were sent once more."""
 
     verdict: Verdict
-    injected: dict[str, int]
+    injected: dict[str, Counter[str]]
     redriven: int
     seconds: float
 
 
 def carry_out(plan: Plan, folder: Path, sabotage: Callable[["Bench"], None] | None = None) -> Report:
     """folder: for the emulator and the ledger. sabotage: changes the deployed stack before the first request."""
-    began = time.monotonic()
-    emulator = emulator_control.start(folder / "emulator", port=0, state_folder=folder / "state")
+    began, folder = time.monotonic(), folder.resolve()
+    (folder / "store-faults.json").write_text(json.dumps({request.id: request.faults for request in plan.all_requests}))
+    emulator = _start(folder, 0)
     try:
         with Proxy(emulator.endpoint, plan.all_requests) as proxy:
-            bench = Bench(emulator, proxy, folder, sorted({request.variant for request in plan.all_requests}))
+            bench = Bench(emulator, proxy, folder, config_for(plan))
             if sabotage:
                 sabotage(bench)
             return bench.run(plan, began)
@@ -67,36 +74,98 @@ def carry_out(plan: Plan, folder: Path, sabotage: Callable[["Bench"], None] | No
             found.stop()
 
 
+def config_for(plan: Plan) -> dict[str, Any]:
+    """The configuration of a stack with the carriers and the responders that the plan takes."""
+    asked = {ask.responder for request in plan.all_requests for ask in request.asks}
+    return {
+        **CONFIG,
+        "variants": sorted({request.variant for request in plan.all_requests}),
+        "responders": [
+            {"name": name, "module": "tests.faults.responders", "timeoutSeconds": TIME_LIMITS[name], "queueConcurrency": 4,
+             "retries": RETRIES}
+            for name in sorted(asked)],
+    }
+
+
+def _start(folder: Path, port: int) -> Emulator:
+    return emulator_control.start(
+        folder / "emulator", port=port, state_folder=folder / "state", script=(faulty_emulator.__file__, folder))
+
+
 class Bench:
     """The deployed stack, and what the run does to it."""
 
-    def __init__(self, emulator: Emulator, proxy: Proxy, folder: Path, variants: list[str]) -> None:
+    def __init__(self, emulator: Emulator, proxy: Proxy, folder: Path, config: dict[str, Any]) -> None:
         self.emulator, self.proxy, self.folder = emulator, proxy, folder
         self.ledger = folder / "ledger.jsonl"
-        self.stack: Stack = deploy(emulator, ACCOUNT, {**CONFIG, "variants": variants})
+        self.stack: Stack = deploy(emulator, ACCOUNT, config)
         self.results: dict[str, list[Any]] = {}
-        self.injected: dict[str, int] = {"restart": 0, "throttle": 0, "submission repeated": 0}
+        self.injected: dict[str, Counter[str]] = defaultdict(Counter)
+        self.responders: dict[str, str] = {}
+        self.held: list[Request] = []
+        self.is_over = threading.Event()
         self._route_through_the_proxy()
         self.events = self._catch_events()
 
     def run(self, plan: Plan, began: float) -> Report:
-        half = len(plan.requests) // 2
-        self._send_all(plan, range(half))
-        if plan.before_restart:
-            self._cross_a_restart(plan.before_restart)
-        self._send_all(plan, range(half, len(plan.requests)))
-        self._come_to_rest(plan)
+        with ThreadPoolExecutor(1) as gatekeeper:
+            letting_go = gatekeeper.submit(self._let_go)
+            try:
+                self._send_everything(plan)
+            finally:
+                self.is_over.set()
+            letting_go.result()
         self.proxy.calm()
         # As an operator does once the faults are over.
         redriven = sum(queue.count for queue in redrive.dead_letters(self.stack))
         if redriven:
             redrive.redrive(self.stack)
             self._come_to_rest(plan)
+        return self._report(plan, redriven, began)
+
+    def _send_everything(self, plan: Plan) -> None:
+        half = len(plan.requests) // 2 if plan.before_restart else 0
+        if plan.before_restart:
+            self._send_all(plan, range(half))
+            # What the emulator is about when it stops, it saves partly: an execution ends, a message is gone, its effect too.
+            self._come_to_rest(plan)
+            self._cross_a_restart(plan.before_restart)
+        self._send_all(plan, range(half, len(plan.requests)))
+        self._come_to_rest(plan)
+
+    def _report(self, plan: Plan, redriven: int, began: float) -> Report:
+        journal = ledger.read(self.folder / "journal.jsonl")
+        carriers = {request.id: request.variant for request in plan.all_requests}
+        closes = self.proxy.closes + Counter(entry["requestId"] for entry in journal if entry["kind"] == "closed")
+        cut_off = [{**entry, "responder": self.responders[entry["functionArn"].split(":")[6]]}
+                   for entry in journal if entry["kind"] == "cut off"]
+        entries = ledger.read(self.ledger)
         verdict = judge(Evidence(
-            plan.all_requests, ledger.read(self.ledger), self._records(plan), self.results, self._completed_events(),
-            self._dead_bodies(), self.proxy.closes))
-        injected = {**self.injected, **self.proxy.injected, **_misbehaved(ledger.read(self.ledger), plan)}
-        return Report(verdict, {kind: count for kind, count in injected.items() if count}, redriven, time.monotonic() - began)
+            plan.all_requests, [*entries, *cut_off], self._records(plan), self.results, self._completed_events(),
+            self._dead_bodies(), closes))
+        # Only what goes by queues calls through the proxy.
+        self.injected["sns"] += self.proxy.injected
+        for entry in journal:
+            if entry["kind"] == "fault":
+                self.injected[carriers[entry["requestId"]]][f"{entry['point']} {entry['fault']}"] += 1
+        told = {(request.id, ask.responder): ask.behaviour for request in plan.all_requests for ask in request.asks}
+        for entry in entries:
+            behaviour = told[entry["requestId"], entry["responder"]]
+            if entry["kind"] == "asked" and behaviour not in BENIGN:
+                self.injected[carriers[entry["requestId"]]][f"responder {behaviour}"] += 1
+        return Report(verdict, self.injected, redriven, time.monotonic() - began)
+
+    def _let_go(self) -> None:
+        """Opens the gate of each request that somebody is held in, once it is closed."""
+        while not self.is_over.wait(POLL_SECONDS):
+            for request in [*self.held]:
+                record = self.stack.record(request.id)
+                if record is not None and record["status"] != "OPEN":
+                    self._gate(request).touch()
+                    self.held.remove(request)
+
+    def _gate(self, request: Request) -> Path:
+        return self.folder / f"gate-{request.id}"
 
     def function(self, output: str) -> str:
         return self.stack.outputs[output]
@@ -106,6 +175,8 @@ class Bench:
         for function in functions.list_functions()["Functions"]:
             variables = {**function["Environment"]["Variables"], "AWS_ENDPOINT_URL": self.proxy.endpoint}
             functions.update_function_configuration(FunctionName=function["FunctionName"], Environment={"Variables": variables})
+            if "RESPONDER" in variables:
+                self.responders[function["FunctionName"]] = variables["RESPONDER"]
             if variables.get("RESPONDER") == THROTTLED:
                 functions.put_function_concurrency(FunctionName=function["FunctionName"], ReservedConcurrentExecutions=1)
         functions.update_function_configuration(FunctionName=self.function("snsAggregatorFunctionName"), Timeout=AGGREGATOR_SECONDS)
@@ -126,7 +197,9 @@ class Bench:
             sent = []
             for number in numbers:
                 request = plan.requests[number]
-                self.injected["submission repeated"] += request.submissions - 1
+                self.injected[request.variant]["submission repeated"] += request.submissions - 1
+                if any(ask.behaviour == "held" for ask in request.asks):
+                    self.held.append(request)
                 sent += [senders.submit(self._send, request) for _ in range(request.submissions)]
                 if number in windows:
                     self._wait_for(sent)  # so that what the window hits does not depend on how fast this machine is
@@ -140,13 +213,15 @@ class Bench:
     def _open(self, kind: str, seconds: float, senders: ThreadPoolExecutor, sent: list[Future[None]]) -> None:
         if kind == "outage":
             self.proxy.refuse_writes(seconds)
+            replace_text(self.folder / "outage", str(time.time() + seconds))
+            self.injected[STACK]["outage"] += 1
         else:
             sent.append(senders.submit(self._throttle, seconds))
 
     def _throttle(self, seconds: float) -> None:
         functions, name = self.stack.client("lambda"), self.function("snsAggregatorFunctionName")
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
-        self.injected["throttle"] += 1
+        self.injected[STACK]["throttle"] += 1
         time.sleep(seconds)
         functions.delete_function_concurrency(FunctionName=name)
 
@@ -168,13 +243,15 @@ class Bench:
                 return
 
     def _body(self, request: Request) -> dict[str, Any]:
-        quorum = {} if request.quorum is None else {"quorum": request.quorum}
+        policy = {"quorum": request.quorum, "amountBelow": str(BARGAIN_BELOW) if request.wants_bargain else None,
+                  "required": list(request.required)}
         return {
             "requestId": request.id,
             "recipients": [ask.responder for ask in request.asks],
             "data": {"ledger": str(self.ledger), "replyTo": self.stack.outputs["snsResponseQueueUrl"],
+                     "gate": str(self._gate(request)), "busy": str(self.folder / f"busy-{request.id}"),
                      "behaviours": {ask.responder: ask.behaviour for ask in request.asks}},
-            "completion": {"deadlineSeconds": request.deadline_seconds, **quorum},
+            "completion": {"deadlineSeconds": request.deadline_seconds, **{key: value for key, value in policy.items() if value}},
         }
 
     def _cross_a_restart(self, requests: tuple[Request, ...]) -> None:
@@ -187,19 +264,18 @@ class Bench:
         time.sleep(1)  # the last of them is on its way to the queue
         port = int(self.emulator.endpoint.rpartition(":")[2])
         self.emulator.stop()
-        self.emulator = emulator_control.start(
-            self.folder / "emulator", port=port, state_folder=self.folder / "state")
-        self.injected["restart"] += 1
+        self.emulator = _start(self.folder, port)
+        self.injected[STACK]["restart"] += 1
 
     def _come_to_rest(self, plan: Plan) -> None:
-        """Waits until no message is under way and nothing is open, or until nothing has moved for a while."""
+        """Waits until no message and no execution is under way and nothing is open, or until nothing has moved for a while."""
         if not _until(self._is_at_rest, REST_SECONDS):
-            raise NotAtRest(f"after {REST_SECONDS} seconds: {self._under_way()}")
+            raise NotAtRest(f"after {REST_SECONDS} seconds: {self._under_way()}, executions {self._executions()}")
         # A request whose deadline went to the dead letters stays open until that is redriven.
         _until(lambda: all(record["status"] != "OPEN" for record in self._records(plan).values()), 3)
 
     def _is_at_rest(self) -> bool:
-        return not any(self._under_way().values())
+        return not any(self._under_way().values()) and not self._executions()
 
     def _under_way(self) -> dict[str, int]:
         """Messages in the queues that have a dead-letter queue, by queue."""
@@ -209,6 +285,13 @@ class Bench:
             attributes = sqs.get_queue_attributes(QueueUrl=queue.source_url, AttributeNames=counts)["Attributes"]
             found[queue.name] = sum(int(attributes[count]) for count in counts)
         return found
+
+    def _executions(self) -> list[str]:
+        """The names of those that run."""
+        workflows = self.stack.client("stepfunctions")
+        arns = [machine["stateMachineArn"] for machine in workflows.list_state_machines()["stateMachines"]]
+        return [execution["name"] for arn in arns
+                for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]]
 
     def _records(self, plan: Plan) -> dict[str, Any]:
         found = ((request.id, self.stack.record(request.id)) for request in plan.all_requests)
@@ -234,14 +317,3 @@ def _until(look: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(POLL_SECONDS)
     return True
-
-
-def _misbehaved(entries: list[ledger.Entry], plan: Plan) -> dict[str, int]:
-    """How often the responders did what they should not, by behaviour."""
-    told = {(request.id, ask.responder): ask.behaviour for request in plan.all_requests for ask in request.asks}
-    counts: dict[str, int] = {}
-    for entry in entries:
-        behaviour = told[entry["requestId"], entry["responder"]]
-        if entry["kind"] == "asked" and behaviour not in ("quote", "decline"):
-            counts[f"responder {behaviour}"] = counts.get(f"responder {behaviour}", 0) + 1
-    return counts

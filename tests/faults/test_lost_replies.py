@@ -41,7 +41,8 @@ def record() -> dict[str, Any]:
 
 
 def closing() -> Closing:
-    return Closing(status="FAILED", completed_by="DEADLINE", completed_at=clock.now(), silent={}, ranking=Ranking(), announce_by=clock.now())
+    now = clock.now()
+    return Closing(status="FAILED", completed_by="DEADLINE", completed_at=now, silent={}, ranking=Ranking(), announce_by=now)
 
 
 def test_whoever_closed_knows_it_even_when_the_reply_was_lost(store, record, monkeypatch):
