@@ -1,7 +1,8 @@
-"""The emulator as its own process: MiniStack, with writes to DynamoDB one at a time, as atomic as they are on AWS.
+"""The emulator as its own process: MiniStack, with its writes to tables and queues one at a time, as atomic as they are on AWS.
 
-MiniStack's Step Functions write from a thread for each execution and iteration, and two such writes of one item at the same moment
-lose one of them (read, change and write are three steps there). Run as a script; the environment says what MiniStack reads from it.
+MiniStack works in a thread for each execution, iteration and batch, and read, change and write are separate steps there: two writes of
+one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue. Run as a
+script; the environment says what MiniStack reads from it.
 """
 
 import functools
@@ -9,23 +10,38 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ministack.app import main
-from ministack.services import dynamodb
+from ministack.services import dynamodb, eventbridge, sns, sqs
 
-WRITES = ("_put_item", "_update_item", "_delete_item")
-_one_at_a_time = threading.Lock()
+STEPS = {
+    dynamodb: ("_put_item", "_update_item", "_delete_item"),
+    sqs: ("_act_send_message", "_act_delete_message", "_act_delete_message_batch", "_expire_retained", "_dlq_sweep", "_collect_msgs",
+          "_receive_messages_for_esm", "_delete_messages_for_esm"),
+    sns: ("_deliver_to_sqs",),
+    eventbridge: ("_dispatch_to_sqs",),
+}
+# Some of them take others.
+_one_at_a_time = threading.RLock()
 
 
-def _atomic(write: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @functools.wraps(write)
-    def locked(data: Any) -> Any:
+def _atomic(step: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(step)
+    def locked(*arguments: Any, **named: Any) -> Any:
         with _one_at_a_time:
-            return write(data)
+            return step(*arguments, **named)
 
     return locked
 
 
+def make_atomic() -> None:
+    for service, names in STEPS.items():
+        for name in names:
+            setattr(service, name, _atomic(getattr(service, name)))
+    for action, step in sqs._HANDLERS.items():
+        sqs._HANDLERS[action] = getattr(sqs, step.__name__)
+
+
 if __name__ == "__main__":
-    for name in WRITES:
-        setattr(dynamodb, name, _atomic(getattr(dynamodb, name)))
+    from ministack.app import main
+
+    make_atomic()
     main()
