@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from client.api_url import api_url
 from client.errors import RequestFailed, UnknownVariant
-from client.shapes import Request, Result, StoredResult
-from client.stack import ATTEMPTS, READ_SECONDS, Ended, Stack, without_request
+from client.shapes import Request, StoredResult
+from client.stack import ATTEMPTS, READ_SECONDS, Ended, Stack
 from handlers import contract
 from handlers.contract import InvalidRequest
 
@@ -55,12 +55,7 @@ class ApiStack(Stack):
             raise InvalidRequest(_reason(body))
         if status not in TAKEN:
             raise RequestFailed(f"the API answered {status}: {_reason(body)}")
-
-        def ended() -> Result | None:
-            stored = self.result(request_id)
-            return None if stored is None or stored["status"] == "OPEN" else without_request(stored)
-
-        return request_id, ended
+        return request_id, lambda: self._closed(request_id)
 
     def _read(self, request_id: str) -> dict[str, Any] | None:
         if not contract.REQUEST_ID.fullmatch(request_id):

@@ -23,7 +23,7 @@ CARRIERS = {"map": "mapStateMachineArn", "parallel": "parallelStateMachineArn", 
 """The variants that take requests, and the output that says where."""
 
 TIMEOUT_SECONDS = 300.0
-"""The longest that a request can be open."""
+"""How long a caller waits, unless it says otherwise."""
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 ATTEMPTS = 4
@@ -208,12 +208,14 @@ class Stack:
             Requester(self.client("lambda"), function).start(request, 0)
         except CarrierError as error:
             raise RequestFailed(str(error)) from None
+        return lambda: self._closed(request["requestId"])
 
-        def ended() -> Result | None:
-            stored = self.result(request["requestId"])
-            return None if stored is None or stored["status"] == "OPEN" else without_request(stored)
-
-        return ended
+    def _closed(self, request_id: str) -> Result | None:
+        """The result of a request that is closed; None while it is not."""
+        stored = self.result(request_id)
+        if stored is None or stored["status"] == "OPEN":
+            return None
+        return cast(Result, {key: value for key, value in stored.items() if key != "request"})
 
     def _start_execution(self, machine: str, request: dict[str, Any]) -> Ended:
         workflows = self.client("stepfunctions")
@@ -242,10 +244,6 @@ class Stack:
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
         return lambda: _outcome(future.result()) if future.done() else None
-
-
-def without_request(stored: StoredResult) -> Result:
-    return cast(Result, {key: value for key, value in stored.items() if key != "request"})
 
 
 def _looks(timeout: float) -> Iterator[None]:

@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal, get_args
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from handlers import contract, selection
+from handlers import completion, contract
+from handlers.selection import RANKINGS, Selection
 
 Variant = Literal["map", "parallel", "sns", "distributed"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 WORKFLOWS: tuple[Variant, ...] = ("map", "parallel")
 """The variants that are workflows, and so of a workflowType."""
-
-SELECTIONS = tuple(selection.RANKINGS)
 
 LONGEST_DEADLINE = 900
 """How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
@@ -100,8 +99,8 @@ def _amount(value: object) -> object:
 
 
 def _selection(value: str) -> str:
-    if value not in SELECTIONS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
-        raise ValueError(f"allowed: {', '.join(SELECTIONS)}, or a dotted Python module of your own with rank, such as "
+    if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
+        raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
                          "handlers.rankings.nearest")
     return value
 
@@ -202,7 +201,7 @@ class Completion(_Strict):
             stranger = next((name for name in given if name not in names), None)
             if stranger is not None:
                 raise ValueError(f"completion.{key} names {json.dumps(stranger)}; allowed: {', '.join(names)}")
-        most = sum(self.weights.get(name, 1) for name in names)
+        most = completion.policy_of(self.given).weight(names)
         if self.quorum is not None and self.quorum > most:
             raise ValueError(f"completion.quorum is {self.quorum}; allowed: a whole number from 1 to {most}, "
                              f"{'the sum of the weights' if self.weights else 'the number'} of the responders")
@@ -365,7 +364,7 @@ class Settings(_Strict):
 
     @property
     def ranks_by_code(self) -> bool:
-        return "." in self.selection
+        return Selection(self.selection, self.topK).is_code
 
     @model_validator(mode="after")
     def _concurrency(self) -> "Settings":
