@@ -89,15 +89,25 @@ def _data_beside(file: str) -> set[str]:
 def _imports(file: Path, module: str) -> set[str]:
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     imported: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(), str(file))):
-        if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parent = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            base = ".".join(part for part in (parent, node.module) if part)
-            imported.add(base)
-            imported.update(f"{base}.{alias.name}" for alias in node.names if _file_of(f"{base}.{alias.name}"))
+    for level, base, names in _import_statements(file.read_text(), str(file)):
+        parent = package.rsplit(".", level - 1)[0] if level else ""
+        base = ".".join(part for part in (parent, base) if part)
+        imported.add(base)
+        imported.update(f"{base}.{name}" for name in names if _file_of(f"{base}.{name}"))
     return imported
+
+
+# The functions share most of their modules, and ten responders all of them.
+@cache
+def _import_statements(text: str, file: str) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """Of each import: the level of a relative one, else 0; the module; the names taken from it."""
+    statements: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(ast.parse(text, file)):
+        if isinstance(node, ast.Import):
+            statements.extend((0, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            statements.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return tuple(statements)
 
 
 @cache
