@@ -8,6 +8,7 @@ with a query language per state. What only shows at run time (does a path exist?
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import jsonata
@@ -345,12 +346,21 @@ def _templates(node: Any, where: str, language: str) -> Iterator[str]:
 
 
 def _expression(source: str, where: str) -> Iterator[str]:
+    refusal = _refusal(source)
+    if refusal is not None:
+        yield f"{where}: JSONata does not parse: {refusal}"
+    if re.search(r"\$eval\b", source):
+        yield f"{where}: Step Functions has no $eval"
+
+
+# A hundred branches have the same expressions.
+@cache
+def _refusal(source: str) -> str | None:
     try:
         jsonata.Jsonata.jsonata(source)
     except Exception as error:  # noqa: BLE001 - the parser's errors have no common type; each is a finding
-        yield f"{where}: JSONata does not parse: {error}"
-    if re.search(r"\$eval\b", source):
-        yield f"{where}: Step Functions has no $eval"
+        return str(error)
+    return None
 
 
 def _is_expression(value: Any, language: str) -> bool:
