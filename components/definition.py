@@ -18,6 +18,9 @@ COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 MAX_BYTES = 1_048_576
 """Step Functions' limit for a definition."""
 
+EXPRESS_SECONDS, STANDARD_SECONDS = 300, 31_536_000
+"""How long an execution may run (Step Functions' limits)."""
+
 ASK_RETRY = [
     {
         "ErrorEquals": [

@@ -13,9 +13,6 @@ from components.responder_fleet import BACKSTOP_SECONDS, Responder
 from components.workflow import Workflow
 from handlers import contract
 
-LEAST_SECONDS = 300
-"""The whole workflow ends by then, or some time after its deadline; also the longest that an Express workflow may run."""
-
 MARGIN_SECONDS = 240
 """Past the deadline, for an existing function that was asked just before it, which knows no deadline: three times 63 seconds at the most,
 with the pauses between them."""
@@ -88,7 +85,7 @@ def tokens(variant: str, args: ScatterGatherArgs, known: Known) -> dict[str, Any
     """The tokens of the main definition that the variants share."""
     recorder = {} if args["workflowType"] == "EXPRESS" else {
         "RecorderArn": known["recorder"],
-        "PatienceSeconds": workflow_seconds(args["completion"]) - PATIENCE_MARGIN_SECONDS,
+        "PatienceSeconds": workflow_seconds(args["workflowType"], args["completion"]) - PATIENCE_MARGIN_SECONDS,
     }
     return {**_shared(variant, args, known), **recorder, **expression_tokens(args, [each["name"] for each in known["responders"]])}
 
@@ -121,7 +118,7 @@ def answer_tokens(variant: str, args: ScatterGatherArgs) -> dict[str, Any]:
     """The tokens of the expressions that read answers and close a record."""
     return {
         "Variant": variant,
-        "TimeoutSeconds": workflow_seconds(args["completion"]),
+        "TimeoutSeconds": workflow_seconds(args["workflowType"], args["completion"]),
         "SelectionBy": args["selection"],
         "RankKey": RANK_KEY.get(args["selection"], "$place"),
         # The user's own code is asked once, when a request closes; until then nobody is the best.
@@ -149,9 +146,11 @@ def ask_timeout(seconds: float) -> int:
     return math.ceil(seconds) + BACKSTOP_SECONDS + 1
 
 
-def workflow_seconds(completion: Mapping[str, Any]) -> int:
+def workflow_seconds(workflow_type: str, completion: Mapping[str, Any]) -> int:
     """When a workflow is over, whatever happens, and its record is nobody's any more."""
-    return max(LEAST_SECONDS, math.ceil(completion["deadlineSeconds"]) + MARGIN_SECONDS)
+    if workflow_type == "EXPRESS":
+        return definition.EXPRESS_SECONDS
+    return math.ceil(completion["deadlineSeconds"]) + MARGIN_SECONDS
 
 
 def recording(variant: str, args: ScatterGatherArgs, max_concurrency: int, known: Known) -> str:

@@ -178,7 +178,7 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
             # All variables together may take 4 KB (Lambda), and there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
             "COMPLETION": json.dumps(args["completion"]),
-            "ABANDONED_SECONDS": str(gathering.workflow_seconds(args["completion"])),
+            "ABANDONED_SECONDS": str(gathering.workflow_seconds(args["workflowType"], args["completion"])),
             "SELECTION": args["selection"],
             "TOP_K": str(args["topK"]),
             "AUTH": args["auth"],

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
 from handlers import completion, contract
 from handlers.selection import RANKINGS, Selection
 
@@ -22,8 +23,8 @@ WORKFLOWS: tuple[Variant, ...] = ("map", "parallel")
 LONGEST_DEADLINE = 900
 """How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
 
-EXPRESS_SECONDS = 300
-"""How long an Express workflow may run (Step Functions' limit), and how long ours do at the most."""
+EXPRESS_DEADLINE = EXPRESS_SECONDS - 10
+"""An Express workflow that is still closing its record when its time is over leaves a request without a result."""
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """What CloudWatch Logs accepts."""
@@ -33,9 +34,6 @@ SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("eu
 
 DEFAULT_MODULE = "handlers.quotes.car_rental"
 DEFAULT_PROCESS = "handlers.processes.log_item"
-
-STANDARD_SECONDS = 31_536_000
-"""How long a Standard workflow may run (Step Functions' limit)."""
 
 INLINE_CONCURRENCY = 40
 DISTRIBUTED_CONCURRENCY = 10_000
@@ -357,9 +355,9 @@ class Settings(_Strict):
         if express and self.completion.closes_early:
             raise ValueError("completion.quorum and completion.amountBelow need workflowType STANDARD for "
                              f"{', '.join(express)}: an Express workflow cannot be told that it is complete")
-        if express and self.completion.deadlineSeconds > EXPRESS_SECONDS:
+        if express and self.completion.deadlineSeconds > EXPRESS_DEADLINE:
             raise ValueError(f"completion.deadlineSeconds is {self.completion.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
-                             f"a number from 1 to {EXPRESS_SECONDS}")
+                             f"a number from 1 to {EXPRESS_DEADLINE}")
         return self
 
     @property

@@ -51,6 +51,14 @@ def test_an_express_workflow_waits_for_nobody():
     assert states["Open"]["Catch"][0]["Next"] == "Refuse"
 
 
+@pytest.mark.parametrize(("workflow_type", "deadline", "seconds"), [
+    ("STANDARD", 60, 300), ("STANDARD", 1, 241), ("STANDARD", 900, 1140), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)])
+def test_a_workflow_has_time_to_close_after_the_deadline_and_an_express_one_what_there_is(workflow_type, deadline, seconds):
+    text = RENDERED["map"]({**ARGS, "workflowType": workflow_type, "completion": {"deadlineSeconds": deadline}}, known(1))
+
+    assert json.loads(text)["TimeoutSeconds"] == seconds
+
+
 def test_a_state_that_something_leads_to_cannot_be_left_out_without_a_successor():
     with pytest.raises(definition.DefinitionError, match="state Refuse ends the machine"):
         definition.leave_out(definition.load("map_scatter_gather.asl.json"), "Refuse", set())
