@@ -4,6 +4,7 @@ Builds: the function, its log group, its role and one policy that lets it write 
 `statements` say, no more.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypedDict
 
@@ -11,6 +12,16 @@ import pulumi
 import pulumi_aws as aws
 
 from components import code, policy
+
+MAX_ENVIRONMENT_BYTES = 4096
+"""Lambda's limit for all variables of a function, measured as JSON."""
+
+ARN_BYTES = 128
+"""What a variable that is known only after a creation is taken for: an ARN, a URL or a name."""
+
+
+class EnvironmentTooLarge(pulumi.RunError):
+    """A function's variables are more than Lambda takes; the message names the largest."""
 
 
 class HandlerFunctionArgs(TypedDict):
@@ -27,7 +38,7 @@ class HandlerFunctionArgs(TypedDict):
 
 
 class HandlerFunction(pulumi.ComponentResource):
-    """Outputs: functionArn, functionName, roleArn, roleName."""
+    """Outputs: functionArn, functionName, roleName. Raises EnvironmentTooLarge."""
 
     functionArn: pulumi.Output[str]
     functionName: pulumi.Output[str]
@@ -35,6 +46,7 @@ class HandlerFunction(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HandlerFunctionArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:HandlerFunction", name, {}, opts)
+        _check_environment(name, args["environment"])
         child = pulumi.ResourceOptions(parent=self)
         self.logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args["logRetentionDays"], opts=child)
         self.role = aws.iam.Role(name, assume_role_policy=policy.trust("lambda.amazonaws.com"), opts=child)
@@ -71,6 +83,17 @@ class HandlerFunction(pulumi.ComponentResource):
             policy=policy.document(statements),
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _check_environment(name: str, environment: Mapping[str, pulumi.Input[str]]) -> None:
+    sizes = {key: len(json.dumps({key: value})) if isinstance(value, str) else len(key) + ARN_BYTES
+             for key, value in environment.items()}
+    total = sum(sizes.values())
+    if total > MAX_ENVIRONMENT_BYTES:
+        largest = max(sizes, key=lambda key: sizes[key])
+        raise EnvironmentTooLarge(
+            f"{name}'s environment takes {total:,} bytes, {largest} {sizes[largest]:,} of them; Lambda allows {MAX_ENVIRONMENT_BYTES:,}: "
+            "give fewer or shorter names and settings")
 
 
 def handler_layer(name: str, opts: Optional[pulumi.ResourceOptions] = None) -> aws.lambda_.LayerVersion:

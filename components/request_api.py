@@ -175,9 +175,9 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
             "STATE_MACHINES": pulumi.Output.json_dumps(args["stateMachines"]),
             "WORKFLOW_TYPE": args["workflowType"],
             "REQUESTERS": pulumi.Output.json_dumps(args["requesters"]),
-            # All variables together may take 4 KB (Lambda), and there may be a hundred names.
+            # As short as can be: there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
-            "COMPLETION": json.dumps(args["completion"]),
+            "COMPLETION": json.dumps(args["completion"], separators=(",", ":")),
             "ABANDONED_SECONDS": str(gathering.workflow_seconds(args["workflowType"], args["completion"])),
             "SELECTION": args["selection"],
             "TOP_K": str(args["topK"]),

@@ -10,7 +10,7 @@ Sends     {"requestId", "deadlineAt"} to the response queue, to be delivered at 
 
 A request without an id of its own gets the invocation's, which stays the same when Lambda repeats the invocation.
 
-Environment: TABLE_NAME, TOPIC_ARN, RESPONSE_QUEUE_URL, RESPONDERS (JSON list of names), COMPLETION (JSON), SELECTION,
+Environment: TABLE_NAME, TOPIC_ARN, RESPONSE_QUEUE_URL, RESPONDERS (names, separated by commas), COMPLETION (JSON), SELECTION,
 TOP_K, RESULT_RETENTION_SECONDS.
 """
 
@@ -32,7 +32,7 @@ from handlers.selection import Selection
 logger = Logger(service="requester")
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 RESPONSE_QUEUE_URL = os.environ["RESPONSE_QUEUE_URL"]
-RESPONDERS = json.loads(os.environ["RESPONDERS"])
+RESPONDERS = os.environ["RESPONDERS"].split(",")
 POLICY = completion.policy_of(json.loads(os.environ["COMPLETION"]))
 SELECTION = Selection(os.environ["SELECTION"], int(os.environ["TOP_K"]))
 RESULT_RETENTION_SECONDS = int(os.environ["RESULT_RETENTION_SECONDS"])

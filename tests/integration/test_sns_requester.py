@@ -40,7 +40,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Attributes={"RawMessageDelivery": "true"}, Endpoint=asked_arn)
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses,
-        "RESPONDERS": '["avis", "alamo", "hertz"]', "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
+        "RESPONDERS": "avis,alamo,hertz", "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
         "SELECTION": "lowest", "TOP_K": "3",
         "RESULT_RETENTION_SECONDS": "86400"}
     with loaded("handlers.requester", environment, emulator.endpoint, account) as module:

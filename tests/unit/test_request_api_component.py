@@ -91,15 +91,6 @@ def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
     assert variables["RESPONDERS"] == "avis,alamo,hertz,europcar,sixt"
 
 
-def test_a_hundred_responders_with_the_longest_names_fit_the_environment():
-    names = [f"{'x' * 27}{number:03d}" for number in range(100)]
-    existing = "arn:aws:lambda:us-east-1:000000000000:function:prices"
-    registered = api(responders=[{"name": name, "functionArn": existing} for name in names])
-
-    variables = registered.of_type("aws:lambda/function:Function")["api-handler"]["environment"]["variables"]
-    assert sum(len(key) + len(value) for key, value in variables.items()) < 4096 - 300
-
-
 def test_callers_sign_with_iam_by_default(registered):
     assert {route["authorizationType"] for route in registered.of_type("aws:apigatewayv2/route:Route").values()} == {"AWS_IAM"}
     assert not registered.of_type("aws:apigatewayv2/authorizer:Authorizer")
