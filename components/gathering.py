@@ -70,10 +70,12 @@ def workflows(name: str, variant: str, args: ScatterGatherArgs, max_concurrency:
     known: dict[str, Any] = {"responders": args["responders"], "table": args["tableName"], "selector": args["selectorArn"] or ""}
     recorder = None
     if args["workflowType"] == "STANDARD":
-        recorder = _workflow(f"{name}-recorder", args, _statements(args), opts, pulumi.Output.all(**known).apply(
+        rights = _statements(args, ["dynamodb:UpdateItem", "dynamodb:GetItem"])
+        recorder = _workflow(f"{name}-recorder", args, rights, opts, pulumi.Output.all(**known).apply(
             lambda known: recording(variant, args, max_concurrency, known)))
     start = [policy.allow(["states:StartExecution"], recorder.stateMachineArn)] if recorder else []
-    main = _workflow(name, args, [*_statements(args), *start], opts, pulumi.Output.all(
+    rights = _statements(args, ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"])
+    main = _workflow(name, args, [*rights, *start], opts, pulumi.Output.all(
         **known, recorder=recorder.stateMachineArn if recorder else "").apply(render))
     if recorder:
         # Step Functions checks this right against the machine whose execution waits (AWS names that ARN where it denies it).
@@ -177,13 +179,13 @@ def _workflow(name: str, args: ScatterGatherArgs, statements: Sequence[policy.St
     }, opts)
 
 
-def _statements(args: ScatterGatherArgs) -> list[policy.Statement]:
+def _statements(args: ScatterGatherArgs, table_actions: list[str]) -> list[policy.Statement]:
     """What asking the responders and keeping the record takes."""
     functions = pulumi.Output.all(args["responders"], args["selectorArn"]).apply(
         lambda known: sorted({*(responder["functionArn"] for responder in known[0]), *([known[1]] if known[1] else [])}))
     return [
         policy.allow(["lambda:InvokeFunction"], functions),
-        policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"], args["tableArn"]),
+        policy.allow(table_actions, args["tableArn"]),
     ]
 
 

@@ -98,5 +98,6 @@ def test_a_state_machine_may_do_what_it_needs_and_nothing_else(strict, variant, 
         simulated = [iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[target]) for role in roles]
         return [each["EvaluationResults"][0]["EvalDecision"] for each in simulated]
 
-    assert decisions(own[resource]) == ["allowed"] * 2
+    # The recorder finds its record opened.
+    assert decisions(own[resource]).count("allowed") == (1 if action == "dynamodb:PutItem" else 2)
     assert "allowed" not in decisions(foreign[resource])

@@ -1,6 +1,7 @@
 """The whole program, registered under Pulumi's mocks: what there is, who owns it, and what it may do."""
 
 import json
+import re
 
 import pulumi
 import pytest
@@ -126,6 +127,15 @@ def test_a_selection_of_ones_own_is_one_function_for_all_carriers():
     functions = registered.of_type("aws:lambda/function:Function")
     assert functions["selector"]["environment"]["variables"] == {"RANK_MODULE": "handlers.rankings.nearest", "TOP_K": "3"}
     assert "SELECTOR_ARN" in functions["sns-aggregator"]["environment"]["variables"]
+
+
+def test_a_workflow_may_do_to_its_table_what_its_states_do_and_no_more(all_variants):
+    policies = all_variants.of_type("aws:iam/rolePolicy:RolePolicy")
+    for name, machine in all_variants.of_type("aws:sfn/stateMachine:StateMachine").items():
+        used = {f"dynamodb:{verb[0].upper()}{verb[1:]}" for verb in re.findall(r"states:::dynamodb:(\w+)", machine["definition"])}
+        allowed = {action for statement in json.loads(policies[f"{name}-runs"]["policy"])["Statement"]
+                   for action in statement["Action"] if action.startswith("dynamodb:")}
+        assert allowed == used, name
 
 
 def test_only_a_recorder_may_reply_and_only_to_its_own_workflow(all_variants):
