@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
@@ -62,9 +63,12 @@ def load(stack: Stack, file: Path, format: str | None = None, report: Report = l
     if source is None:
         raise LoadError("variant distributed is not deployed: add it to variants")
     items = read(file, format, report)
-    if source["source"] == "dynamodb":
-        return _put_list(stack.client("dynamodb"), source, items)
-    return _upload(stack.client("s3"), source, items)
+    try:
+        if source["source"] == "dynamodb":
+            return _put_list(stack.client("dynamodb"), source, items)
+        return _upload(stack.client("s3"), source, items)
+    except RecursionError:
+        raise LoadError(f"{file} has an item that is nested too deeply") from None
 
 
 def read(file: Path, format: str | None = None, report: Report = lambda read: None) -> Iterator[Any]:
@@ -102,7 +106,7 @@ class _Counted:
 
 
 def _json_list(text: _Counted, file: Path) -> Iterator[Any]:
-    decoder = json.JSONDecoder(parse_float=Decimal)
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
     buffer = text.read(CHUNK_CHARS).lstrip()
     if not buffer.startswith("["):
         raise LoadError(f"{file} must hold a JSON list; for one item per line use --format jsonl")
@@ -122,6 +126,8 @@ def _json_list(text: _Counted, file: Path) -> Iterator[Any]:
             item, end = decoder.raw_decode(buffer, start)
         except json.JSONDecodeError as error:
             item, end, problem = None, len(buffer), error.msg
+        except ValueError as error:
+            raise LoadError(f"{file}: item {index + 1} is not JSON: {error}") from None
         else:
             problem = "it ends early"
         # What touches the end of the buffer may go on after it.
@@ -135,6 +141,10 @@ def _json_list(text: _Counted, file: Path) -> Iterator[Any]:
             buffer, at, ended = buffer[at:] + more, 0, not more
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
 def _skip(buffer: str, at: int, characters: str) -> int:
     while at < len(buffer) and buffer[at] in characters:
         at += 1
@@ -145,12 +155,14 @@ def _json_lines(text: _Counted, file: Path) -> Iterator[Any]:
     for number, line in enumerate(text, start=1):
         if line.strip():
             try:
-                yield json.loads(line, parse_float=Decimal)
+                yield json.loads(line, parse_float=Decimal, parse_constant=_no_number)
             except ValueError as error:
                 raise LoadError(f"{file}: line {number} is not JSON: {error}") from None
 
 
 def _csv_rows(text: _Counted, file: Path) -> Iterator[dict[str, str]]:
+    # A field may be as long as it likes here: what is too much for an item is told with what to do.
+    csv.field_size_limit(sys.maxsize)
     rows = csv.reader(text, strict=True)
     try:
         header = next(rows, None)
@@ -159,6 +171,9 @@ def _csv_rows(text: _Counted, file: Path) -> Iterator[dict[str, str]]:
         if len(set(header)) < len(header) or not all(header):
             raise LoadError(f"{file}: the header must name each column once, not {', '.join(header)}")
         for row in rows:
+            if not row:
+                # A blank line.
+                continue
             if len(row) != len(header):
                 raise LoadError(f"{file}: line {rows.line_num} has {len(row)} fields; the header has {len(header)}")
             yield dict(zip(header, row, strict=True))
@@ -176,8 +191,9 @@ def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) ->
         try:
             value = serialize(item)
         except DecimalException:
-            raise LoadError(f"item {len(values) + 1} has a number of more than the 38 digits that DynamoDB keeps") from None
-        size += len(json.dumps(value, separators=(",", ":"))) + 1
+            raise LoadError(f"item {len(values) + 1} has a number that DynamoDB cannot keep: of more than 38 digits, or "
+                            "beyond 1E+126") from None
+        size += _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")), len(values) + 1) + 1
         if size > STATE_BYTES:
             raise LoadError(
                 f"the list does not fit: its first {len(values) + 1} items alone take {size} bytes as DynamoDB attribute values, "
@@ -217,7 +233,7 @@ class _Counter:
             yield item
 
     def check(self, text: str) -> str:
-        size = len(text.encode())
+        size = _bytes(text, self.count)
         if size > STATE_BYTES - HEADROOM_BYTES:
             raise LoadError(f"item {self.count} takes {size} bytes; the input of an execution holds at most {STATE_BYTES}: "
                             "put its content into an object of its own and its key into the list")
@@ -242,8 +258,8 @@ def _as_csv(items: _Counter) -> Iterator[str]:
     writer = csv.writer(line, lineterminator="\n")
     header: list[str] | None = None
     for item in items:
-        if not isinstance(item, dict) or any(isinstance(value, (dict, list)) for value in item.values()):
-            raise LoadError(f"item {items.count} is no row: CSV takes flat objects; set distributed.format to jsonl")
+        if not item or not isinstance(item, dict) or any(isinstance(value, (dict, list)) for value in item.values()):
+            raise LoadError(f"item {items.count} is no row: CSV takes flat objects with a field or more; set distributed.format to jsonl")
         if header is None:
             header = list(item)
             writer.writerow(header)
@@ -251,9 +267,18 @@ def _as_csv(items: _Counter) -> Iterator[str]:
             raise LoadError(f"item {items.count} has the fields {', '.join(item)}; the first has {', '.join(header)}; "
                             "set distributed.format to jsonl")
         writer.writerow(item.values())
+        if "\\" in line.getvalue():
+            raise LoadError(f"item {items.count} has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl")
         yield items.check(line.getvalue())
         line.seek(0)
         line.truncate()
+
+
+def _bytes(text: str, item: int) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise LoadError(f"item {item} has half a character (a lone surrogate), which is no text") from None
 
 
 def _text(item: Any) -> str:

@@ -52,8 +52,15 @@ class Run:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the execution's name: what was run under it is not run again")
-    parser.add_argument("--failures", type=int, default=SHOWN_FAILURES, metavar="N",
+    parser.add_argument("--failures", type=_none_or_more, default=SHOWN_FAILURES, metavar="N",
                         help=f"how many failed items to list; default: {SHOWN_FAILURES}")
+
+
+def _none_or_more(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:

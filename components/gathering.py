@@ -127,6 +127,7 @@ def answer_tokens(variant: str, args: ScatterGatherArgs) -> dict[str, Any]:
         "TopK": 0 if args["selectorArn"] is not None else args["topK"],
         "Currency": args["currency"],
         "DetailsBudgetBytes": contract.DETAILS_BUDGET_BYTES,
+        "MaxTypeChars": contract.MAX_TYPE_CHARS,
         "MaxMessageChars": contract.MAX_MESSAGE_CHARS,
         "MaxAmountDigits": contract.MAX_AMOUNT_DIGITS,
     }

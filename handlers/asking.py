@@ -41,7 +41,8 @@ def answer(request: Mapping[str, Any], limits: Limits, work: Work, guard: Guard 
         given = guard(lambda: _in_time(request, limits, work))
     except TransientError as fault:
         if request.get("attempt", 1) <= limits.retries:
-            raise
+            # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
+            raise TransientError(str(fault)) from fault
         given = contract.unsuccessful(limits.responder, "FAILED", type(fault).__name__, str(fault))
     return {**given, "respondedAt": clock.now()}
 

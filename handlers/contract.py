@@ -31,7 +31,7 @@ DETAILS_BUDGET_BYTES = 120_000
 """What the details of all answers of one request may take together: half of what a state may carry, because storing
 them as DynamoDB attribute values at least doubles their size."""
 
-MAX_MESSAGE_CHARS = 500
+MAX_TYPE_CHARS, MAX_MESSAGE_CHARS = 100, 500
 
 MAX_AMOUNT_DIGITS = 15
 """Two decimals of up to 15 significant digits never share a double (DBL_DIG of IEEE 754), so JSONata, which only has
@@ -134,7 +134,7 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
 
 
 def unsuccessful(responder: str, status: str, kind: str, message: str) -> Json:
-    return {"responder": responder, "status": status, "error": {"type": kind, "message": message[:MAX_MESSAGE_CHARS]}}
+    return {"responder": responder, "status": status, "error": {"type": kind[:MAX_TYPE_CHARS], "message": message[:MAX_MESSAGE_CHARS]}}
 
 
 def declined(responder: str, reason: str) -> Json:

@@ -4,6 +4,7 @@ An item is claimed before it is processed and completed afterwards, each in one 
 
     not there           claim it: it is ours until the lease ends
     DONE                its outcome is the answer; nothing is processed
+    CLAIMED, by us      the client repeated a write whose reply was lost: it is ours
     CLAIMED, leased     another call works on it, or did and broke: ItemInProgress, to be asked again
     CLAIMED, lease over that call can't be running any more: its claim passes to us
 
@@ -59,19 +60,22 @@ class Ledger:
             record: dict[str, Any] = error.response["Item"]
             if record["state"]["S"] == "DONE":
                 return json.loads(record["outcome"]["S"])
+            if (record["owner"]["S"], record["leaseEnds"]["N"]) == (owner, str(lease_ends)):
+                return None
             raise ItemInProgress(f"{key} is claimed until {record['leaseEnds']['N']}") from None
         return None
 
     def complete(self, key: str, owner: str, outcome: Outcome) -> None:
+        """Raises the condition's ClientError where the claim has passed to another call."""
         self._client.update_item(
             TableName=self._table,
             Key={"id": {"S": key}},
             UpdateExpression="SET #state = :done, outcome = :outcome",
-            ConditionExpression="#owner = :owner AND #state = :claimed",
+            # Whatever its state: the client repeats a write whose reply was lost.
+            ConditionExpression="#owner = :owner",
             ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
             ExpressionAttributeValues={
-                ":done": {"S": "DONE"}, ":claimed": {"S": "CLAIMED"}, ":owner": {"S": owner},
-                ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
+                ":done": {"S": "DONE"}, ":owner": {"S": owner}, ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
             },
         )
 

@@ -54,7 +54,13 @@ def _more_urgent(first: TransientError | None, second: TransientError) -> Transi
 
 def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     logger.append_keys(correlation_id=entry["run"])
-    outcome = outcome_of(process, entry) if ledger is None else _once(ledger, entry, owner, lease_ends)
+    try:
+        outcome = outcome_of(process, entry) if ledger is None else _once(ledger, entry, owner, lease_ends)
+    except ItemInProgress:
+        raise
+    except TransientError as fault:
+        # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
+        raise TransientError(str(fault)) from fault
     logger.info("processed", extra={"index": entry["index"], "status": outcome["status"], "error": outcome.get("error")})
     return outcome
 

@@ -29,7 +29,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.append_keys(correlation_id=event["executionArn"])
     run = _ended_run(event["executionArn"])
     folder = f"{os.environ['RESULTS_PREFIX']}/{run['mapRunArn'].rpartition(':')[2]}"
-    inside_batches = count_failures(os.environ["RESULTS_BUCKET"], folder) if os.environ["BATCHED"] == "true" else 0
+    has_batches = os.environ["BATCHED"] == "true" and run["itemCounts"]["succeeded"] > 0
+    inside_batches = count_failures(os.environ["RESULTS_BUCKET"], folder) if has_batches else 0
     summary = summarise(run["itemCounts"], inside_batches, event["tolerance"])
     summary["withinTolerance"] = summary["withinTolerance"] and not event["thresholdExceeded"]
     logger.info("counted", extra=summary)

@@ -253,7 +253,11 @@ class Deployment:
         Its id was never learnt. Resources that AWS identifies by something else than their name either are created
         anew by the same call without harm, or can't be found.
         """
-        names = [interrupted.inputs[key] for key in ("name", "bucket") if isinstance(interrupted.inputs.get(key), str)]
+        given = {key: value for key, value in interrupted.inputs.items() if isinstance(value, str)}
+        names = [given[key] for key in ("name", "bucket") if key in given]
+        if {"role", "name"} <= given.keys():
+            # A role's policy.
+            names.append(f"{given['role']}:{given['name']}")
         for name in names:
             try:
                 found = self._plugin(interrupted.package).read(replace(interrupted, id=name))

@@ -98,7 +98,8 @@ class Session:
         The emulator's life is compared with the one that the state was made in: another life may have lost it all.
         """
         notes = [
-            f"an update was interrupted while creating {resource.type} ({resource.name}); it is taken up again"
+            f"an update was interrupted while creating {resource.type} ({resource.name}); it is taken up again where it is found by "
+            "its name, else what was made of it may stay behind"
             for resource in self.state.pending_creates
         ]
         instance = self.emulator.instance

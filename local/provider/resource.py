@@ -169,6 +169,10 @@ class Resource:
             return json.dumps(sorted(json.dumps(_pruned(item), sort_keys=True) for item in value))
         return _pruned(value)
 
+    def id_of(self, id: str, found: Properties) -> str:
+        """The id of what was found under `id`, which may be its name: all that is known of a creation that was interrupted."""
+        return id
+
     def refreshed(self, inputs: Properties, found: Properties) -> Properties:
         """The inputs that would lead to what was found: `inputs` where it says the same, what was found elsewhere."""
         result: Properties = {key: value for key, value in inputs.items() if key.startswith("__")}

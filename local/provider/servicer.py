@@ -193,7 +193,7 @@ class AwsProvider(ResourceProviderServicer):
         if found is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
-            id=request.id,
+            id=resource.id_of(request.id, found),
             properties=to_struct(self._with_all_tags(resource, _merged(known, found))),
             inputs=to_struct(resource.refreshed(inputs, found)),
         )

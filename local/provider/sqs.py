@@ -118,7 +118,12 @@ class Queue(Resource):
         )
         return answer["QueueUrl"]
 
+    def id_of(self, id: str, found: Properties) -> str:
+        return found["url"]
+
     def read(self, id: str, known: Properties) -> Properties | None:
+        if "/" not in id:
+            id = self.api.get_queue_url(QueueName=id)["QueueUrl"]
         found = self.api.get_queue_attributes(QueueUrl=id, AttributeNames=["All"])["Attributes"]
         return {
             **{name: int(found[theirs]) for name, theirs in self._NUMBERS.items() if theirs in found},

@@ -1,5 +1,9 @@
 """Destroy leaves nothing of the real stack behind, in any service that it uses."""
 
+from dataclasses import replace
+
+import pytest
+
 from local.state import State
 from tests.integration.conftest import deploy, destroy
 
@@ -34,3 +38,25 @@ def test_destroy_leaves_nothing(emulator, account, clients):
 
     assert left(clients) == before
     assert state.resources == []
+
+
+@pytest.mark.parametrize("type_", ["aws:sqs/queue:Queue", "aws:iam/rolePolicy:RolePolicy", "aws:lambda/function:Function"])
+def test_what_a_crash_left_half_made_is_taken_up_and_destroyed_with_the_rest(emulator, account, clients, type_):
+    state, before = State(), left(clients)
+    config = {"variants": ["sns"], "responderCount": 1, "api": {"enabled": False}}
+    deploy(emulator, account, config, state=state)
+    interrupt(state, type_)
+
+    deploy(emulator, account, config, state=state)
+    interrupt(state, type_)
+    destroy(emulator, account, state)
+
+    assert left(clients) == before
+    assert (state.resources, state.pending_creates) == ([], [])
+
+
+def interrupt(state: State, type_: str) -> None:
+    """As a crash does between a creation and its record: what was made is known by its inputs alone."""
+    of_type = [resource for resource in state.resources if resource.type == type_]
+    state.resources = [resource for resource in state.resources if resource not in of_type]
+    state.pending_creates += [replace(resource, id="", outputs={}) for resource in of_type]

@@ -34,6 +34,27 @@ def test_a_completed_item_has_its_outcome_for_whoever_asks(ledger):
     assert ledger.claim("run#0", "second", soon()) == OUTCOME
 
 
+class LosesReplies:
+    """A client that does each write twice, as one does that never got the first reply."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        def twice(**arguments):
+            getattr(self._client, name)(**arguments)
+            return getattr(self._client, name)(**arguments)
+        return twice
+
+
+def test_a_write_that_is_repeated_because_its_reply_was_lost_is_our_own(dynamodb):
+    ledger = Ledger(LosesReplies(dynamodb), "ledger", 3600)
+
+    assert ledger.claim("run#0", "first", soon()) is None
+    ledger.complete("run#0", "first", OUTCOME)
+    assert Ledger(dynamodb, "ledger", 3600).claim("run#0", "second", soon()) == OUTCOME
+
+
 def test_while_one_works_on_it_nobody_else_gets_it(ledger):
     ledger.claim("run#0", "first", soon())
 

@@ -32,6 +32,18 @@ def test_a_passing_fault_is_raised_as_often_as_there_are_retries_and_then_an_ans
     assert answer == contract.unsuccessful("avis", "FAILED", "TransientError", "busy")
 
 
+def test_a_passing_fault_of_a_class_of_ones_own_has_the_name_that_is_asked_again():
+    class Busy(TransientError):
+        pass
+
+    def work():
+        raise Busy("in use")
+
+    with pytest.raises(TransientError, match="in use") as raised:
+        asking.answer({"requestId": "r1"}, limits(), work)
+    assert type(raised.value).__name__ == "TransientError"
+
+
 def test_a_caller_that_does_not_count_makes_a_first_attempt():
     with pytest.raises(TransientError):
         asking.answer({"requestId": "r1"}, limits(1), busy)

@@ -95,6 +95,16 @@ def test_both_read_the_same_answer(payload):
         assert answer["error"]["message"] == expected["error"]["message"]
 
 
+def test_both_cut_what_a_responder_says_of_its_error():
+    payload = {"status": "FAILED", "error": {"type": "T" * 200_000, "message": "m" * 200_000}}
+    expected = contract.normalise_answer("avis", payload, currency="USD", details_limit=1000)
+
+    answer = evaluate("Answer", states={
+        "input": {"responder": "avis", "plan": {"recipients": KNOWN}}, "result": {"Payload": payload}, "context": CONTEXT})
+
+    assert answer["error"] == expected["error"] == {"type": "T" * 100, "message": "m" * 500}
+
+
 AMOUNTS = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
 ANSWERS = st.tuples(*[
     st.one_of(

@@ -69,6 +69,14 @@ def test_failed_items_inside_batches_count_one_by_one(tally, monkeypatch):
     assert tally.handler({**EVENT, "tolerance": {"count": 1}}, None)["withinTolerance"] is False
 
 
+def test_where_no_batch_succeeded_no_results_are_looked_for(tally, monkeypatch):
+    monkeypatch.setattr(tally, "states", States(item_counts=counts(0, 0)))
+    # S3 tells those who may not list a bucket that an object which is not there is denied.
+    monkeypatch.setattr(tally, "s3", None)
+
+    assert tally.handler(EVENT, None)["withinTolerance"] is True
+
+
 def test_a_threshold_that_step_functions_saw_exceeded_stays_exceeded(tally, monkeypatch):
     monkeypatch.setattr(tally, "states", States("FAILED", counts(1000, 3, failed=1, aborted=0)))
     monkeypatch.setattr(tally, "s3", S3({}))

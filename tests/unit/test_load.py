@@ -135,7 +135,7 @@ def test_a_list_that_does_not_fit_is_refused_before_anything_is_written(write):
 
 
 def test_a_number_that_dynamodb_cannot_keep_is_refused(write):
-    with pytest.raises(LoadError, match="item 2 has a number of more than the 38 digits"):
+    with pytest.raises(LoadError, match="item 2 has a number that DynamoDB cannot keep: of more than 38 digits"):
         load.load(stack_with(LIST, Target()), write(f"[1, 1.{'1' * 40}]"))
 
 
@@ -155,10 +155,27 @@ def test_a_data_set_is_written_in_the_format_of_the_source(write, format, text):
 @pytest.mark.parametrize(("text", "format", "message"), [
     ('["a"]', "csv", "item 1 is no row"), ('[{"a": [1]}]', "csv", "item 1 is no row"),
     ('[{"a": 1}, {"b": 1}]', "csv", "item 2 has the fields b"),
+    ("[{}]", "csv", "item 1 is no row: CSV takes flat objects with a field or more"),
+    (r'[{"a": "C:\\Users"}]', "csv", r"item 1 has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl"),
     (json.dumps(["x" * 262_144]), "jsonl", r"item 1 takes 262146 bytes; the input of an execution holds at most 262144")])
 def test_what_the_format_or_an_execution_cannot_take_is_refused(write, text, format, message):
     with pytest.raises(LoadError, match=message):
         load.load(stack_with(data_set(format), Target()), write(text))
+
+
+@pytest.mark.parametrize("target", [LIST, data_set("jsonl")], ids=["dynamodb", "s3"])
+@pytest.mark.parametrize(("text", "message"), [
+    ("[1, NaN]", "item 2 is not JSON: NaN is no number in JSON"), (f"[{'1' * 5000}]", "item 1 is not JSON: Exceeds the limit"),
+    ("[" * 5000 + "]" * 5000, "nested too deeply"), (r'["\ud800"]', "item 1 has half a character")])
+def test_what_json_cannot_carry_is_refused(write, target, text, message):
+    with pytest.raises(LoadError, match=message):
+        load.load(stack_with(target, Target()), write(text))
+
+
+def test_a_long_field_of_csv_is_read(write):
+    [row] = load.read(write(f"a\n{'x' * 200_000}\n\n", "rows.csv"))
+
+    assert len(row["a"]) == 200_000
 
 
 def test_an_empty_list_is_a_list(write):

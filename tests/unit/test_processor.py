@@ -64,6 +64,19 @@ def test_in_a_batch_every_item_is_tried_and_the_order_kept(adapter):
     assert [(outcome["index"], outcome["status"]) for outcome in outcomes] == [(0, "SUCCEEDED"), (1, "FAILED"), (2, "SUCCEEDED")]
 
 
+class Busy(TransientError):
+    pass
+
+
+def test_a_passing_fault_of_a_class_of_ones_own_has_the_name_that_is_asked_again(adapter):
+    def process(item):
+        raise Busy("in use")
+
+    with pytest.raises(TransientError, match="in use") as raised:
+        adapter(process).handler(entry(1), Context())
+    assert type(raised.value).__name__ == "TransientError"
+
+
 def test_a_passing_fault_asks_for_the_batch_again_after_the_others_were_tried(adapter):
     tried = []
 
