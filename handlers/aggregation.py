@@ -98,7 +98,7 @@ def parse(message_id: str, body: str) -> Message:
     """A message of the response queue, {"requestId", "answer": Answer} or {"requestId", "deadlineAt"}. Raises Rejected."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Rejected("the message is not JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("requestId"), str) or not content["requestId"]:
         raise Rejected("the message has no requestId")

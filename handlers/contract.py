@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from handlers import storable
+
 Json = dict[str, Any]
 
 MAX_REQUEST_BYTES = 65_536
@@ -68,10 +70,15 @@ def check_request(body: Any, known: Sequence[str]) -> Json:
         raise InvalidRequest(f"data must be an object, not {kind(body.get('data'))}")
     if "recipients" in body:
         _check_recipients(body["recipients"], known)
-    size = byte_size(body)
+    check_size(body)
+    return body
+
+
+def check_size(request: Mapping[str, Any]) -> None:
+    """Raises RequestTooLarge."""
+    size = byte_size(request)
     if size > MAX_REQUEST_BYTES:
         raise RequestTooLarge(f"the request takes {size} bytes as JSON; at most {MAX_REQUEST_BYTES} are allowed")
-    return body
 
 
 def recipients_of(request: Mapping[str, Any], known: Sequence[str]) -> list[str]:
@@ -104,8 +111,8 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
     """What a responder sent, as an Answer without times; a payload that breaks the contract becomes a FAILED answer.
 
     payload: {"amount", "currency"?, "details"?} for a quote, {"declined": reason} for a refusal, or an Answer.
-    currency: the only one in which the stack compares amounts. details_limit: bytes; larger details are left out, and
-    their place says so, so that the quote itself survives.
+    currency: the only one in which the stack compares amounts. details_limit: bytes; larger details, and those that the store
+    would refuse, are left out, and their place says so, so that the quote itself survives.
     """
     if not isinstance(payload, dict):
         return invalid_answer(responder, f"the answer must be a JSON object, not {kind(payload)}")
@@ -129,12 +136,22 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
     details = payload.get("details", {})
     if not isinstance(details, dict):
         return invalid_answer(responder, "details must be an object")
+    try:
+        storable.check(details, "it")
+    except (storable.Unstorable, RecursionError) as error:
+        details = {"omitted": f"details cannot be kept: {error}"}
     return fit({"responder": responder, "status": "QUOTED", "amount": amount, "currency": currency, "details": details},
                details_limit)
 
 
 def unsuccessful(responder: str, status: str, kind: str, message: str) -> Json:
-    return {"responder": responder, "status": status, "error": {"type": kind[:MAX_TYPE_CHARS], "message": message[:MAX_MESSAGE_CHARS]}}
+    return {"responder": responder, "status": status,
+            "error": {"type": _clean(kind)[:MAX_TYPE_CHARS], "message": _clean(message)[:MAX_MESSAGE_CHARS]}}
+
+
+def _clean(text: str) -> str:
+    """Without halves of surrogate pairs, which Python has for what it cannot decode, and no store keeps."""
+    return text.encode(errors="replace").decode()
 
 
 def declined(responder: str, reason: str) -> Json:

@@ -6,6 +6,7 @@ It is plain Python with no AWS in it. Raise TransientError to be asked again, as
 last one, and any other exception, becomes a FAILED answer with its type and message.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -38,7 +39,7 @@ class QuoteRequest:
 
 @dataclass(frozen=True)
 class Quote:
-    """An offer. amount: Decimal, int or decimal string, never a float; details: JSON for the caller."""
+    """An offer. amount: Decimal, int or decimal string, never a float; details: JSON for the caller; Decimals become its numbers."""
 
     amount: Amount
     currency: str | None = None
@@ -58,19 +59,29 @@ QuoteFunction = Callable[[QuoteRequest], Amount | Quote | Decline]
 def ask(quote: QuoteFunction, request: QuoteRequest, currency: str) -> contract.Json:
     """The Answer (without times) of one responder's code. TransientError passes through; every other exception is a
     FAILED answer."""
-    # One answer may not fill what all of them share, however few responders are asked.
-    limit = contract.details_limit(1)
     try:
-        offer = quote(request)
+        return _answer(quote(request), request.responder, currency)
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it was, a responder's fault is data for the gatherer
         return contract.unsuccessful(request.responder, "FAILED", type(error).__name__, str(error))
+
+
+def _answer(offer: Amount | Quote | Decline, responder: str, currency: str) -> contract.Json:
+    # One answer may not fill what all of them share, however few responders are asked.
+    limit = contract.details_limit(1)
     if isinstance(offer, Decline):
-        return contract.declined(request.responder, offer.reason)
+        return contract.declined(responder, offer.reason)
     if not isinstance(offer, Quote):
         offer = Quote(offer)
     if isinstance(offer.amount, float):
-        return contract.invalid_answer(request.responder, "amount must be a Decimal, an int or a decimal string, not a float")
-    payload = {"amount": offer.amount, "currency": offer.currency or currency, "details": dict(offer.details)}
-    return contract.normalise_answer(request.responder, payload, currency=currency, details_limit=limit)
+        return contract.invalid_answer(responder, "amount must be a Decimal, an int or a decimal string, not a float")
+    details = json.loads(json.dumps(dict(offer.details), default=_number))
+    payload = {"amount": offer.amount, "currency": offer.currency or currency, "details": details}
+    return contract.normalise_answer(responder, payload, currency=currency, details_limit=limit)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -9,17 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from handlers import completion, contract
+from handlers import completion, contract, storable
 from handlers.contract import InvalidRequest, Json
 
 SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text())
-
-MAX_DEPTH = 16
-"""JSONata in Step Functions nests about 100 evaluations, and each level of a request takes four of them on its way to the store. The
-store itself would nest 32 levels (DynamoDB's limit)."""
-
-MAX_NUMBER, MIN_NUMBER = 1e126, 1e-130
-"""Between these two, or 0, is what the store keeps as a number (DynamoDB)."""
 
 MAX_BODY_BYTES = 4 * contract.MAX_REQUEST_BYTES
 """However much white space it has, a longer body is not even read."""
@@ -45,26 +38,24 @@ def parse(text: str) -> Any:
         raise InvalidRequest("the body is empty; it must be a request as JSON")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-        _check(value, MAX_DEPTH)
+        storable.check(value, "the request")
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
+    except storable.Unstorable as error:
+        raise InvalidRequest(str(error)) from None
     except RecursionError:
-        raise InvalidRequest(_TOO_DEEP) from None
+        raise InvalidRequest(f"the request is nested too deep: at most {storable.MAX_DEPTH} levels are allowed") from None
     except InvalidRequest:
         raise
     except ValueError:
         # Python itself reads no integer of more than 4,300 digits.
-        raise InvalidRequest(_OUT_OF_RANGE) from None
+        raise InvalidRequest(storable.OUT_OF_RANGE) from None
     return value
 
 
 def same(one: Any, other: Any) -> bool:
     """Are they the same JSON, as far as the store can tell? The order of keys says nothing, and 30 is 30.0."""
     return _normal(one) == _normal(other)
-
-
-_TOO_DEEP = f"the request is nested too deep: at most {MAX_DEPTH} levels are allowed"
-_OUT_OF_RANGE = f"a number is out of range: 0, or from {MIN_NUMBER:g} up to {MAX_NUMBER:g}, of either sign, is allowed"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:
@@ -78,31 +69,6 @@ def _object(pairs: list[tuple[str, Any]]) -> Json:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidRequest(f"the body is not JSON: {name} is no JSON number")
-
-
-def _check(value: Any, levels: int) -> None:
-    if isinstance(value, (dict, list)) and levels == 0:
-        raise InvalidRequest(_TOO_DEEP)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not key:
-                raise InvalidRequest("a key is empty; each must have at least one character")
-            _check(key, levels)
-            _check(item, levels - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, levels - 1)
-    elif isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, (int, float)) and value and not MIN_NUMBER <= abs(value) < MAX_NUMBER:
-        raise InvalidRequest(_OUT_OF_RANGE)
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{json.dumps(text[:40])} has half of a surrogate pair, which is no character") from None
 
 
 def _normal(value: Any) -> Any:

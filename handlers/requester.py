@@ -59,6 +59,9 @@ def scatter(body: Any, own_id: str, seconds_left: float) -> contract.Json:
     _send_deadline(record)
     kept, is_new = _create(record, now)
     if is_new:
+        if clock.now() >= record["deadlineAt"]:
+            # The first one may have come before there was a record to close.
+            _send_deadline(record)
         _publish(record)
         logger.info("published", extra={"recipients": record["recipients"]})
     elif kept["variant"] != record["variant"] or not same(kept["request"], record["request"]):
@@ -94,7 +97,7 @@ def _create(record: Record, now: str) -> tuple[Record, bool]:
 
 
 def _send_deadline(record: Record) -> None:
-    delay = math.ceil(clock.seconds_between(record["createdAt"], record["deadlineAt"]))
+    delay = math.ceil(max(clock.seconds_until(record["deadlineAt"]), 0))
     sqs.send_message(
         QueueUrl=RESPONSE_QUEUE_URL, DelaySeconds=delay,
         MessageBody=json.dumps({"requestId": record["requestId"], "deadlineAt": record["deadlineAt"]}))

@@ -144,6 +144,11 @@ class Operations:
         wait = _wants_to_wait(call.query)
         given = self._request(call, carrier)
         asked = {"requestId": str(uuid.uuid4()), **given}
+        try:
+            # The id of our own making counts as well, and the carrier has no way to refuse what was accepted here.
+            contract.check_size(asked)
+        except contract.RequestTooLarge as error:
+            raise Problem(413, "RequestTooLarge", str(error)) from None
         request_id = asked["requestId"]
         # An id of our own making is new.
         before = self._read_record(request_id) if "requestId" in given else None

@@ -234,6 +234,17 @@ def test_poison_goes_to_the_dead_letter_queue_and_its_neighbours_are_counted_onc
     assert bench.read(of_a_map)["answers"] == {}
 
 
+def test_an_answer_that_the_store_would_refuse_takes_none_of_its_neighbours_along(bench):
+    record = bench.open(["a", "b", "c", "d"])
+
+    assert bench.deliver(answer(record, "a"), answer(record, "b", details={"x": 1e200}), answer(record, "c", details={"x": "\udcff"}),
+                         "[" * 100_000, answer(record, "d", details={"x": 10**50 + 1})) == []
+
+    answers = bench.read(record)["answers"]
+    assert sorted(answers) == ["a", "b", "c", "d"]
+    assert all("omitted" in answers[name]["details"] for name in "bcd")
+
+
 def test_a_store_that_refuses_writes_delays_and_loses_nothing(bench, monkeypatch):
     record, other = bench.open(["a"]), bench.open(["a"])
     refuse = bench.module.store.client.exceptions.InternalServerError(

@@ -80,6 +80,20 @@ def test_the_deadline_comes_to_the_response_queue_when_it_is_due(bench):
     assert json.loads(message["Body"]) == {"requestId": "r1", "deadlineAt": record["deadlineAt"]}
 
 
+def test_a_deadline_that_came_before_there_was_a_record_to_close_comes_again(bench, monkeypatch):
+    create = bench.module.records.create
+
+    def late(record, now):
+        assert taken(bench.sqs, bench.responses)
+        return create(record, now)
+
+    monkeypatch.setattr(bench.module.records, "create", late)
+    bench.request({"requestId": "r1", "data": {}, "completion": {"deadlineSeconds": 0.0001}})
+
+    [message] = taken(bench.sqs, bench.responses)
+    assert json.loads(message["Body"])["requestId"] == "r1"
+
+
 def test_the_same_request_again_is_the_same_one_and_another_with_its_id_is_refused(bench):
     body = {"requestId": "r1", "data": {"days": 3, "of": [1, 2.5, None, True, ""]}}
 

@@ -207,7 +207,7 @@ def test_a_poison_answer_is_rejected_with_its_reason_and_its_neighbours_are_coun
 
 
 @pytest.mark.parametrize(("body", "reason"), [
-    ("", "not JSON"), ("{", "not JSON"), ("[]", "no requestId"), ('{"requestId": 7}', "no requestId"),
+    ("", "not JSON"), ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("[]", "no requestId"), ('{"requestId": 7}', "no requestId"),
     ('{"requestId": ""}', "no requestId"), ('{"requestId": "r1"}', "neither an answer nor a deadlineAt"),
     ('{"requestId": "r1", "answer": 3}', "neither an answer nor a deadlineAt"),
 ])

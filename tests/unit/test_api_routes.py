@@ -320,6 +320,14 @@ def test_a_large_request_is_told_its_limit(api):
     assert "at most 65536" in refused(413, "RequestTooLarge", lambda: send(api, {"data": {"text": "x" * 70_000}}))
 
 
+def test_an_id_that_the_api_makes_counts_as_well(api, carriers):
+    # As JSON {"data":{"text":"…"}} takes 65,536 bytes, and its id is yet to come.
+    body = {"data": {"text": "x" * (65_536 - len('{"data":{"text":""}}'))}}
+
+    assert "at most 65536" in refused(413, "RequestTooLarge", lambda: send(api, body))
+    assert not carriers["map"].started
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"])
 def test_another_content_type_is_refused(api, content_type):
     assert content_type in refused(415, "UnsupportedMediaType", lambda: send(api, content_type=content_type))

@@ -67,6 +67,11 @@ def test_a_transient_error_is_left_to_the_carrier():
         ask(quote)
 
 
+@pytest.mark.parametrize("wrong", [{"details": None}, {"details": [1]}, {"details": {"x": {1}}}, {"reason": 5}])
+def test_an_offer_that_is_none_is_a_failure_too(wrong):
+    assert ask(lambda _: Decline(**wrong) if "reason" in wrong else Quote(1, **wrong))["status"] == "FAILED"
+
+
 def test_a_float_is_refused_as_money():
     assert ask(lambda _: 99.5)["error"]["message"].endswith("not a float")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from handlers import completion, contract, request
+from handlers import completion, contract, request, storable
 from handlers.completion import Policy
 from handlers.contract import AMOUNT, InvalidRequest, RequestTooLarge
 from tests.request_strategies import KNOWN, requests
@@ -82,7 +82,7 @@ def test_the_schema_is_a_schema_and_its_examples_are_requests():
 
 def test_the_schema_names_the_limits_of_the_contract():
     assert f"{contract.MAX_REQUEST_BYTES:,} bytes" in request.SCHEMA["description"]
-    assert f"{request.MAX_DEPTH} levels" in request.SCHEMA["description"]
+    assert f"{storable.MAX_DEPTH} levels" in request.SCHEMA["description"]
 
 
 # Reading text
@@ -112,7 +112,7 @@ def nested(levels: int) -> str:
     ('{"data": {"": 1}}', "a key is empty"),
     ('{"data": {"a": "\\ud800"}}', "half of a surrogate pair"),
     ('{"data": {"\\udc00": 1}}', "half of a surrogate pair"),
-    (nested(request.MAX_DEPTH + 1), "nested too deep"),
+    (nested(storable.MAX_DEPTH + 1), "nested too deep"),
     ("[" * 100_000, "nested too deep"),
     ("[]", "the request must be a JSON object, not a list"),
     ("null", "the request must be a JSON object, not nothing"),
@@ -137,7 +137,7 @@ def test_what_is_too_large_is_told_apart(text):
 
 
 def test_the_deepest_and_the_widest_requests_pass():
-    assert read(nested(request.MAX_DEPTH))
+    assert read(nested(storable.MAX_DEPTH))
     assert read('{"data": {"a": [0, -0.0, 9.9e125, 1e-130, "\\u0000", "\\ud83d\\ude00", null, true]}}')
 
 
