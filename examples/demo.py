@@ -16,6 +16,10 @@ REPORT = Path("artifacts") / "comparison.html"
 
 
 def main() -> int:
+    stacks = json.loads(_run("local", "stack", "ls", "--json", quiet=True, check=True).stdout)
+    if any(stack["current"] and stack["resourceCount"] for stack in stacks):
+        print("error: your stack is deployed, and the demo would destroy it at its end; first: python -m local destroy", file=sys.stderr)
+        return 1
     ours = _run("local", "status", quiet=True).returncode != 0
     try:
         _step("local", "up", "--yes", "--skip-preview")
@@ -23,17 +27,18 @@ def main() -> int:
         variants = [variant for variant, output in CARRIERS.items() if output in outputs]
         for variant in variants:
             _step("client", "request", variant)
-        _stored(variants[0])
-        (ROOT / REPORT).parent.mkdir(exist_ok=True)
-        _step("client", "compare", "-n", "3", "--report", str(REPORT))
+        if variants:
+            _stored(variants[0])
+            (ROOT / REPORT).parent.mkdir(exist_ok=True)
+            _step("client", "compare", "-n", "3", "--report", str(REPORT))
     except subprocess.CalledProcessError as error:
         print(f"error: {' '.join(error.cmd[2:])} ended with code {error.returncode}", file=sys.stderr)
         return 1
     finally:
-        _tidy("local", "destroy", "--yes", "--skip-preview")
+        is_tidy = _tidy("local", "destroy", "--yes", "--skip-preview")
         if ours:
-            _tidy("local", "stop")
-    return 0
+            is_tidy = _tidy("local", "stop") and is_tidy
+    return 0 if is_tidy else 1
 
 
 def _stored(variant: str) -> None:
@@ -51,11 +56,12 @@ def _step(module: str, *arguments: str) -> None:
     _run(module, *arguments, check=True)
 
 
-def _tidy(module: str, *arguments: str) -> None:
-    """A step of which only a failure is shown, so that the comparison stays in sight."""
+def _tidy(module: str, *arguments: str) -> bool:
+    """A step of which only a failure is shown, so that the comparison stays in sight. False when it failed."""
     print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
     ended = _run(module, *arguments, quiet=True)
     print((f"{ended.stdout}{ended.stderr}" if ended.returncode else "done").strip(), flush=True)
+    return ended.returncode == 0
 
 
 def _run(module: str, *arguments: str, quiet: bool = False, check: bool = False) -> subprocess.CompletedProcess[str]:

@@ -105,6 +105,19 @@ def test_both_cut_what_a_responder_says_of_its_error():
     assert answer["error"] == expected["error"] == {"type": "T" * 100, "message": "m" * 500}
 
 
+@pytest.mark.parametrize(("number", "is_kept"), [
+    (1e125, True), (1e126, False), (1e300, False), (1e-130, True), (1e-131, False), (-2e200, False)])
+def test_both_leave_out_what_the_store_would_refuse(number, is_kept):
+    payload = {"amount": "1", "details": {"x": [number]}}
+    expected = contract.normalise_answer("avis", payload, currency="USD", details_limit=1000)
+
+    answer = evaluate("Answer", states={
+        "input": {"responder": "avis", "plan": {"recipients": KNOWN}}, "result": {"Payload": payload}, "context": CONTEXT})
+
+    assert [("omitted" not in both["details"]) for both in (answer, expected)] == [is_kept] * 2
+    assert answer["amount"] == "1"
+
+
 AMOUNTS = st.decimals(min_value=0, max_value=10**6, places=2).map(str)
 ANSWERS = st.tuples(*[
     st.one_of(

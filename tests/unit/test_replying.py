@@ -83,6 +83,14 @@ def test_work_whose_deadline_has_passed_is_skipped(queues):
     assert (asked, queues.sent) == ([], [])
 
 
+@pytest.mark.parametrize(("recipients", "answers"), [(["avis", "alamo"], 1), (["alamo"], 0)])
+def test_a_message_for_others_that_the_filter_let_through_is_skipped(queues, recipients, answers):
+    attributes = {**record()["messageAttributes"], "recipients": {"stringValue": json.dumps(recipients), "dataType": "String.Array"}}
+
+    assert reply(record(messageAttributes=attributes)) == []
+    assert len(queues.sent) == answers
+
+
 @pytest.mark.parametrize(("deliveries", "pause"), [(1, 1), (2, 2), (3, 4), (4, 5)])
 def test_a_passing_fault_comes_back_after_a_pause_that_grows(queues, deliveries, pause):
     assert reply(record(1, deliveries), answer_of=busy) == ["m1"]

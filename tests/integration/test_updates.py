@@ -1,0 +1,46 @@
+"""An update of the real stack does what the configuration asks for, and nothing else."""
+
+from local.state import State
+from tests.integration.conftest import deploy
+
+CONFIG = {"variants": ["map", "parallel", "sns"], "responderCount": 2, "api": {"auth": "NONE"}}
+
+
+def known(state: State) -> dict[str, tuple[str, object, object]]:
+    """{URN: type, id and inputs} of what a provider made."""
+    return {resource.urn: (resource.type, resource.id, resource.inputs) for resource in state.resources if resource.custom}
+
+
+def test_the_same_configuration_again_changes_nothing_and_a_concurrency_just_the_maps(emulator, account):
+    state = State()
+    stack = deploy(emulator, account, CONFIG, state=state)
+    stored = stack.request("map", stack.sample_request)["requestId"]
+    first = known(state)
+
+    deploy(emulator, account, CONFIG, state=state)
+    assert known(state) == first
+
+    stack = deploy(emulator, account, {**CONFIG, "maxConcurrency": 3}, state=state)
+    second = known(state)
+    assert first.keys() == second.keys()
+    assert {second[urn][0] for urn in second if second[urn] != first[urn]} == {"aws:sfn/stateMachine:StateMachine"}
+    assert all(second[urn][1] == first[urn][1] for urn in first)
+    found = stack.result(stored)
+    assert found is not None
+    assert found["status"] == "COMPLETE"
+
+
+def test_a_responder_more_is_made_and_nobody_elses_is_touched(emulator, account):
+    state = State()
+    deploy(emulator, account, CONFIG, state=state)
+    first = known(state)
+
+    deploy(emulator, account, {**CONFIG, "responderCount": 3}, state=state)
+
+    second = known(state)
+    added = {urn.rpartition("::")[2] for urn in second.keys() - first.keys()}
+    assert added
+    assert all("hertz" in name for name in added)
+    assert first.keys() <= second.keys()
+    assert all(second[urn][1] == first[urn][1] for urn in first)
+    assert not [urn for urn in first if "responder-" in urn and second[urn] != first[urn]]
