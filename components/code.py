@@ -16,8 +16,11 @@ import pulumi
 PROJECT = Path(__file__).parent.parent
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
-LAYER_PACKAGES = ("aws-lambda-powertools", "jmespath", "typing_extensions")
-LAYER_MODULES = frozenset({"aws_lambda_powertools", "jmespath", "typing_extensions"})
+LAYER_PACKAGES = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing_extensions")
+LAYER_MODULES = frozenset({"aws_lambda_powertools", "fastjsonschema", "jmespath", "typing_extensions"})
+NOT_IN_LAYER = ("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.tracing", "aws_lambda_powertools.utilities.data_masking")
+"""Parts of Powertools that need packages of their own (pydantic, aws-xray-sdk, aws-encryption-sdk)."""
+
 RUNTIME_MODULES = frozenset({"boto3", "botocore"})
 """Part of Lambda's Python runtime."""
 
@@ -43,6 +46,23 @@ def sources(*modules: str) -> set[str]:
     return found
 
 
+def check_defines(module: str, name: str) -> None:
+    """Raises CodeError where the project's module has no `name` at its top level; what it takes from elsewhere with * may be there."""
+    file = _file_of(module)
+    if file is None:
+        raise CodeError(f"there is no module {module} in the project")
+    names: set[str] = set()
+    for node in ast.parse((PROJECT / file).read_text(), file).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(alias.asname or alias.name for alias in node.names)
+        else:
+            names.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+    if not names & {name, "*"}:
+        raise CodeError(f"{file} has no function {name}")
+
+
 def _follow(module: str, found: set[str]) -> None:
     for ancestor in _ancestors(module):
         file = _file_of(ancestor)
@@ -56,6 +76,9 @@ def _follow(module: str, found: set[str]) -> None:
 
 def _follow_import(imported: str, file: str, found: set[str]) -> None:
     top = imported.partition(".")[0]
+    if imported.startswith(NOT_IN_LAYER):
+        raise CodeError(f"{file} imports {imported}, which needs a package that is not in the Lambda layer "
+                        f"({', '.join(sorted(LAYER_MODULES))})")
     if top in sys.stdlib_module_names or top in LAYER_MODULES or top in RUNTIME_MODULES:
         return
     if _file_of(top) is None and not (PROJECT / top).is_dir():

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import definition, policy
+from components import code, definition, policy
 from components.handler_function import HandlerFunction
 from components.workflow import Workflow
 from handlers import exact_json, processing
@@ -298,6 +298,7 @@ def tolerance_text(tolerance: Mapping[str, float]) -> str:
 def _processor(
     parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, ledger: Optional[aws.dynamodb.Table],
 ) -> HandlerFunction:
+    code.check_defines(args["module"], "process")
     environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": args["module"]}
     statements = []
     if ledger:

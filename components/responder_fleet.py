@@ -11,7 +11,7 @@ from typing import Any, Optional, TypedDict
 
 import pulumi
 
-from components import policy
+from components import code, policy
 from components.handler_function import HandlerFunction
 from handlers import circuit
 
@@ -109,6 +109,7 @@ class ResponderFleet(pulumi.ComponentResource):
         module = responder["module"]
         if module is None:
             raise ValueError(f"responder {responder['name']} has neither module nor functionArn: give one of them")
+        code.check_defines(module, "quote")
         breaker = responder["circuitBreaker"]
         function = HandlerFunction(f"{fleet}-{responder['name']}", {
             "module": "handlers.responder",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from components import code
 from components.alarms import AlarmsArgs, Machine
 from components.dashboard import DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
@@ -52,6 +53,7 @@ def _circuit_breaker(responder: Responder) -> CircuitBreakerArgs | None:
 
 def for_selector(settings: Settings, layer_arn: LayerArn) -> HandlerFunctionArgs:
     """The function of the user's own selection."""
+    code.check_defines(settings.selection, "rank")
     return {
         "module": "handlers.selector",
         "withModules": [settings.selection],

@@ -33,6 +33,48 @@ def test_an_import_that_will_be_missing_in_lambda_is_named(tmp_path, monkeypatch
         code.sources("acme")
 
 
+def test_a_part_of_powertools_that_the_layer_cannot_carry_is_named(tmp_path, monkeypatch):
+    (tmp_path / "acme.py").write_text("from aws_lambda_powertools.utilities.parser import parse\n")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+
+    with pytest.raises(code.CodeError, match=r"acme\.py imports aws_lambda_powertools\.utilities\.parser, which needs a package"):
+        code.sources("acme")
+
+
+@pytest.mark.parametrize("text", [
+    "def quote(request): ...", "from prices import quote", "from prices import ask as quote", "from prices import *",
+    "quote = lambda request: 1", "if True:\n    quote = print"])
+def test_a_module_may_have_its_function_from_anywhere(tmp_path, monkeypatch, text):
+    (tmp_path / "acme.py").write_text(text)
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+
+    code.check_defines("acme", "quote")
+
+
+def test_a_module_without_its_function_is_named(tmp_path, monkeypatch):
+    (tmp_path / "acme.py").write_text("def price(request): ...")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+
+    with pytest.raises(code.CodeError, match=r"acme\.py has no function quote"):
+        code.check_defines("acme", "quote")
+
+
+def test_powertools_logs_measures_and_validates_from_the_layer_alone(tmp_path):
+    code.layer()
+    with zipfile.ZipFile(code.PROJECT / ".build" / "layer.zip") as layer:
+        layer.extractall(tmp_path)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'python')!r})\n"
+        "from aws_lambda_powertools import Logger, Metrics\n"
+        "from aws_lambda_powertools.utilities.validation import validate\n"
+        "validate(event={'days': 3}, schema={'type': 'object', 'required': ['days']})\n"
+        "print('complete')")
+
+    ran = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr) == ("complete\n", "")
+
+
 def test_the_layer_is_the_same_bytes_when_built_again():
     def build():
         code.layer.cache_clear()
