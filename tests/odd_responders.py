@@ -18,7 +18,4 @@ def _details(odd: str) -> dict[str, Any]:
     deep: dict[str, Any] = {}
     for _ in range(40):
         deep = {"deeper": deep}
-    return {
-        "number": {"x": 1e200}, "deep": deep, "digits": {"x": 10**50 + 1}, "surrogate": {"x": "\udcff"},
-        "nan": {"x": float("nan")}, "date": {"x": datetime.date(2026, 1, 1)}, "bytes": {"x": b"x"}, "decimal": {"rate": Decimal("1.5")},
-    }[odd]
+    return {"number": {"x": 1e200}, "deep": deep, "date": {"x": datetime.date(2026, 1, 1)}, "decimal": {"rate": Decimal("1.5")}}[odd]

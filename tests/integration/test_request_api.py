@@ -13,7 +13,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 
 from client import Stack
@@ -302,6 +301,8 @@ def test_replies_keep_the_document(api):
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/{variant}/requests"), ("GET", "/requests/{requestId}")])
 def test_a_fuzzer_that_knows_the_document_meets_no_server_error(api, nothing_stored, method, path):
+    import schemathesis
+
     document = api("GET", "/openapi.json").body
     schema = schemathesis.openapi.from_dict(document)
     statuses: list[int] = []

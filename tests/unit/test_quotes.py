@@ -72,6 +72,16 @@ def test_an_offer_that_is_none_is_a_failure_too(wrong):
     assert ask(lambda _: Decline(**wrong) if "reason" in wrong else Quote(1, **wrong))["status"] == "FAILED"
 
 
+@pytest.mark.parametrize(("value", "reason"), [
+    (10**50 + 1, "more than 38 digits"), ("\udcff", "half of a surrogate pair"), (float("nan"), "out of range"),
+    ({"": 1}, "a key is empty")])
+def test_details_that_the_store_would_refuse_are_left_out_and_the_quote_stays(value, reason):
+    answer = ask(lambda _: Quote(1, details={"x": value}))
+
+    assert answer["amount"] == "1"
+    assert reason in answer["details"]["omitted"]
+
+
 def test_a_float_is_refused_as_money():
     assert ask(lambda _: 99.5)["error"]["message"].endswith("not a float")
 
