@@ -23,7 +23,7 @@ demo: setup
 	@$(PYTHON) -m examples.demo
 
 test: lint
-	$(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 SEED := 1
 REQUESTS := 240
