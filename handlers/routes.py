@@ -142,13 +142,9 @@ class Operations:
     def send(self, call: Call) -> Reply:
         variant, carrier = self._carrier(call.path["variant"])
         wait = _wants_to_wait(call.query)
-        given = self._request(call, carrier)
-        asked = {"requestId": str(uuid.uuid4()), **given}
-        try:
-            # The id of our own making counts as well, and the carrier has no way to refuse what was accepted here.
-            contract.check_size(asked)
-        except contract.RequestTooLarge as error:
-            raise Problem(413, "RequestTooLarge", str(error)) from None
+        own_id = str(uuid.uuid4())
+        given = self._request(call, carrier, own_id)
+        asked = {"requestId": own_id, **given}
         request_id = asked["requestId"]
         # An id of our own making is new.
         before = self._read_record(request_id) if "requestId" in given else None
@@ -192,16 +188,19 @@ class Operations:
             raise Problem(404, "UnknownVariant", f"variant {variant} is not deployed here; deployed: {', '.join(self._carriers)}")
         return variant, self._carriers[variant]
 
-    def _request(self, call: Call, carrier: Carrier) -> Json:
+    def _request(self, call: Call, carrier: Carrier, own_id: str) -> Json:
         media_type = (call.content_type or "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem(415, "UnsupportedMediaType", f"content-type must be application/json, not {media_type}")
         try:
-            return request.read(call.body or b"", self._known, self._policy, can_close_early=carrier.can_close_early)
+            given = request.read(call.body or b"", self._known, self._policy, can_close_early=carrier.can_close_early)
+            # The id of our own making counts as well, and the carrier has no way to refuse what was accepted here.
+            contract.check_size({"requestId": own_id, **given})
         except contract.RequestTooLarge as error:
             raise Problem(413, "RequestTooLarge", str(error)) from None
         except contract.InvalidRequest as error:
             raise Problem(400, "InvalidRequest", str(error)) from None
+        return given
 
     def _start(self, carrier: Carrier, variant: str, asked: Json, wait: bool) -> Json | None:
         """The record of the request that was handed over, once it is there, or closed for who waits; None where it takes too long."""
