@@ -86,7 +86,6 @@ class DistributedMapProcessorArgs(TypedDict):
     idempotent: bool
     functionTimeoutSeconds: int
     memoryMb: int
-    layerArn: pulumi.Input[str]
     resultRetentionDays: int
     logRetentionDays: int
     retainData: bool
@@ -307,7 +306,6 @@ def _processor(
     return HandlerFunction(f"{name}-process", {
         "module": "handlers.processor",
         "withModules": [args["module"]],
-        "layerArn": args["layerArn"],
         "environment": environment,
         "timeoutSeconds": args["functionTimeoutSeconds"] + BACKSTOP_SECONDS,
         "memoryMb": args["memoryMb"],
@@ -325,7 +323,6 @@ def _tally(
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],
-        "layerArn": args["layerArn"],
         "environment": {
             "RESULTS_BUCKET": bucket, "RESULTS_PREFIX": RESULTS_PREFIX, "BATCHED": "true" if args["batchSize"] > 1 else "false"},
         "timeoutSeconds": TALLY_SECONDS,
