@@ -35,6 +35,9 @@ SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("eu
 DEFAULT_MODULE = "handlers.quotes.car_rental"
 DEFAULT_PROCESS = "handlers.processes.log_item"
 
+MAX_RETRIES = 5
+"""What the state machines allow; each responder says which attempt is its last."""
+
 INLINE_CONCURRENCY = 40
 DISTRIBUTED_CONCURRENCY = 10_000
 """How many iterations an inline Map, and a Distributed Map, may run at once (Step Functions' limits)."""
@@ -148,7 +151,7 @@ class Responder(BaseModel):
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
-    retries: Annotated[int, _whole(0, 5)] = 2
+    retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
 
     @model_validator(mode="after")

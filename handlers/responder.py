@@ -14,8 +14,9 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import attempt, contract, responder_queue
+from handlers import attempt, contract
 from handlers.own_code import OwnCode
+from handlers.responder_queue import ResponderQueue
 
 logger = Logger(service="responder")
 RESPONDER = os.environ["RESPONDER"]
@@ -44,11 +45,12 @@ def _guard() -> attempt.Guard:
 
 source = _source()
 guard = _guard()
+queue = ResponderQueue(RESPONDER)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> contract.Json:
     if "Records" in event:
-        return responder_queue.answer_each(event, RESPONDER, respond)
+        return queue.answer_each(event, respond)
     question = event["question"]
     logger.append_keys(correlation_id=question["requestId"])
     if RESPONDER not in question["recipients"]:
@@ -69,7 +71,7 @@ def respond(question: dict[str, Any], attempts: int) -> contract.Json:
 
 def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:
     try:
-        responder_queue.hand_over(question, answer)
+        queue.hand_over(question, answer)
     except Exception:
         # The state machine brings it to the aggregator too, if only when all have answered.
         logger.exception("not handed over at once")
