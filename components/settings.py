@@ -24,7 +24,7 @@ LONGEST_DEADLINE = 900
 """How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
 
 EXPRESS_DEADLINE = EXPRESS_SECONDS - 10
-"""An Express workflow that is still closing its record when its time is over leaves a request without a result."""
+"""The answers that an Express workflow still waits for when its time is over reach nobody."""
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """What CloudWatch Logs accepts."""

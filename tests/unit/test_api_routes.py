@@ -59,10 +59,10 @@ class FakeCarrier:
 
     def __init__(self, world: World, variant: str, opens: float | None = 0.1, closes: float | None = 2) -> None:
         self.world, self.variant, self.opens, self.closes = world, variant, opens, closes
-        self.started: list[tuple[Json, float]] = []
+        self.started: list[Json] = []
 
-    def start(self, request: Json, wait_seconds: float) -> None:
-        self.started.append((request, wait_seconds))
+    def start(self, request: Json) -> None:
+        self.started.append(request)
         if self.opens is not None:
             self.world.after(self.opens, lambda: self.world.open(self.variant, request))
         if self.closes is not None:
@@ -70,7 +70,7 @@ class FakeCarrier:
 
 
 class Refusing(FakeCarrier):
-    def start(self, request: Json, wait_seconds: float) -> None:
+    def start(self, request: Json) -> None:
         raise InvalidRequest("completion.quorum must be at most 1, as the stack has it, not 2")
 
 
@@ -115,7 +115,7 @@ def test_a_request_is_taken_with_its_address(api, carriers):
     assert (reply.status, reply.body) == (
         202, {"requestId": "trip-1", "variant": "map", "status": "OPEN", "href": "/requests/trip-1"})
     assert reply.headers == {"location": "../requests/trip-1"}
-    assert carriers["map"].started == [(BODY, 0)]
+    assert carriers["map"].started == [BODY]
 
 
 def test_what_was_answered_can_be_read_at_once(api):
@@ -127,7 +127,7 @@ def test_what_was_answered_can_be_read_at_once(api):
 def test_a_request_without_an_id_gets_one(api, carriers, world):
     reply = send(api, {"data": {}})
 
-    [(asked, _)] = carriers["map"].started
+    [asked] = carriers["map"].started
     assert reply.body["requestId"] == asked["requestId"] == str(uuid.UUID(asked["requestId"]))
     assert world.reads.count(asked["requestId"]) == len(world.reads)
 
@@ -139,7 +139,7 @@ def test_waiting_returns_the_result(api, carriers, world):
     assert (reply.body["status"], reply.body["completedBy"], reply.body["best"]["responder"]) == ("COMPLETE", "ALL", "avis")
     assert [given["responder"] for given in reply.body["answers"]] == KNOWN
     assert reply.headers == {"location": "../requests/trip-1"}
-    assert carriers["map"].started == [(BODY, WAIT_SECONDS)]
+    assert carriers["map"].started == [BODY]
     assert world.now < 4
 
 
@@ -271,9 +271,9 @@ def test_what_only_the_carrier_refuses_is_an_invalid_request(world, api, carrier
 
 def test_a_carrier_that_refuses_because_another_was_first_is_a_conflict(world, api, carriers):
     class First(Refusing):
-        def start(self, request: Json, wait_seconds: float) -> None:
+        def start(self, request: Json) -> None:
             self.world.open("map", {**BODY, "data": {}})
-            super().start(request, wait_seconds)
+            super().start(request)
 
     carriers["map"] = First(world, "map")
 

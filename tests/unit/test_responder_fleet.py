@@ -16,7 +16,8 @@ ANSWERS = {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": "arn:aw
 def registered() -> Registered:
     return program.run({"variants": ["map", "parallel", "sns"], "api": {"enabled": False}, "responders": [
         {"name": "plain", "rate": 99}, {"name": "once", "rate": 99, "retries": 0}, {"name": "stubborn", "rate": 99, "retries": 5},
-        {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}}, {"name": "foreign", "functionArn": ARN, "retries": 3}]})
+        {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
+        {"name": "foreign", "functionArn": ARN, "retries": 3}]})
 
 
 def environment(registered, function):
