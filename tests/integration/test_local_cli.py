@@ -125,6 +125,7 @@ def project(
     tmp_path: Path, emulator: Emulator, account: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Project:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", str(emulator.session_token))
     (tmp_path / "Pulumi.yaml").write_text(PROJECT.format(virtualenv=sys.prefix))
     (tmp_path / "Pulumi.local.yaml").write_text(STACK.format(account=account))
     made = Project(tmp_path, emulator, capsys)
@@ -276,9 +277,7 @@ def own_emulator(project: Project) -> Iterator[Project]:
         running.stop()
 
 
-def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator: Project, capsys, monkeypatch):
-    monkeypatch.setattr(emulator_control, "DEFAULT_PORT", 0)
-
+def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator: Project, capsys):
     def run(*arguments: str) -> Result:
         capsys.readouterr()
         code = main(["-C", str(own_emulator.folder), *arguments])

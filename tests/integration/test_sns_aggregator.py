@@ -68,7 +68,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "EVENT_BUS_NAME": "bus", "DEAD_LETTER_QUEUE_URL": dead,
         "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD"}
-    with loaded("handlers.aggregator", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.aggregator", environment, emulator, account) as module:
         yield Bench(module, sqs, dead, caught)
 
 

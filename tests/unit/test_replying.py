@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from handlers import clock, replying
 from handlers.quoting import TransientError
+from local.emulator import Emulator
 from tests.in_process import loaded
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:ask-avis"
@@ -117,7 +118,7 @@ def relay(request):
     """Its time limit, where a test does not give one, is one that no machine takes."""
     environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
                    "CURRENCY": "USD", "TIMEOUT_SECONDS": getattr(request, "param", "20"), "RETRIES": "2"}
-    with loaded("handlers.relay", environment, "http://127.0.0.1:9", "000000000000") as module:
+    with loaded("handlers.relay", environment, Emulator("http://127.0.0.1:9"), "000000000000") as module:
         yield module
 
 
