@@ -21,6 +21,7 @@ from local.config import StackConfig
 from local.display import Display, LiveDisplay, PlainDisplay, QuietConsole, SilentDisplay, digest
 from local.emulator import Emulator
 from local.engine import Deployment
+from local.files import private_folder
 from local.interrupt import stopping
 from local.plugin import Plugin
 from local.program import run_program
@@ -198,7 +199,11 @@ def configure_provider(config: StackConfig, emulator: Emulator) -> Plugin:
 
 
 def open_emulator(folder: Path, endpoint: str | None) -> Emulator:
-    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running."""
+    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running.
+
+    folder: where the project keeps what it knows of its stacks, which is the user's alone from here on.
+    """
+    private_folder(folder)
     address = endpoint or os.environ.get("AWS_ENDPOINT_URL")
     return emulator_control.at(address, folder) if address else emulator_control.start(folder)
 

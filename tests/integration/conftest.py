@@ -46,7 +46,7 @@ def _deployment(emulator: Emulator, account: str, stack: str, state: State) -> D
     from local.provider import AwsProvider
 
     plugin = Plugin("aws", AwsProvider())
-    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test", "token": emulator.session_token,
+    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test", "token": str(emulator.session_token),
                       "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)])})
     return Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT, save=lambda _: None)
 

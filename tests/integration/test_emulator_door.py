@@ -20,7 +20,14 @@ from tests import attacker
 
 EVIL = "http://evil.example"
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
-WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+WEBSOCKET = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+ASKS = """
+import boto3
+
+def handler(event, context):
+    return boto3.client("sts").get_caller_identity()["Account"]
+"""
 
 Send = Callable[..., tuple[int, dict[str, str], bytes]]
 
@@ -46,8 +53,8 @@ def send(address: str) -> Send:
         try:
             connection.request(method, path, body or None, {"Host": address, **(headers or {})})
             answer = connection.getresponse()
-            # What was upgraded has no end.
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read() if answer.status != 101 else b""
+            got = b"" if answer.status == http.HTTPStatus.SWITCHING_PROTOCOLS else answer.read()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, got
         finally:
             connection.close()
 
@@ -157,7 +164,7 @@ def test_what_somebody_with_the_token_is_issued_is_good_too(emulator, clients):
 def test_a_function_calls_the_emulator_with_what_it_is_given(clients, account):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("asks.py", "import boto3\n\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Account']\n")
+        archive.writestr("asks.py", ASKS)
     functions = clients("lambda")
     functions.create_function(FunctionName="asks", Runtime="python3.13", Handler="asks.handler", Code={"ZipFile": packed.getvalue()},
                               Role=f"arn:aws:iam::{account}:role/asks")
