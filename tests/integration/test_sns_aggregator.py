@@ -68,14 +68,9 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     events.put_targets(Rule="completed", EventBusName="bus", Targets=[{"Id": "queue", "Arn": caught_arn}])
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "EVENT_BUS_NAME": "bus", "DEAD_LETTER_QUEUE_URL": dead,
-<<<<<<< HEAD
         "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD",
         "RESPONSE_QUEUE_URL": make_queue(sqs, "responses")[0]}
-    with loaded("handlers.aggregator", environment, emulator.endpoint, account) as module:
-=======
-        "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD"}
     with loaded("handlers.aggregator", environment, emulator, account) as module:
->>>>>>> door
         yield Bench(module, sqs, dead, caught)
 
 
