@@ -46,7 +46,8 @@ class Workflows:
             name=uuid.uuid4().hex, definition=definition, roleArn=self._role)["stateMachineArn"]
 
     def start(self, machine: str, request: Any) -> str:
-        return self._client.start_execution(stateMachineArn=machine, input=json.dumps(request))["executionArn"]
+        # moto gives an execution no name of its own accord.
+        return self._client.start_execution(stateMachineArn=machine, name=uuid.uuid4().hex, input=json.dumps(request))["executionArn"]
 
     def ended(self, execution: str) -> Execution:
         ends = time.monotonic() + ENDS_WITHIN_SECONDS

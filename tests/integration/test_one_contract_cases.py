@@ -249,7 +249,8 @@ ACCEPTED = [
     asking("15 levels of data", {"do": {"odd": "echo"}, "deeper": deep(14)},
            quoted("odd", details={"do": {"odd": "echo"}, "deeper": deep(14)})),
     Case("nobody in time", [{"data": {}, "recipients": ["odd", "acme"], "completion": {"deadlineSeconds": 0.001}}],
-         completed_by="DEADLINE", answers=tuple(other(name, "TIMED_OUT", "Deadline", "no answer before the deadline") for name in ("odd", "acme"))),
+         completed_by="DEADLINE", answers=tuple(
+             other(name, "TIMED_OUT", "Deadline", "no answer before the deadline") for name in ("odd", "acme"))),
 ]
 
 OWN_CODE: dict[str, dict[str, Any]] = {

@@ -46,8 +46,8 @@ class Bench:
         self._queue, arn = make_queue(sqs, "completed")
         events.put_rule(Name="completed", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["Request Completed"]}))
         events.put_targets(Rule="completed", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-        self._express = Stack({**stack.outputs, **{f"{variant}StateMachineArn": _express(stack, variant) for variant in ("map", "parallel")}},
-                              stack.endpoint)
+        express = {f"{variant}StateMachineArn": _express(stack, variant) for variant in ("map", "parallel")}
+        self._express = Stack({**stack.outputs, **express}, stack.endpoint)
 
     def send(self, carrier: str, request: dict[str, Any]) -> str:
         """The request's id."""
