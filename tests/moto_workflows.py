@@ -20,7 +20,7 @@ ACCOUNT = "000000000000"
 """Where the functions have to be."""
 
 PASSING_LAMBDA_THROUGH = {"stepfunctions": {"execute_state_machine": True}, "core": {"passthrough": {"services": ["lambda"]}}}
-ENDS_WITHIN_SECONDS = 120
+ENDS_WITHIN_SECONDS = 300
 LOOK_SECONDS = 0.05
 
 

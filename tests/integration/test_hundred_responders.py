@@ -29,7 +29,7 @@ class Functions:
     def __init__(self, selector: Any) -> None:
         self._selector = selector
 
-    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
         return {"Payload": io.BytesIO(json.dumps(self._selector.handler(json.loads(Payload), Context())).encode())}
 
 

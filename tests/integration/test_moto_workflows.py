@@ -21,13 +21,15 @@ def without_times(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def stack(emulator):
+    responders = [{"name": name, "timeoutSeconds": 60, **settings} for name, settings in {
+        "avis": {"module": "tests.responders", "amount": 99, "behaviour": "quote"},
+        "alamo": {"module": "tests.responders", "amount": 120, "behaviour": "quote"},
+        "busy": {"module": "tests.odd_responders", "retries": 1},
+        "flaky": {"module": "tests.responders", "behaviour": "flaky"},
+        "crash": {"module": "tests.responders", "behaviour": "crash"}}.items()]
     return deploy(emulator, ACCOUNT, {
-        "variants": ["map", "parallel"], "api": {"enabled": False}, "alarms": {"enabled": False}, "responders": [
-            {"name": "avis", "module": "tests.responders", "amount": 99},
-            {"name": "alamo", "module": "tests.responders", "amount": 120},
-            {"name": "busy", "module": "tests.odd_responders", "retries": 1},
-            {"name": "flaky", "module": "tests.responders", "behaviour": "flaky"},
-            {"name": "crash", "module": "tests.responders", "behaviour": "crash"}]})
+        "variants": ["map", "parallel"], "api": {"enabled": False}, "alarms": {"enabled": False}, "completion": {"deadlineSeconds": 900},
+        "responders": responders})
 
 
 @pytest.fixture(scope="module")

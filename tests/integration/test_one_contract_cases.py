@@ -25,7 +25,7 @@ from tests.odd_responders import LONG_TEXT, deep
 AT_ONCE = 3
 """Requests under way. A function's process is kept for each of them."""
 
-ENDS_WITHIN_SECONDS = 120
+ENDS_WITHIN_SECONDS = 300
 ID = "an-id"
 """Stands for the id of a request in a case; each carrier gets another."""
 
@@ -142,7 +142,7 @@ FOREIGN_ERROR = "Runtime.HandlerError"
 BAD_AMOUNT = "amount must be a decimal of 0 or more with at most 15 digits"
 FLOAT = "amount must be a Decimal, an int or a decimal string, not a float"
 DIGITS = "a number has more than 15 significant digits, which not every carrier keeps: send it as a string"
-RANGE = "a number is out of range: 0, or from 1E-130 up to 1E+126, of either sign, is allowed"
+RANGE = "a number is out of range: 0, or from 1e-130 up to 1e+126, of either sign, is allowed"
 EMPTY_KEY = "a key is empty; each must have at least one character"
 CANNOT = "details cannot be kept: "
 
@@ -189,9 +189,9 @@ REJECTED = [
           ({"quorum": 3}, "completion.quorum must be a whole number from 1 to 2, not 3"),
           ({"quorum": 1.5}, "completion.quorum must be a whole number from 1 to 2, not 1.5"),
           ({"quorum": True}, "completion.quorum must be a whole number from 1 to 2, not true"),
-          ({"deadlineSeconds": 0}, "completion.deadlineSeconds must be above 0 and at most 60, not 0"),
-          ({"deadlineSeconds": 60.5}, "completion.deadlineSeconds must be above 0 and at most 60, not 60.5"),
-          ({"deadlineSeconds": "5"}, 'completion.deadlineSeconds must be above 0 and at most 60, not "5"'),
+          ({"deadlineSeconds": 0}, "completion.deadlineSeconds must be above 0 and at most 900, not 0"),
+          ({"deadlineSeconds": 900.5}, "completion.deadlineSeconds must be above 0 and at most 900, not 900.5"),
+          ({"deadlineSeconds": "5"}, 'completion.deadlineSeconds must be above 0 and at most 900, not "5"'),
           ({"amountBelow": "0"}, 'completion.amountBelow must be a decimal above 0 with at most 15 digits, not "0"'),
           ({"amountBelow": -1}, "completion.amountBelow must be a decimal above 0 with at most 15 digits, not -1"),
           ({"required": ["unset"]}, "completion.required must be a list of recipients of the request: odd, acme"),
@@ -421,10 +421,11 @@ def acme_arn(emulator, module_account):
 @pytest.fixture(scope="module")
 def carriers(deployed, acme_arn, tmp_path_factory):
     stack = deployed(
-        variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, responders=[
-            *({"name": name, "module": "tests.odd_responders", "retries": 1} for name in ODD),
-            {"name": "unset", "module": "tests.unset_responder"},
-            {"name": "acme", "functionArn": acme_arn, "retries": 0},
+        variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, completion={"deadlineSeconds": 900},
+        responders=[
+            *({"name": name, "module": "tests.odd_responders", "retries": 1, "timeoutSeconds": 60} for name in ODD),
+            {"name": "unset", "module": "tests.unset_responder", "timeoutSeconds": 60},
+            {"name": "acme", "functionArn": acme_arn, "retries": 0, "timeoutSeconds": 60},
             {"name": "brisk", "module": "tests.responders", "behaviour": "sleep", "seconds": 8, "timeoutSeconds": 1},
             {"name": "hasty", "functionArn": acme_arn, "timeoutSeconds": 1}])
     running = Carriers(stack, str(tmp_path_factory.mktemp("busy")))

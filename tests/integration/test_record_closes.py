@@ -14,7 +14,7 @@ from client import Stack
 from tests.in_process import make_queue, taken
 
 CARRIERS = ("map", "parallel", "sns", "map EXPRESS", "parallel EXPRESS")
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 SLOW_FUNCTION = '''
 import pathlib, time
@@ -87,11 +87,12 @@ def bench(deployed, emulator, module_account):
     slow = functions.create_function(
         FunctionName="slow", Runtime="python3.13", Handler="slow.handler", Code={"ZipFile": packed.getvalue()}, Timeout=60,
         Role=f"arn:aws:iam::{module_account}:role/slow")["FunctionArn"]
-    responders = [{"name": name, "module": "tests.responders", "timeoutSeconds": 60, **settings} for name, settings in {
+    own = {"module": "tests.responders", "timeoutSeconds": 60, "behaviour": "quote"}
+    responders = [{"name": name, **own, **settings} for name, settings in {
         "avis": {"amount": 120}, "alamo": {"amount": 99}, "sixt": {"behaviour": "decline"}, "hertz": {"behaviour": "throw"},
         "held": {"behaviour": "hold", "amount": 1}}.items()]
     return Bench(deployed(
-        variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False},
+        variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, completion={"deadlineSeconds": 900},
         responders=[*responders, {"name": "slow", "functionArn": slow, "timeoutSeconds": 60}]))
 
 
