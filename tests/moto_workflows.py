@@ -7,7 +7,7 @@ the emulator keeps for keys which name none.
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from moto import mock_aws
 ACCOUNT = "000000000000"
 """Where the functions have to be."""
 
-PASSING_LAMBDA_THROUGH = {"stepfunctions": {"execute_state_machine": True}, "core": {"passthrough": {"services": ["lambda"]}}}
+PASSING_LAMBDA_THROUGH: Any = {"stepfunctions": {"execute_state_machine": True}, "core": {"passthrough": {"services": ["lambda"]}}}
 ENDS_WITHIN_SECONDS = 300
 LOOK_SECONDS = 0.05
 
@@ -65,7 +65,7 @@ class Workflows:
 
 
 @contextmanager
-def calling(endpoint: str) -> Iterator[Workflows]:
+def calling(endpoint: str) -> Generator[Workflows]:
     """moto's Step Functions, with the functions at that endpoint."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)

@@ -8,15 +8,9 @@ import pytest
 
 from tests.integration.conftest import deploy
 from tests.moto_workflows import ACCOUNT, Execution, Workflows, calling
+from tests.results import without_times
 
 NAMES = ["avis", "alamo", "busy", "flaky", "crash"]
-TIMES = ("requestId", "variant", "createdAt", "completedAt", "latencyMs", "respondedAt")
-
-
-def without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")

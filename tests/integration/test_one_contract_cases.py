@@ -4,23 +4,22 @@ Each case is sent through map, parallel and sns, and through map and parallel as
 the variant) is compared with what the case expects, letter by letter, and so between the carriers.
 """
 
-import io
 import json
 import math
 import time
 import uuid
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import pytest
 
 from client import Stack
+from tests.integration.beside_the_stack import existing_function, express_machine
 from tests.odd_responders import LONG_TEXT, deep
+from tests.results import without_times
 
 AT_ONCE = 3
 """Requests under way. A function's process is kept for each of them."""
@@ -119,11 +118,11 @@ def invalid(message: str) -> dict[str, Any]:
 
 def batches() -> Iterator[Case]:
     """A request asks as many as there are for their own code's answers, and one existing function."""
-    own, existing = list(OWN_CODE.items()), list(EXISTING)
-    for number in range(max(math.ceil(len(own) / len(ODD)), len(existing))):
-        asked = dict(zip(ODD, own[number * len(ODD):(number + 1) * len(ODD)], strict=False))
-        if number < len(existing):
-            asked["acme"] = existing[number]
+    own = list(OWN_CODE.items())
+    for number in range(max(math.ceil(len(own) / len(ODD)), len(EXISTING))):
+        asked: dict[str, tuple[Any, dict[str, Any]]] = dict(zip(ODD, own[number * len(ODD):(number + 1) * len(ODD)], strict=False))
+        if number < len(EXISTING):
+            asked["acme"] = EXISTING[number]
         shown = (do if isinstance(do, str) else json.dumps(do, ensure_ascii=False)[:60] for do, _ in asked.values())
         yield Case(
             f"answers: {'; '.join(shown)}",
@@ -287,7 +286,7 @@ OWN_CODE: dict[str, dict[str, Any]] = {
     "busy": failed("TransientError", "busy, asked 2 times"), "busy once": quoted("", details={"asked": 2}),
 }
 
-EXISTING = [
+EXISTING: list[tuple[Any, dict[str, Any]]] = [
     ({"repeat": "é" + "x" * 19, "times": 1_200}, left_out("", "details take 25211 bytes; at most 24000 fit beside the other answers")),
     *(({"return": returned}, answer) for returned, answer in [
         ({"amount": 100, "currency": None, "details": None}, quoted("")),
@@ -326,7 +325,7 @@ class Carriers:
 
     def __init__(self, stack: Stack, folder: str) -> None:
         self._stack, self._folder = stack, folder
-        self._express = {variant: _express(stack, variant) for variant in ("map", "parallel")}
+        self._express = {variant: express_machine(stack, variant) for variant in ("map", "parallel")}
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._outcomes: dict[tuple[str, str], Future[Any]] = {
             (case.name, carrier): self._pool.submit(self._send, case, carrier) for case in CASES for carrier in CARRIERS}
@@ -342,15 +341,16 @@ class Carriers:
         request_id, outcome = uuid.uuid4().hex, None
         for request in case.requests:
             outcome = self._ended(variant, workflow_type, json.dumps(self._filled_in(request, request_id)))
-        text = json.dumps(_comparable(outcome))
+        text = json.dumps(without_times(outcome))
         return json.loads(text.replace(request_id, ID))
 
     def _filled_in(self, request: Any, request_id: str) -> Any:
-        if isinstance(request, Mapping) and request.get("requestId") == ID:
-            request = {**request, "requestId": request_id}
-        if isinstance(request, Mapping) and "busy" in json.dumps(request):
-            request = {**request, "data": {**request["data"], "folder": self._folder}}
-        return request
+        if not isinstance(request, dict):
+            return request
+        changes = {"requestId": request_id} if request.get("requestId") == ID else {}
+        if "busy" in json.dumps(request):
+            changes["data"] = {**request["data"], "folder": self._folder}
+        return {**request, **changes}
 
     def _ended(self, variant: str, workflow_type: str, text: str) -> Any:
         """The Result, or the reason why the request was rejected."""
@@ -380,14 +380,6 @@ class Carriers:
         return {key: value for key, value in stored.items() if key != "request"}
 
 
-def _express(stack: Stack, variant: str) -> str:
-    """The ARN of an Express machine of the same definition: a second stack would differ from the first in nothing but that."""
-    workflows = stack.client("stepfunctions")
-    made = workflows.describe_state_machine(stateMachineArn=stack.outputs[f"{variant}StateMachineArn"])
-    return workflows.create_state_machine(
-        name=f"{variant}-express", type="EXPRESS", definition=made["definition"], roleArn=made["roleArn"])["stateMachineArn"]
-
-
 def _until(look: Any, is_over: Any) -> Any:
     ends = time.monotonic() + ENDS_WITHIN_SECONDS
     while not is_over(found := look()):
@@ -396,30 +388,9 @@ def _until(look: Any, is_over: Any) -> Any:
     return found
 
 
-def _comparable(value: Any) -> Any:
-    """Without what differs each time. A number as the record has it."""
-    left_out = ("requestId", "variant", "createdAt", "completedAt", "latencyMs", "respondedAt")
-    if isinstance(value, dict):
-        return {key: _comparable(item) for key, item in value.items() if key not in left_out}
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    return value
-
-
 @pytest.fixture(scope="module")
-def acme_arn(emulator, module_account):
-    functions = boto3.client("lambda", endpoint_url=emulator.endpoint, region_name="us-east-1",
-                             aws_access_key_id=module_account, aws_secret_access_key="test")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("prices.py", FOREIGN)
-    return functions.create_function(
-        FunctionName="prices", Runtime="python3.13", Handler="prices.handler", Code={"ZipFile": packed.getvalue()}, Timeout=60,
-        Role=f"arn:aws:iam::{module_account}:role/prices")["FunctionArn"]
-
-
-@pytest.fixture(scope="module")
-def carriers(deployed, acme_arn, tmp_path_factory):
+def carriers(deployed, emulator, module_account, tmp_path_factory):
+    acme_arn = existing_function(emulator, module_account, FOREIGN)
     stack = deployed(
         variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, completion={"deadlineSeconds": 900},
         responders=[

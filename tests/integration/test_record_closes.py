@@ -1,17 +1,15 @@
 """A record closes when its policy says so, on every carrier, whatever still runs: early, at its deadline, without its execution."""
 
-import io
 import json
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from client import Stack
 from tests.in_process import make_queue, taken
+from tests.integration.beside_the_stack import existing_function, express_machine
 
 CARRIERS = ("map", "parallel", "sns", "map EXPRESS", "parallel EXPRESS")
 PATIENCE_SECONDS = 300
@@ -46,7 +44,7 @@ class Bench:
         self._queue, arn = make_queue(sqs, "completed")
         events.put_rule(Name="completed", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["Request Completed"]}))
         events.put_targets(Rule="completed", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-        express = {f"{variant}StateMachineArn": _express(stack, variant) for variant in ("map", "parallel")}
+        express = {f"{variant}StateMachineArn": express_machine(stack, variant) for variant in ("map", "parallel")}
         self._express = Stack({**stack.outputs, **express}, stack.endpoint)
 
     def send(self, carrier: str, request: dict[str, Any]) -> str:
@@ -69,24 +67,9 @@ class Bench:
         return eventually(look)
 
 
-def _express(stack: Stack, variant: str) -> str:
-    """The ARN of an Express machine of the same definition."""
-    workflows = stack.client("stepfunctions")
-    made = workflows.describe_state_machine(stateMachineArn=stack.outputs[f"{variant}StateMachineArn"])
-    return workflows.create_state_machine(
-        name=f"{variant}-express", type="EXPRESS", definition=made["definition"], roleArn=made["roleArn"])["stateMachineArn"]
-
-
 @pytest.fixture(scope="module")
 def bench(deployed, emulator, module_account):
-    functions = boto3.client("lambda", endpoint_url=emulator.endpoint, region_name="us-east-1",
-                             aws_access_key_id=module_account, aws_secret_access_key="test")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("slow.py", SLOW_FUNCTION)
-    slow = functions.create_function(
-        FunctionName="slow", Runtime="python3.13", Handler="slow.handler", Code={"ZipFile": packed.getvalue()}, Timeout=60,
-        Role=f"arn:aws:iam::{module_account}:role/slow")["FunctionArn"]
+    slow = existing_function(emulator, module_account, SLOW_FUNCTION)
     own = {"module": "tests.responders", "timeoutSeconds": 60, "behaviour": "quote"}
     responders = [{"name": name, **own, **settings} for name, settings in {
         "avis": {"amount": 120}, "alamo": {"amount": 99}, "sixt": {"behaviour": "decline"}, "hertz": {"behaviour": "throw"},
