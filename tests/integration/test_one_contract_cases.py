@@ -215,7 +215,7 @@ REJECTED = [
 ]
 
 LEGS = {"data": {"legs": [["LHR", "JFK"]]}}
-MANY, SMALL = {"data": {"n": [1] * 30_000}}, {"data": {"n": [number % 100 for number in range(5_000)]}}
+SMALL = {"data": {"n": [number % 100 for number in range(5_000)]}}
 EXACT = {"integer": 123456789012345, "tenth": 0.1, "large": 1e20, "small": 2.5e-7, "negative": -99.99, "zero": 0,
          "digits": 1.00000000000001}
 NESTED = {"none": None, "nones": [None, {"none": None}], "empty": {}, "list": [], "one": [[]], "two": [[[1]], [["é"]]], "true": True}
@@ -223,7 +223,6 @@ NESTED = {"none": None, "nones": [None, {"none": None}], "empty": {}, "list": []
 REPEATED = [
     again("a list of one list twice", LEGS, LEGS),
     again("5,000 small numbers twice", SMALL, SMALL),
-    again("30,000 small numbers twice", MANY, MANY),
     again("30 and 30.0", {"data": {"days": 30}}, {"data": {"days": 30.0}}),
     again("keys in another order", {"data": {"a": 1, "b": {"c": 2, "d": 3}}}, {"data": {"b": {"d": 3, "c": 2}, "a": 1}}),
     again("null and absent", {"data": {}, "description": None, "completion": None}, {"data": {}}),
@@ -244,6 +243,7 @@ ACCEPTED = [
     Case("a description", [{"data": {"do": {"odd": "description"}}, "description": 'Zürich\n"Ü" \\ 🚗', "recipients": ["odd"]}],
          answers=(quoted("odd", details={"description": 'Zürich\n"Ü" \\ 🚗'}),)),
     asking("numbers as they were written", {"do": {"odd": "echo"}, **EXACT}, quoted("odd", details={"do": {"odd": "echo"}, **EXACT})),
+    asking("30,000 small numbers", {"n": [1] * 30_000}, quoted("odd")),
     asking("nulls and lists in lists", {"do": {"odd": "echo"}, **NESTED}, quoted("odd", details={"do": {"odd": "echo"}, **NESTED})),
     asking("15 levels of data", {"do": {"odd": "echo"}, "deeper": deep(14)},
            quoted("odd", details={"do": {"odd": "echo"}, "deeper": deep(14)})),
@@ -347,7 +347,7 @@ class Carriers:
     def _filled_in(self, request: Any, request_id: str) -> Any:
         if not isinstance(request, dict):
             return request
-        changes = {"requestId": request_id} if request.get("requestId") == ID else {}
+        changes: dict[str, Any] = {"requestId": request_id} if request.get("requestId") == ID else {}
         if "busy" in json.dumps(request):
             changes["data"] = {**request["data"], "folder": self._folder}
         return {**request, **changes}
