@@ -20,7 +20,7 @@ class OwnCode:
             # Outside of any call, while a sandbox starts, it has a whole processor to itself.
             self._load()
         except BaseException:  # noqa: BLE001 - each request says what it is, in an answer
-            logger.exception("the module cannot be imported", extra={"module": module})
+            logger.exception("the module cannot be imported", extra={"quote_module": module})
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
         """The work of one attempt, see `attempt.answer`."""
