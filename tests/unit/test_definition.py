@@ -87,7 +87,7 @@ def test_a_branch_of_the_parallel_machine_asks_as_the_map_machine_does():
 @pytest.mark.parametrize(("workflow_type", "deadline", "seconds"), [
     ("STANDARD", 60, 120), ("STANDARD", 0.5, 61), ("STANDARD", 900, 960), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)])
 def test_a_workflow_has_time_to_gather_after_the_deadline_and_an_express_one_what_there_is(workflow_type, deadline, seconds):
-    assert workflow_seconds(workflow_type, {"deadlineSeconds": deadline}) == seconds
+    assert workflow_seconds(workflow_type, deadline) == seconds
 
 
 def test_a_token_without_a_value_is_named():
