@@ -54,9 +54,9 @@ class Case:
 CASES = {
     # One of the responders is not asked: that costs a transition and a call with parallel. The padding keeps each size of the record
     # well between 1 and 2 KB, however long the name of the folder is.
-    "waits for all": Case({"data": {"padding": "x" * 500}, "recipients": ["first", EXISTING]}, 2,
+    "waits for all": Case({"data": {"padding": "x" * 700}, "recipients": ["first", EXISTING]}, 2,
                           {"map": 2 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
-    "closes early": Case({"data": {"padding": "x" * 500}, "completion": {"quorum": 2}}, 1,
+    "closes early": Case({"data": {"padding": "x" * 700}, "completion": {"quorum": 2}}, 1,
                          {"map": 3 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
 }
 PATIENCE_SECONDS = 120
