@@ -136,7 +136,7 @@ def test_a_workflow_takes_the_transitions_and_calls_that_the_comparison_says(out
 
 @pytest.mark.parametrize("variant", CARRIERS)
 def test_a_carrier_writes_what_the_comparison_says(outcome, variant):
-    case, compared, recorded = outcome
+    _, compared, recorded = outcome
     used = sum(_as_gathered(outcome, variant), Usage())
 
     assert len(recorded.of(variant)) == used.writes
@@ -190,7 +190,8 @@ def _partner(emulator: Emulator, account: str) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("partner.py", EXISTING_CODE)
-    session, log_group = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="us-east-1"), "/aws/lambda/partner"
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="us-east-1")
+    log_group = f"/aws/lambda/{EXISTING}"
     session.client("logs", endpoint_url=emulator.endpoint).create_log_group(logGroupName=log_group)
     return session.client("lambda", endpoint_url=emulator.endpoint).create_function(
         FunctionName=EXISTING, Runtime="python3.13", Handler="partner.handler", Role=f"arn:aws:iam::{account}:role/partner",

@@ -49,6 +49,18 @@ class FakeAws:
         return states.pop(0) if len(states) > 1 else states[0]
 
 
+class StillRunning(FakeAws):
+    """Its Express execution ends when the test says so."""
+
+    def __init__(self, *states: Any) -> None:
+        super().__init__(*states)
+        self.over = threading.Event()
+
+    def start_sync_execution(self, **order: Any) -> dict[str, Any]:
+        self.over.wait()
+        return SUCCEEDED
+
+
 RUNNING = {"status": "RUNNING"}
 SUCCEEDED = {"status": "SUCCEEDED", "output": json.dumps({"status": "COMPLETE"})}
 
@@ -82,14 +94,12 @@ def test_what_takes_too_long_is_still_open(stack_of):
 
 @pytest.mark.parametrize("workflow_type", ["STANDARD", "EXPRESS"])
 def test_a_request_that_closed_early_is_not_waited_for_until_its_last_responder_has_answered(stack_of, workflow_type):
-    still_running = threading.Event()
-    aws = FakeAws([RUNNING], [None, RECORD, CLOSED], workflow_type)
-    aws.start_sync_execution = lambda **_: still_running.wait()
+    aws = StillRunning([RUNNING], [None, RECORD, CLOSED], workflow_type)
 
     try:
         assert stack_of(aws).request("map", {"data": {}}, timeout=10)["completedBy"] == "ALL"
     finally:
-        still_running.set()
+        aws.over.set()
 
 
 @pytest.mark.parametrize("other", [{"variant": "parallel"}, {"request": {"data": {"days": 3}}}])
