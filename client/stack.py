@@ -237,7 +237,7 @@ class Stack:
 
         def ended() -> Result | None:
             state = workflows.describe_execution(executionArn=execution)
-            return self._closed_before_its_execution(variant, request) if state["status"] == "RUNNING" else _outcome(state)
+            return self._closed_before_its_execution(variant, request) if state["status"] == "RUNNING" else self._ended(request, state)
 
         return ended
 
@@ -255,7 +255,12 @@ class Stack:
 
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
-        return lambda: _outcome(future.result()) if future.done() else self._closed_before_its_execution(variant, request)
+        return lambda: self._ended(request, future.result()) if future.done() else self._closed_before_its_execution(variant, request)
+
+    def _ended(self, request: Mapping[str, Any], execution: Mapping[str, Any]) -> Result | None:
+        """What the execution came to. One that found its request under way already has ended before it; None while that is open."""
+        result = _outcome(execution)
+        return self._closed(request["requestId"]) if result["status"] == "OPEN" else result
 
 
 def _looks(timeout: float) -> Iterator[None]:

@@ -102,6 +102,14 @@ def test_a_request_that_closed_early_is_not_waited_for_until_its_last_responder_
         aws.over.set()
 
 
+@pytest.mark.parametrize("workflow_type", ["STANDARD", "EXPRESS"])
+def test_a_request_that_is_under_way_already_is_waited_for(stack_of, workflow_type):
+    repeated = {"status": "SUCCEEDED", "output": json.dumps({"status": "OPEN"})}
+    aws = FakeAws([repeated], [RECORD, RECORD, CLOSED], workflow_type)
+
+    assert stack_of(aws).request("map", {"requestId": "r1", "data": {}}, timeout=10)["completedBy"] == "ALL"
+
+
 @pytest.mark.parametrize("other", [{"variant": "parallel"}, {"request": {"data": {"days": 3}}}])
 def test_a_closed_request_that_has_the_same_id_is_not_taken_for_this_one(stack_of, other):
     aws = FakeAws([RUNNING, {"status": "FAILED", "error": "InvalidRequest", "cause": "already used"}], [{**CLOSED, **other}])
