@@ -127,7 +127,7 @@ def compare(
                 runs.append(run)
     types = {variant: stack.workflow_type(variant) for variant in stack.variants}
     record = stack.record(runs[0].result["requestId"]) or {}
-    existing = {*stack.outputs.get("existingFunctions", [])} & {*contract.recipients_of(request, stack.outputs["responderNames"])}
+    existing = {*stack.outputs.get("existingFunctions", [])} & {*_recipients(stack, request)}
     return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=closes_early(stack, request),
                      existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None)
 
@@ -135,8 +135,12 @@ def compare(
 def closes_early(stack: Stack, request: Request | Mapping[str, Any]) -> bool:
     """Whether the request may close before all have answered: what it says itself and the stack's policy decide."""
     policy = completion.policy_of(json.loads(stack.outputs.get("completion", "{}")))
-    recipients = contract.recipients_of(request, stack.outputs["responderNames"])
-    return completion.tighten(policy, request.get("completion", {})).closes_early(recipients)
+    given = contract.present(contract.present(request).get("completion", {}))
+    return completion.tighten(policy, given).closes_early(_recipients(stack, request))
+
+
+def _recipients(stack: Stack, request: Request | Mapping[str, Any]) -> list[str]:
+    return contract.recipients_of(contract.present(request), stack.outputs["responderNames"])
 
 
 def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[str, str | None], record: Mapping[str, Any], *,

@@ -75,6 +75,8 @@ def test_idle_queues_count_for_the_month():
     ({}, {"completion": {"quorum": 3}}, False),
     ({}, {"completion": {"quorum": 2}, "recipients": ["avis", "alamo"]}, False),
     ({}, {"completion": {"amountBelow": "100"}}, True),
+    ({}, {"completion": None, "recipients": None}, False),
+    ({"deadlineSeconds": 60, "quorum": 2}, {"completion": {"quorum": None}}, True),
     ({}, {"completion": {"deadlineSeconds": 5}}, False),
     ({"deadlineSeconds": 60, "quorum": 2}, {}, True),
     ({"deadlineSeconds": 60, "quorum": 2}, {"recipients": ["avis", "alamo"]}, False),
