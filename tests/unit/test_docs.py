@@ -60,9 +60,9 @@ def test_every_block_says_what_it_is(page):
 
 
 @pytest.mark.parametrize("page", pages())
-def test_no_command_has_a_comment_behind_it(page):
-    """An interactive zsh, the default of a Mac, takes such a comment for arguments; one on a line of its own is not found as a command
-    everywhere either, so there is none at all but for a file's name."""
+def test_a_block_for_the_shell_has_no_comments(page):
+    """zsh, the shell of a Mac, knows no comments where commands are typed: behind one it is more arguments, on a line of its own it is a
+    command that is not found, and an apostrophe in it swallows the lines that follow."""
     commented = [f"{block}: {line}" for block in documents.blocks(page, "sh") for line in block.text.splitlines()
                  if documents.COMMENT.search(line)]
 
