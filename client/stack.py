@@ -217,9 +217,8 @@ class Stack:
             return None
         return cast(Result, {key: value for key, value in stored.items() if key != "request"})
 
-    def _closed_before_its_execution(self, variant: str, request: Mapping[str, Any]) -> Result | None:
-        """The result of a request that is closed while its execution goes on, for the answers that are late; None while it is open, and
-        where its id belongs to another request."""
+    def _closed_as_sent(self, variant: str, request: Mapping[str, Any]) -> Result | None:
+        """The result of a request that is closed; None while it is open, and where its id belongs to another request."""
         from handlers import aggregation
         from handlers.request import same
 
@@ -237,9 +236,9 @@ class Stack:
 
         def ended() -> Result | None:
             state = workflows.describe_execution(executionArn=execution)
-            return self._closed_before_its_execution(variant, request) if state["status"] == "RUNNING" else self._ended(request, state)
+            return None if state["status"] == "RUNNING" else self._ended(request, state)
 
-        return ended
+        return self._closed_or(ended, variant, request)
 
     def _run_express(self, variant: str, machine: str, request: dict[str, Any], timeout: float) -> Ended:
         # Nobody can ask how an Express execution is doing, so one call stays open until it ends. It is never repeated, because
@@ -255,7 +254,11 @@ class Stack:
 
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
-        return lambda: self._ended(request, future.result()) if future.done() else self._closed_before_its_execution(variant, request)
+        return self._closed_or(lambda: self._ended(request, future.result()) if future.done() else None, variant, request)
+
+    def _closed_or(self, ended: Ended, variant: str, request: Mapping[str, Any]) -> Ended:
+        """A request may close before its execution ends, which waits for whoever was asked; an execution may fail, and close nothing."""
+        return lambda: self._closed_as_sent(variant, request) or ended()
 
     def _ended(self, request: Mapping[str, Any], execution: Mapping[str, Any]) -> Result | None:
         """What the execution came to. One that found its request under way already has ended before it; None while that is open."""
