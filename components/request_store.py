@@ -19,7 +19,7 @@ import pulumi_aws as aws
 
 from components import code, policy
 from components.handler_function import HandlerFunction
-from components.queue import MIN_RECEIVES, Queue
+from components.queue import Queue
 from handlers.selection import Selection
 
 AGGREGATOR_SECONDS = 10
@@ -27,6 +27,10 @@ SELECTOR_SECONDS = 10
 """More for the user's own selection, which the aggregator waits for."""
 
 HANDLER_MEMORY_MB = 256
+
+RESPONSE_RECEIVES = 12
+"""How often the response queue delivers a message, with pauses that grow (`handlers.aggregator`): what is given up leaves a request
+without an answer, or open."""
 
 AGGREGATOR_BATCH = 10
 AGGREGATOR_CONCURRENCY = 10
@@ -78,7 +82,7 @@ class RequestStore(pulumi.ComponentResource):
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
         self.queue = Queue(f"{name}-responses", {
-            "functionSeconds": seconds, "receives": MIN_RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
+            "functionSeconds": seconds, "receives": RESPONSE_RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
         self.tableName, self.tableArn = self.table.name, self.table.arn
         self.responseQueueUrl, self.responseQueueArn = self.queue.url, self.queue.arn
         self.deadLetterQueueUrl = self.queue.dead_letters.url

@@ -265,6 +265,7 @@ class Bench:
         port = int(self.emulator.endpoint.rpartition(":")[2])
         self.emulator.stop()
         self.emulator = _start(self.folder, port)
+        self.stack = Stack(self.stack.outputs, self.emulator.endpoint, self.emulator.session_token)
         self.injected[STACK]["restart"] += 1
 
     def _come_to_rest(self, plan: Plan) -> None:

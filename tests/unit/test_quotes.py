@@ -11,7 +11,11 @@ import pytest
 from handlers import clock, contract, quoting
 from handlers.quotes import car_rental, flight
 from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
+from local.emulator import Emulator
 from tests.in_process import loaded
+
+NOBODY = Emulator("http://127.0.0.1:9")
+"""Nothing listens there."""
 
 
 def request(data, responder="avis", **settings):
@@ -141,7 +145,7 @@ def responder(request, monkeypatch):
     monkeypatch.setitem(sys.modules, "slow_quotes", module)
     environment = {"RESPONDER": "slow", "QUOTE_MODULE": "slow_quotes", "SETTINGS": "{}", "CURRENCY": "USD",
                    "TIMEOUT_SECONDS": getattr(request, "param", "0.2"), "RETRIES": "2"}
-    with loaded("handlers.responder", environment, "http://127.0.0.1:9", "000000000000") as adapter:
+    with loaded("handlers.responder", environment, NOBODY, "000000000000") as adapter:
         yield adapter
 
 
