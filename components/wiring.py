@@ -186,9 +186,8 @@ def for_alarms(settings: Settings, fleet: ResponderFleet, selector: HandlerFunct
         queues = {of: queue.name for of, queue in by_sns.dead_letter_queues.items()}
     if distributed:
         machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
-        functions["process"] = distributed.processor.functionName
-        if distributed.tally:
-            functions["tally"] = distributed.tally.functionName
+        functions |= {"reader": distributed.reader.functionName, "process": distributed.processor.functionName,
+                      "tally": distributed.tally.functionName}
     return {
         "deadLetterQueues": queues,
         "machines": machines,
