@@ -25,6 +25,8 @@ from handlers import exact_json
 from handlers.processing import STATE_BYTES
 
 logger = Logger(service="reader")
+dynamodb: Any = boto3.client("dynamodb") if "SOURCE_TABLE" in os.environ else None
+s3: Any = boto3.client("s3") if {"SOURCE_BUCKET", "RESULTS_BUCKET"} & os.environ.keys() else None
 
 LIST_BYTES = STATE_BYTES - 2_048
 """For what the answer of a function, or the input of an execution, has beside its items."""
@@ -51,14 +53,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _read(run: str) -> dict[str, Any]:
     environment = os.environ
     if "SOURCE_BUCKET" in environment:
-        return check_object(boto3.client("s3"), environment["SOURCE_BUCKET"], environment["SOURCE_OBJECT"])
+        return check_object(s3, environment["SOURCE_BUCKET"], environment["SOURCE_OBJECT"])
     source = ListSource(environment["SOURCE_TABLE"], json.loads(environment["SOURCE_KEY"]), environment["SOURCE_ATTRIBUTE"])
-    items = read_list(boto3.client("dynamodb"), source)
+    items = read_list(dynamodb, source)
     if "MAX_ITEMS" in environment:
         return {"items": fitting_inline(items, source, int(environment["MAX_ITEMS"]))}
     key = f"{environment['RESULTS_PREFIX']}/{run}/items.jsonl"
-    lines = as_lines(items, source)
-    boto3.client("s3").put_object(Bucket=environment["RESULTS_BUCKET"], Key=key, Body=lines)
+    s3.put_object(Bucket=environment["RESULTS_BUCKET"], Key=key, Body=as_lines(items, source))
     return {"bucket": environment["RESULTS_BUCKET"], "key": key}
 
 
