@@ -16,6 +16,8 @@ from handlers.processing import FAILURES_FILE
 
 POLL_SECONDS = 0.5
 SHOWN_FAILURES = 10
+HINTS = {"States.DataLimitExceeded": "all results together take more than the 262,144 bytes that an inline Map may: return less, or use "
+                                     "mode DISTRIBUTED"}
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,8 @@ def _print(ended: Run) -> None:
     console.print(Text.assemble("run ", (ended.status.lower(), colour), counts), soft_wrap=True)
     if ended.error and ended.items is None:
         console.print(Text(f"{ended.error}: {ended.cause or ''}"), soft_wrap=True)
+        if ended.error in HINTS:
+            console.print(Text(HINTS[ended.error]), soft_wrap=True)
     if isinstance(ended.results, str):
         console.print(Text(f"results: {ended.results}"), soft_wrap=True)
     for failure in ended.failures:
