@@ -1,9 +1,9 @@
 """The list machines on moto's interpreter, which reads ASL by a strict grammar, and enforces the size of a payload and a machine's
 TimeoutSeconds, as the emulator does not.
 
-It runs them as they are deployed, but for what its grammar lacks: ItemBatcher and ResultWriter's WriterConfig, which only say how items and
-results are grouped. Nor does it know JSON Lines, so a distributed run is one over a JSON or CSV object here; its machine is the same for all
-sources. Functions are called here, in Python; nothing else is replaced.
+It runs them as they are deployed, but for what its grammar lacks: ItemBatcher and ResultWriter's WriterConfig, which only say how items
+and results are grouped. Nor does it know JSON Lines, so a distributed run is one over a JSON or CSV object here; its machine is the same
+for all sources. Functions are called here, in Python; nothing else is replaced.
 """
 
 import json
