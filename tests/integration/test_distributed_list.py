@@ -177,7 +177,7 @@ class TestInlineAndDistributed:
         assert (ended.status, ended.items, ended.succeeded, ended.failed) == ("SUCCEEDED", 3, 2, 1), ended
         [died] = ended.failures
         assert (died["index"], died["item"]) == (1, {"die": 3})
-        assert "exited" in died["error"]["message"], died
+        assert died["error"]["message"] == "Worker process died"  # the emulator's words
 
     def test_a_long_error_is_cut_and_readable(self, stack, tmp_path):
         text = 'prix élevé\n"quoted" \\ back ' * 1_500
@@ -224,7 +224,9 @@ def test_an_item_that_takes_too_long_fails_with_the_reason(deployed, tmp_path):
     ended = finish(stack)
 
     [failure] = ended.failures
-    assert (failure["item"], failure["error"]["message"]) == ({"sleep": 300}, "Task timed out after 3.00 seconds")
+    # Lambda ends the call, or, where that started late, Step Functions does.
+    assert failure["item"] == {"sleep": 300}
+    assert failure["error"]["message"].startswith("Task timed out after ")
 
 
 def test_a_module_that_fails_when_it_is_imported_fails_each_item_with_the_reason(deployed, tmp_path):
