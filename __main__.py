@@ -11,13 +11,12 @@ from components import (
     DistributedMapProcessor,
     MapScatterGather,
     ParallelScatterGather,
-    QuoteStore,
     RequestApi,
+    RequestStore,
     ResponderFleet,
     SnsScatterGather,
     wiring,
 )
-from components.handler_function import HandlerFunction, handler_layer
 from components.settings import settings_of_the_stack
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
@@ -27,39 +26,38 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
     """The component's outputs as the stack's: `stateMachineArn` of `map` is `mapStateMachineArn`."""
     for output in outputs:
         if getattr(component, output) is not None:
-            pulumi.export(f"{prefix}{output[0].upper()}{output[1:]}", getattr(component, output))
+            pulumi.export(f"{prefix}{output[0].upper()}{output[1:]}" if prefix else output, getattr(component, output))
 
 
 settings = settings_of_the_stack()
-layer = handler_layer("layer")
-store = QuoteStore("quotes", {"retainData": settings.retainData})
-fleet = ResponderFleet("responder", wiring.for_fleet(settings, layer.arn, store))
-selector = HandlerFunction("selector", wiring.for_selector(settings, layer.arn)) if settings.ranks_by_code else None
+store = RequestStore("quotes", wiring.for_store(settings))
+fleet = ResponderFleet("responder", wiring.for_fleet(settings, store))
 
 carriers: dict[str, Any] = {}
 if "map" in settings.variants:
-    carriers["map"] = MapScatterGather("map", wiring.for_map(settings, fleet, store, selector))
+    carriers["map"] = MapScatterGather(
+        "map", {"store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency})
     export("map", carriers["map"], "stateMachineArn", "stateMachineName")
 if "parallel" in settings.variants:
-    carriers["parallel"] = ParallelScatterGather("parallel", wiring.for_parallel(settings, fleet, store, selector))
+    carriers["parallel"] = ParallelScatterGather("parallel", {"store": store, "fleet": fleet, "workflowType": settings.workflowType})
     export("parallel", carriers["parallel"], "stateMachineArn", "stateMachineName")
 if "sns" in settings.variants:
-    carriers["sns"] = SnsScatterGather("sns", wiring.for_sns(settings, layer.arn, fleet, store, selector))
+    carriers["sns"] = SnsScatterGather("sns", {"store": store, "fleet": fleet})
     export("sns", carriers["sns"], "requesterFunctionName", "requesterFunctionArn", "aggregatorFunctionName", "topicArn",
            "responseQueueUrl", "deadLetterQueueUrls", "eventBusName")
 distributed = None
 if "distributed" in settings.variants:
-    distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings, layer.arn))
+    distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings))
     export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results",
            "sourceTableName", "sourceBucketName")
 api = None
 if carriers and settings.api.enabled:
-    api = RequestApi("api", wiring.for_api(settings, layer.arn, store, carriers, SAMPLE))
+    api = RequestApi("api", wiring.for_api(settings, store, carriers, SAMPLE))
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
 
 if settings.alarms.enabled:
-    watched = wiring.for_alarms(settings, fleet, selector, carriers, distributed, api)
+    watched = wiring.for_alarms(settings, store, fleet, carriers, distributed, api)
     alarms = Alarms("alarms", watched)
     pulumi.export("alarmNames", alarms.alarmNames)
     if settings.alarms.dashboard:
@@ -69,6 +67,7 @@ names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
 pulumi.export("responderNames", names)
 pulumi.export("quoteTableName", store.tableName)
+export("", store, "aggregatorFunctionName", "responseQueueUrl", "deadLetterQueueUrl", "eventBusName")
 pulumi.export("selection", settings.selection)
 pulumi.export("topK", settings.topK)
 pulumi.export("completion", json.dumps(settings.completion.given))

@@ -5,8 +5,8 @@ from components.dashboard import Dashboard, DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
 from components.map_scatter_gather import MapScatterGather, MapScatterGatherArgs
 from components.parallel_scatter_gather import ParallelScatterGather, ParallelScatterGatherArgs
-from components.quote_store import QuoteStore, QuoteStoreArgs
 from components.request_api import RequestApi, RequestApiArgs
+from components.request_store import RequestStore, RequestStoreArgs
 from components.responder_fleet import ResponderFleet, ResponderFleetArgs
 from components.sns_scatter_gather import SnsScatterGather, SnsScatterGatherArgs
 
@@ -16,8 +16,8 @@ __all__ = [
     "DistributedMapProcessor", "DistributedMapProcessorArgs",
     "MapScatterGather", "MapScatterGatherArgs",
     "ParallelScatterGather", "ParallelScatterGatherArgs",
-    "QuoteStore", "QuoteStoreArgs",
     "RequestApi", "RequestApiArgs",
+    "RequestStore", "RequestStoreArgs",
     "ResponderFleet", "ResponderFleetArgs",
     "SnsScatterGather", "SnsScatterGatherArgs",
 ]

@@ -89,7 +89,6 @@ class DistributedMapProcessorArgs(TypedDict):
     idempotent: bool
     functionTimeoutSeconds: int
     memoryMb: int
-    layerArn: pulumi.Input[str]
     resultRetentionDays: int
     logRetentionDays: int
     retainData: bool
@@ -301,7 +300,6 @@ def _reader(
     return HandlerFunction(f"{name}-reader", {
         "module": "handlers.reader",
         "withModules": [],
-        "layerArn": args["layerArn"],
         "environment": environment,
         "timeoutSeconds": READER_SECONDS,
         "memoryMb": 256,
@@ -322,7 +320,6 @@ def _processor(
     return HandlerFunction(f"{name}-process", {
         "module": "handlers.processor",
         "withModules": [args["module"]],
-        "layerArn": args["layerArn"],
         "environment": environment,
         "timeoutSeconds": args["functionTimeoutSeconds"] + BACKSTOP_SECONDS,
         "memoryMb": args["memoryMb"],
@@ -345,7 +342,6 @@ def _tally(
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],
-        "layerArn": args["layerArn"],
         "environment": environment,
         "timeoutSeconds": TALLY_SECONDS,
         "memoryMb": 256,

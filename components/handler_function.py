@@ -5,7 +5,8 @@ Builds: the function, its log group, its role and one policy that lets it write 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Optional, TypedDict
 
 import pulumi
@@ -27,7 +28,6 @@ class EnvironmentTooLarge(pulumi.RunError):
 class HandlerFunctionArgs(TypedDict):
     module: str
     """A module with a function `handler`."""
-    layerArn: pulumi.Input[str]
     environment: Mapping[str, pulumi.Input[str]]
     timeoutSeconds: int
     memoryMb: int
@@ -62,7 +62,7 @@ class HandlerFunction(pulumi.ComponentResource):
             architectures=[code.ARCHITECTURE],
             handler=f"{args['module']}.handler",
             code=code.archive(args["module"], *args["withModules"]),
-            layers=[args["layerArn"]],
+            layers=[handler_layer().arn],
             role=self.role.arn,
             timeout=args["timeoutSeconds"],
             memory_size=args["memoryMb"],
@@ -96,14 +96,20 @@ def _check_environment(name: str, environment: Mapping[str, pulumi.Input[str]]) 
             "give fewer or shorter names and settings")
 
 
-def handler_layer(name: str, opts: Optional[pulumi.ResourceOptions] = None) -> aws.lambda_.LayerVersion:
-    """The layer with the packages that the handlers share."""
-    return aws.lambda_.LayerVersion(
-        name,
-        layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
-        code=code.layer(),
-        compatible_runtimes=[code.RUNTIME],
-        compatible_architectures=[code.ARCHITECTURE],
-        description=", ".join(code.LAYER_PACKAGES),
-        opts=opts,
-    )
+def handler_layer() -> aws.lambda_.LayerVersion:
+    """The layer with the packages that the handlers share, made once for each program that runs."""
+    program = pulumi.runtime.settings.get_monitor()
+    if program not in _layers:
+        _layers[program] = aws.lambda_.LayerVersion(
+            "layer",
+            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-layer",
+            code=code.layer(),
+            compatible_runtimes=[code.RUNTIME],
+            compatible_architectures=[code.ARCHITECTURE],
+            description=", ".join(code.LAYER_PACKAGES),
+        )
+    return _layers[program]
+
+
+_layers: MutableMapping[Any, aws.lambda_.LayerVersion] = weakref.WeakKeyDictionary()
+"""By what a program registers its resources with."""

@@ -1,20 +1,20 @@
 """MapScatterGather: a Map state asks the responders that the request names, a capped number of them at once.
 
-Builds: a Workflow from `statemachines/map_scatter_gather.asl.json`; with STANDARD another one from `recording.asl.json`. N responders
-cost N + 3 state transitions; where the request may close before all have answered 2 N + 8, and one more for each late answer.
+Builds: a Workflow from `statemachines/map_scatter_gather.asl.json`. N responders cost N + 4 state transitions.
 """
 
+from collections.abc import Mapping
 from typing import Optional
 
 import pulumi
 
-from components import definition, gathering
-from components.gathering import Known, ScatterGatherArgs
+from components import definition
+from components.request_workflow import RequestWorkflowArgs, Tokens, request_workflow
 
 
-class MapScatterGatherArgs(ScatterGatherArgs):
-    maxConcurrency: int
-    """0 to 40; 0 leaves the cap to Step Functions (about 40)."""
+class MapScatterGatherArgs(RequestWorkflowArgs, total=False):
+    maxConcurrency: Optional[int]
+    """How many are asked at once: 0 to 40; 0 (the default) leaves the cap to Step Functions (about 40)."""
 
 
 class MapScatterGather(pulumi.ComponentResource):
@@ -25,15 +25,13 @@ class MapScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MapScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:MapScatterGather", name, {}, opts)
-        self.workflows = gathering.workflows(
-            name, "map", args, args["maxConcurrency"], lambda known: _definition(args, known), pulumi.ResourceOptions(parent=self))
-        self.stateMachineArn = self.workflows.main.stateMachineArn
-        self.stateMachineName = self.workflows.main.stateMachineName
+        cap = int(args.get("maxConcurrency") or 0)
+        self.workflow = request_workflow(name, args, lambda tokens, functions: _definition(tokens, functions, cap), self)
+        self.stateMachineArn = self.workflow.stateMachineArn
+        self.stateMachineName = self.workflow.stateMachineName
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
 
 
-def _definition(args: MapScatterGatherArgs, known: Known) -> str:
-    return definition.render("map_scatter_gather.asl.json", {
-        **gathering.tokens("map", args, known),
-        **gathering.map_tokens(known["responders"], args["maxConcurrency"]),
-    }, without=gathering.without(args))
+def _definition(tokens: Tokens, functions: Mapping[str, str], max_concurrency: int) -> str:
+    return definition.render(
+        "map_scatter_gather.asl.json", {**tokens, "FunctionArns": functions, "MaxConcurrency": max_concurrency})

@@ -1,20 +1,19 @@
 """ParallelScatterGather: a Parallel state with one branch for each responder of the stack.
 
-Builds: a Workflow from `statemachines/parallel_scatter_gather.asl.json`; with STANDARD another one from `recording.asl.json`, which
-asks as many at once as Step Functions lets a Map (40). N responders that are all asked cost N + 3 state transitions, one that is not
-asked costs two; where the request may close before all have answered, N that are asked cost 2 N + 8, and one more for each late answer.
+Builds: a Workflow from `statemachines/parallel_scatter_gather.asl.json`. A stack of N responders costs N + 4 state transitions a request,
+whomever it names.
 """
 
-import json
+from collections.abc import Mapping
 from typing import Optional
 
 import pulumi
 
-from components import definition, gathering
-from components.gathering import Known, ScatterGatherArgs
+from components import definition
+from components.request_workflow import RequestWorkflowArgs, Tokens, request_workflow
 
 
-class ParallelScatterGatherArgs(ScatterGatherArgs):
+class ParallelScatterGatherArgs(RequestWorkflowArgs):
     pass
 
 
@@ -26,23 +25,12 @@ class ParallelScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ParallelScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ParallelScatterGather", name, {}, opts)
-        self.workflows = gathering.workflows(
-            name, "parallel", args, 0, lambda known: _definition(args, known), pulumi.ResourceOptions(parent=self))
-        self.stateMachineArn = self.workflows.main.stateMachineArn
-        self.stateMachineName = self.workflows.main.stateMachineName
+        self.workflow = request_workflow(name, args, _definition, self)
+        self.stateMachineArn = self.workflow.stateMachineArn
+        self.stateMachineName = self.workflow.stateMachineName
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
 
 
-def _definition(args: ParallelScatterGatherArgs, known: Known) -> str:
-    branches = [
-        {
-            "Responder": responder["name"],
-            "ResponderName": json.dumps(responder["name"]),
-            "FunctionArn": responder["functionArn"],
-            "AskRetry": definition.ask_retry([responder["retries"]]),
-            "AskTimeoutSeconds": gathering.ask_timeout(responder["timeoutSeconds"]),
-        }
-        for responder in known["responders"]
-    ]
-    return definition.render(
-        "parallel_scatter_gather.asl.json", gathering.tokens("parallel", args, known), branches, gathering.without(args))
+def _definition(tokens: Tokens, functions: Mapping[str, str]) -> str:
+    branches = [{"Responder": name, "FunctionArn": arn} for name, arn in functions.items()]
+    return definition.render("parallel_scatter_gather.asl.json", tokens, branches)

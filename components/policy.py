@@ -49,6 +49,11 @@ def document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
+def compact(value: Mapping[str, Any]) -> pulumi.Output[str]:
+    """JSON as SQS and SNS hand it back, so that an unchanged attribute looks unchanged."""
+    return pulumi.Output.json_dumps(value, separators=(",", ":"))
+
+
 def trust(service: str) -> pulumi.Output[str]:
     """Who may take the role: an AWS service, such as lambda.amazonaws.com."""
     return document([{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}])

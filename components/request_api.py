@@ -11,7 +11,7 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import gathering, policy
+from components import policy
 from components.handler_function import HandlerFunction
 from handlers.routes import BOARD, ROUTES
 
@@ -47,7 +47,6 @@ class RequestApiArgs(TypedDict):
     """The stack's policy, see `handlers.completion`."""
     selection: str
     topK: int
-    layerArn: pulumi.Input[str]
     auth: str
     """AWS_IAM, JWT or NONE."""
     issuer: Optional[str]
@@ -169,7 +168,6 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
     return HandlerFunction(name, {
         "module": "handlers.api",
         "withModules": [],
-        "layerArn": args["layerArn"],
         "environment": {
             "TABLE_NAME": args["tableName"],
             "STATE_MACHINES": pulumi.Output.json_dumps(args["stateMachines"]),
@@ -178,7 +176,6 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
             # As short as can be: there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
             "COMPLETION": json.dumps(args["completion"], separators=(",", ":")),
-            "ABANDONED_SECONDS": str(gathering.workflow_seconds(args["workflowType"], args["completion"])),
             "SELECTION": args["selection"],
             "TOP_K": str(args["topK"]),
             "AUTH": args["auth"],

@@ -1,7 +1,7 @@
-"""ResponderFleet: the responders that the variants ask, made once and shared by all of them.
+"""ResponderFleet: the responders that the carriers ask, made once and shared by all of them.
 
-Builds: for each responder with code of its own a HandlerFunction; one with a circuit breaker may read and change its own circuit
-in the table of results. A responder with a functionArn is an existing function and is only referred to.
+Builds: a HandlerFunction for each responder, with code of its own or in front of an existing function; one with a circuit breaker may
+read and change its own circuit in the table of the requests. For the state machines that ask them, once, the requester.
 """
 
 import json
@@ -13,124 +13,141 @@ import pulumi
 
 from components import code, policy
 from components.handler_function import HandlerFunction
+from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from handlers import circuit
+from handlers.attempt import BACKSTOP_SECONDS
 
-BACKSTOP_SECONDS = 2
-"""Between the responder's own time limit, which ends in an answer, and the function's, which ends in a crash."""
-
-
-class CircuitBreakerArgs(TypedDict):
-    failures: int
-    """How many in a row open the circuit, so that the responder's code is not called."""
-    pauseSeconds: float
-    """How long it stays open before one request tries again."""
+REQUESTER_SECONDS = 10
 
 
-class ResponderArgs(TypedDict):
+class CircuitBreakerArgs(TypedDict, total=False):
+    failures: Optional[int]
+    """How many in a row open the circuit, so that the responder is not asked; 5."""
+    pauseSeconds: Optional[float]
+    """How long it stays open before one request tries again; 30."""
+
+
+class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
-    """A Python module of the project with a function `quote`; excludes functionArn."""
+    """A Python module with a function `quote`; excludes functionArn."""
     functionArn: Optional[str]
     """An existing function; excludes module."""
-    timeoutSeconds: float
-    memoryMb: int
-    queueConcurrency: int
-    """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it."""
-    retries: int
-    """How often it is asked again after a TransientError, before that becomes a FAILED answer."""
+    timeoutSeconds: Optional[float]
+    """10."""
+    memoryMb: Optional[int]
+    """128."""
+    queueConcurrency: Optional[int]
+    """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it; 10."""
+    retries: Optional[int]
+    """How often it is asked again after a TransientError, before that becomes a FAILED answer; 2."""
     circuitBreaker: Optional[CircuitBreakerArgs]
-    """None for an existing function."""
-    settings: Mapping[str, Any]
+    settings: Optional[Mapping[str, Any]]
     """JSON that `quote` gets as `request.settings`."""
 
 
 class ResponderFleetArgs(TypedDict):
+    store: RequestStore
     responders: Sequence[ResponderArgs]
-    layerArn: pulumi.Input[str]
-    tableName: pulumi.Input[str]
-    tableArn: pulumi.Input[str]
-    currency: str
-    logRetentionDays: int
 
 
-class Responder(TypedDict):
-    """A responder as the variants know it: by its name."""
+class Responder:
+    """A responder as the carriers know it. timeout_seconds: of its function."""
 
-    name: str
-    functionArn: str
-    timeoutSeconds: float
-    retries: int
-
-
-class Member(TypedDict):
-    """A responder as the variant knows it that makes a queue for each, and needs to know how many there are."""
-
-    name: str
-    functionArn: pulumi.Input[str]
-    roleName: Optional[pulumi.Input[str]]
-    """The role of a function that the fleet made; none for an existing function, whose rights are not ours to change."""
-    timeoutSeconds: float
-    queueConcurrency: int
-    retries: int
+    def __init__(self, args: ResponderArgs, function: HandlerFunction) -> None:
+        self.name = args["name"]
+        self.function = function
+        self.timeout_seconds = function_timeout(args)
+        self.queue_concurrency = int(args.get("queueConcurrency") or 10)
+        self.retries = retries_of(args)
 
 
-def function_timeout(seconds: float) -> int:
-    """The time limit of a function whose work may take `seconds`."""
-    return math.ceil(seconds) + BACKSTOP_SECONDS
+def function_timeout(args: ResponderArgs) -> int:
+    return math.ceil(_limit(args)) + BACKSTOP_SECONDS
+
+
+def retries_of(args: ResponderArgs) -> int:
+    retries = args.get("retries")
+    return 2 if retries is None else int(retries)
+
+
+def _limit(args: ResponderArgs) -> float:
+    return float(args.get("timeoutSeconds") or 10)
 
 
 class ResponderFleet(pulumi.ComponentResource):
-    """Outputs: functionArns, by responder. `responders` is what the workflow variants take, `members` what SnsScatterGather
-    takes, both in the order of the configuration."""
+    """Outputs: functionArns, by responder."""
 
     functionArns: pulumi.Output[Mapping[str, str]]
 
     def __init__(self, name: str, args: ResponderFleetArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ResponderFleet", name, {}, opts)
-        self.functions: dict[str, HandlerFunction] = {}
-        self.members: list[Member] = []
-        for responder in args["responders"]:
-            function = None if responder["functionArn"] else self._function(name, responder, args)
-            self.members.append({
-                "name": responder["name"],
-                "functionArn": function.functionArn if function else responder["functionArn"] or "",
-                "roleName": function.roleName if function else None,
-                "timeoutSeconds": responder["timeoutSeconds"],
-                "queueConcurrency": responder["queueConcurrency"],
-                "retries": responder["retries"],
-            })
-        self.responders: pulumi.Output[Sequence[Responder]] = pulumi.Output.all(*(
-            {key: member[key] for key in ("name", "functionArn", "timeoutSeconds", "retries")}
-            for member in self.members))
-        self.functionArns = pulumi.Output.all(**{member["name"]: member["functionArn"] for member in self.members})
+        self._name, self._store = name, args["store"]
+        self._requester: Optional[HandlerFunction] = None
+        self.responders = [Responder(responder, self._function(responder)) for responder in args["responders"]]
+        self.functionArns = pulumi.Output.all(
+            **{responder.name: responder.function.functionArn for responder in self.responders})
         self.register_outputs({"functionArns": self.functionArns})
 
-    def _function(self, fleet: str, responder: ResponderArgs, args: ResponderFleetArgs) -> HandlerFunction:
-        module = responder["module"]
-        if module is None:
-            raise ValueError(f"responder {responder['name']} has neither module nor functionArn: give one of them")
-        code.check_defines(module, "quote")
-        breaker = responder["circuitBreaker"]
-        function = HandlerFunction(f"{fleet}-{responder['name']}", {
+    @property
+    def functions(self) -> dict[str, HandlerFunction]:
+        return {responder.name: responder.function for responder in self.responders}
+
+    @property
+    def environment(self) -> dict[str, pulumi.Input[str]]:
+        """What a function that opens requests has to know, see `handlers.environment`."""
+        return {**self._store.environment, "RESPONDERS": ",".join(responder.name for responder in self.responders)}
+
+    @property
+    def requester(self) -> HandlerFunction:
+        """The function that opens requests for state machines."""
+        if self._requester is None:
+            self._requester = HandlerFunction(f"{self._store.name}-{self._name}-requester", {
+                "module": "handlers.requester",
+                "withModules": [],
+                "environment": self.environment,
+                "timeoutSeconds": REQUESTER_SECONDS,
+                "memoryMb": HANDLER_MEMORY_MB,
+                "logRetentionDays": self._store.log_retention_days,
+                "statements": [
+                    policy.allow(["dynamodb:PutItem"], self._store.tableArn),
+                    policy.allow(["sqs:SendMessage"], self._store.responseQueueArn),
+                ],
+            }, pulumi.ResourceOptions(parent=self))
+        return self._requester
+
+    def _function(self, responder: ResponderArgs) -> HandlerFunction:
+        store, name = self._store, responder["name"]
+        module, function_arn = responder.get("module"), responder.get("functionArn")
+        breaker = responder.get("circuitBreaker")
+        statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
+        if module is not None:
+            code.check_defines(module, "quote")
+            source = {"QUOTE_MODULE": module, "SETTINGS": json.dumps(responder.get("settings") or {}, sort_keys=True)}
+        elif function_arn is not None:
+            source = {"FUNCTION_ARN": function_arn}
+            statements.append(policy.allow(["lambda:InvokeFunction"], function_arn))
+        else:
+            raise ValueError(f"responder {name} has neither module nor functionArn: give one of them")
+        if breaker is not None:
+            statements.append(_own_circuit(name, store.tableArn))
+            breaker = {"failures": int(breaker.get("failures") or 5), "pauseSeconds": float(breaker.get("pauseSeconds") or 30)}
+        return HandlerFunction(f"{self._name}-{name}", {
             "module": "handlers.responder",
-            "withModules": [module],
-            "layerArn": args["layerArn"],
+            "withModules": [module] if module is not None else [],
             "environment": {
-                "RESPONDER": responder["name"],
-                "QUOTE_MODULE": module,
-                "SETTINGS": json.dumps(responder["settings"], sort_keys=True),
-                "CURRENCY": args["currency"],
-                "TIMEOUT_SECONDS": f"{responder['timeoutSeconds']:g}",
-                "RETRIES": str(int(responder["retries"])),
-                **({"CIRCUIT_BREAKER": json.dumps(breaker, sort_keys=True), "TABLE_NAME": args["tableName"]} if breaker else {}),
+                "RESPONDER": name,
+                **source,
+                "CURRENCY": store.currency,
+                "TIMEOUT_SECONDS": f"{_limit(responder):g}",
+                "RETRIES": str(retries_of(responder)),
+                **({"CIRCUIT_BREAKER": json.dumps(breaker, sort_keys=True), "TABLE_NAME": store.tableName} if breaker else {}),
             },
-            "timeoutSeconds": function_timeout(responder["timeoutSeconds"]),
-            "memoryMb": responder["memoryMb"],
-            "logRetentionDays": args["logRetentionDays"],
-            "statements": [_own_circuit(responder["name"], args["tableArn"])] if breaker else [],
+            "timeoutSeconds": function_timeout(responder),
+            "memoryMb": int(responder.get("memoryMb") or 128),
+            "logRetentionDays": store.log_retention_days,
+            "statements": statements,
         }, pulumi.ResourceOptions(parent=self))
-        self.functions[responder["name"]] = function
-        return function
 
 
 def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
 from handlers import completion, contract
-from handlers.selection import RANKINGS, Selection
+from handlers.selection import RANKINGS
 
 Variant = Literal["map", "parallel", "sns", "distributed"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -34,6 +34,9 @@ SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("eu
 
 DEFAULT_MODULE = "handlers.quotes.car_rental"
 DEFAULT_PROCESS = "handlers.processes.log_item"
+
+MAX_RETRIES = 5
+"""What the state machines allow; each responder says which attempt is its last."""
 
 INLINE_CONCURRENCY = 40
 DISTRIBUTED_CONCURRENCY = 10_000
@@ -148,7 +151,7 @@ class Responder(BaseModel):
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
-    retries: Annotated[int, _whole(0, 5)] = 2
+    retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
 
     @model_validator(mode="after")
@@ -157,10 +160,6 @@ class Responder(BaseModel):
             raise ValueError("module and functionArn exclude each other: give one of them")
         if self.functionArn and self.own:
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
-        inside = [name for name in ("retries", "circuitBreaker") if self.functionArn and name in self.model_fields_set]
-        if inside:
-            raise ValueError(f"{', '.join(inside)} would have no effect: an existing function decides by itself when it fails; "
-                             "leave it out, or give a module")
         uses_rate = not self.functionArn and self.module in (None, DEFAULT_MODULE)
         if uses_rate:
             rate = self.own.get("rate")
@@ -187,10 +186,6 @@ class Completion(_Strict):
     def given(self) -> dict[str, Any]:
         """The policy as JSON, without what says nothing."""
         return {key: value for key, value in self.model_dump().items() if value not in (None, [], {})}
-
-    @property
-    def closes_early(self) -> bool:
-        return self.quorum is not None or self.amountBelow is not None
 
     def check(self, responders: Iterable[str]) -> None:
         """Raises ValueError where the policy can never be met by these."""
@@ -352,17 +347,10 @@ class Settings(_Strict):
     def _policy(self) -> "Settings":
         self.completion.check(responder.name for responder in self.responders)
         express = [variant for variant in self.variants if variant in WORKFLOWS] if self.workflowType == "EXPRESS" else []
-        if express and self.completion.closes_early:
-            raise ValueError("completion.quorum and completion.amountBelow need workflowType STANDARD for "
-                             f"{', '.join(express)}: an Express workflow cannot be told that it is complete")
         if express and self.completion.deadlineSeconds > EXPRESS_DEADLINE:
             raise ValueError(f"completion.deadlineSeconds is {self.completion.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
                              f"a number from 1 to {EXPRESS_DEADLINE}")
         return self
-
-    @property
-    def ranks_by_code(self) -> bool:
-        return Selection(self.selection, self.topK).is_code
 
     @model_validator(mode="after")
     def _concurrency(self) -> "Settings":

@@ -3,108 +3,47 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pulumi
-
-from components import code
 from components.alarms import AlarmsArgs, Machine
 from components.dashboard import DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
-from components.gathering import SELECTOR_SECONDS, ScatterGatherArgs
-from components.handler_function import HandlerFunction, HandlerFunctionArgs
-from components.map_scatter_gather import MapScatterGatherArgs
-from components.quote_store import QuoteStore
 from components.request_api import RequestApi, RequestApiArgs
-from components.responder_fleet import CircuitBreakerArgs, ResponderFleet, ResponderFleetArgs
+from components.request_store import RequestStore, RequestStoreArgs
+from components.responder_fleet import ResponderArgs, ResponderFleet, ResponderFleetArgs
 from components.settings import DEFAULT_MODULE, Responder, Settings
-from components.sns_scatter_gather import SnsScatterGatherArgs
-from components.workflow import Workflow
-
-LayerArn = pulumi.Input[str]
 
 
-def for_fleet(settings: Settings, layer_arn: LayerArn, store: QuoteStore) -> ResponderFleetArgs:
+def for_store(settings: Settings) -> RequestStoreArgs:
     return {
-        "responders": [
-            {
-                "name": responder.name,
-                "module": None if responder.functionArn else responder.module or DEFAULT_MODULE,
-                "functionArn": responder.functionArn,
-                "timeoutSeconds": responder.timeoutSeconds,
-                "memoryMb": responder.memoryMb,
-                "queueConcurrency": responder.queueConcurrency,
-                "retries": responder.retries,
-                "circuitBreaker": _circuit_breaker(responder),
-                "settings": responder.own,
-            }
-            for responder in settings.responders
-        ],
-        "layerArn": layer_arn,
-        "tableName": store.tableName,
-        "tableArn": store.tableArn,
+        "completion": settings.completion.given,
+        "selection": settings.selection,
+        "topK": settings.topK,
         "currency": settings.currency,
+        "resultRetentionDays": settings.resultRetentionDays,
         "logRetentionDays": settings.logRetentionDays,
+        "retainData": settings.retainData,
     }
 
 
-def _circuit_breaker(responder: Responder) -> CircuitBreakerArgs | None:
+def for_fleet(settings: Settings, store: RequestStore) -> ResponderFleetArgs:
+    return {"store": store, "responders": [_responder(responder) for responder in settings.responders]}
+
+
+def _responder(responder: Responder) -> ResponderArgs:
     breaker = responder.circuitBreaker
-    return {"failures": breaker.failures, "pauseSeconds": breaker.pauseSeconds} if breaker else None
-
-
-def for_selector(settings: Settings, layer_arn: LayerArn) -> HandlerFunctionArgs:
-    """The function of the user's own selection."""
-    code.check_defines(settings.selection, "rank")
     return {
-        "module": "handlers.selector",
-        "withModules": [settings.selection],
-        "layerArn": layer_arn,
-        "environment": {"RANK_MODULE": settings.selection, "TOP_K": str(settings.topK)},
-        "timeoutSeconds": SELECTOR_SECONDS,
-        "memoryMb": 256,
-        "logRetentionDays": settings.logRetentionDays,
-        "statements": [],
+        "name": responder.name,
+        "module": None if responder.functionArn else responder.module or DEFAULT_MODULE,
+        "functionArn": responder.functionArn,
+        "timeoutSeconds": responder.timeoutSeconds,
+        "memoryMb": responder.memoryMb,
+        "queueConcurrency": responder.queueConcurrency,
+        "retries": responder.retries,
+        "circuitBreaker": {"failures": breaker.failures, "pauseSeconds": breaker.pauseSeconds} if breaker else None,
+        "settings": responder.own,
     }
 
 
-def for_parallel(settings: Settings, fleet: ResponderFleet, store: QuoteStore,
-                 selector: HandlerFunction | None) -> ScatterGatherArgs:
-    return {
-        "responders": fleet.responders,
-        "tableName": store.tableName,
-        "tableArn": store.tableArn,
-        "workflowType": settings.workflowType,
-        "completion": settings.completion.given,
-        "selection": settings.selection,
-        "topK": settings.topK,
-        "selectorArn": selector.functionArn if selector else None,
-        "currency": settings.currency,
-        "resultRetentionDays": settings.resultRetentionDays,
-        "logRetentionDays": settings.logRetentionDays,
-    }
-
-
-def for_map(settings: Settings, fleet: ResponderFleet, store: QuoteStore, selector: HandlerFunction | None) -> MapScatterGatherArgs:
-    return {**for_parallel(settings, fleet, store, selector), "maxConcurrency": settings.maxConcurrency}
-
-
-def for_sns(settings: Settings, layer_arn: LayerArn, fleet: ResponderFleet, store: QuoteStore,
-            selector: HandlerFunction | None) -> SnsScatterGatherArgs:
-    return {
-        "responders": fleet.members,
-        "tableName": store.tableName,
-        "tableArn": store.tableArn,
-        "layerArn": layer_arn,
-        "completion": settings.completion.given,
-        "selection": settings.selection,
-        "topK": settings.topK,
-        "selectorArn": selector.functionArn if selector else None,
-        "currency": settings.currency,
-        "resultRetentionDays": settings.resultRetentionDays,
-        "logRetentionDays": settings.logRetentionDays,
-    }
-
-
-def for_distributed(settings: Settings, layer_arn: LayerArn) -> DistributedMapProcessorArgs:
+def for_distributed(settings: Settings) -> DistributedMapProcessorArgs:
     own = settings.distributed
     return {
         "source": own.source,
@@ -131,14 +70,13 @@ def for_distributed(settings: Settings, layer_arn: LayerArn) -> DistributedMapPr
         "idempotent": own.idempotent,
         "functionTimeoutSeconds": own.functionTimeoutSeconds,
         "memoryMb": own.memoryMb,
-        "layerArn": layer_arn,
         "resultRetentionDays": settings.resultRetentionDays,
         "logRetentionDays": settings.logRetentionDays,
         "retainData": settings.retainData,
     }
 
 
-def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers: Mapping[str, Any],
+def for_api(settings: Settings, store: RequestStore, carriers: Mapping[str, Any],
             sample: Mapping[str, Any]) -> RequestApiArgs:
     """carriers: the deployed components that take requests, by variant."""
     return {
@@ -151,7 +89,6 @@ def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers
         "completion": settings.completion.given,
         "selection": settings.selection,
         "topK": settings.topK,
-        "layerArn": layer_arn,
         "auth": settings.api.auth,
         "issuer": settings.api.issuer,
         "audience": settings.api.audience,
@@ -163,27 +100,23 @@ def for_api(settings: Settings, layer_arn: LayerArn, store: QuoteStore, carriers
     }
 
 
-def for_alarms(settings: Settings, fleet: ResponderFleet, selector: HandlerFunction | None, carriers: Mapping[str, Any],
+def for_alarms(settings: Settings, store: RequestStore, fleet: ResponderFleet, carriers: Mapping[str, Any],
                distributed: DistributedMapProcessor | None, api: RequestApi | None) -> AlarmsArgs:
-    workflows: dict[str, Workflow] = {}
+    machines: list[Machine] = []
+    functions = {"aggregator": store.aggregator.functionName}
+    queues = {"responses": store.queue.dead_letters.name}
+    if store.selector:
+        functions["selector"] = store.selector.functionName
+    if api:
+        functions["api"] = api.function.functionName
     for variant, carrier in carriers.items():
-        if variant != "sns":
-            workflows[variant] = carrier.workflows.main
-            if carrier.workflows.recorder:
-                workflows[f"{variant}-recorder"] = carrier.workflows.recorder
-    machines: list[Machine] = [
-        {"name": variant, "arn": workflow.stateMachineArn,
-         "logGroupName": workflow.logs.name if settings.workflowType == "EXPRESS" else None}
-        for variant, workflow in workflows.items()]
-    functions: dict[str, pulumi.Input[str]] = {"api": api.function.functionName} if api else {}
-    if selector:
-        functions["selector"] = selector.functionName
-    queues: dict[str, pulumi.Input[str]] = {}
-    if "sns" in carriers:
-        by_sns = carriers["sns"]
-        functions |= {"requester": by_sns.requester.functionName, "aggregator": by_sns.aggregator.functionName}
-        functions |= {f"relay-{name}": relay.functionName for name, relay in by_sns.relays.items()}
-        queues = {of: queue.name for of, queue in by_sns.dead_letter_queues.items()}
+        if variant == "sns":
+            functions["sns-requester"] = carrier.requester.functionName
+            queues |= {of: queue.dead_letters.name for of, queue in carrier.queues.items()}
+        else:
+            functions["requester"] = fleet.requester.functionName
+            machines.append({"name": variant, "arn": carrier.stateMachineArn,
+                             "logGroupName": carrier.workflow.logs.name if settings.workflowType == "EXPRESS" else None})
     if distributed:
         machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
         functions |= {"reader": distributed.reader.functionName, "process": distributed.processor.functionName,
@@ -198,7 +131,7 @@ def for_alarms(settings: Settings, fleet: ResponderFleet, selector: HandlerFunct
     }
 
 
-def for_dashboard(watched: AlarmsArgs, store: QuoteStore) -> DashboardArgs:
+def for_dashboard(watched: AlarmsArgs, store: RequestStore) -> DashboardArgs:
     return {
         "deadLetterQueues": watched["deadLetterQueues"],
         "machines": watched["machines"],

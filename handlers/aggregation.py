@@ -1,6 +1,7 @@
-"""Gathers the answers that come back by queue, exactly once by construction. No AWS in it: `Store` is what it needs of one.
+"""Gathers the answers of a request, exactly once by construction, whoever carries it. No AWS in it: `Store` is what it needs of one.
 
-A message is delivered at least once, in any order, to several aggregators at a time. What keeps the result right is in the
+An answer arrives at least once, in any order, at several aggregators at a time: by the response queue as soon as it is given, from a
+state machine when all have answered, or by both. What keeps the result right is in the
 store: an answer is added under its responder's name only if that place is empty, only while the record is open, and all answers
 of a batch in one update; a record is closed only by the update that finds it open, with exactly the answers that the closer saw.
 
@@ -19,16 +20,13 @@ from handlers.selection import Ranking, Selection
 
 Record = dict[str, Any]
 
-VARIANT = "sns"
-
-
 class Rejected(ValueError):
     """A message that can never be gathered; the text says why."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the response queue: an answer, or (answer None) the deadline that was set when the record was made."""
+    """What reached the aggregator: an answer, or (answer None) the deadline that was set when the record was made."""
 
     message_id: str
     request_id: str
@@ -59,6 +57,8 @@ class Gathered:
     record: Record | None
     rejected: list[tuple[Message, str]] = field(default_factory=list)
     closed: bool = False
+    announced: bool = True
+    """False where whoever closed the record may have ended before it announced it: ask again after the record's announceBy."""
 
 
 class Store(Protocol):
@@ -95,7 +95,7 @@ class Closing:
 
 
 def parse(message_id: str, body: str) -> Message:
-    """A message of the response queue, {"requestId", "answer": Answer} or {"requestId", "deadlineAt"}. Raises Rejected."""
+    """A message of the response queue: a reply, or {"requestId", "deadlineAt"}. Raises Rejected."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -107,6 +107,35 @@ def parse(message_id: str, body: str) -> Message:
     if isinstance(content.get("deadlineAt"), str):
         return Message(message_id, content["requestId"], deadline_at=content["deadlineAt"])
     raise Rejected("the message has neither an answer nor a deadlineAt")
+
+
+def replies(contents: Sequence[contract.Json], now: str) -> list[Message]:
+    """What a state machine has of its responders, as messages: {"requestId", "answer": Answer}; {"requestId", "responder",
+    "fault": {"Error", "Cause"}} where the responder's function broke, which is a failure of that responder; {"asked": false, …} where the
+    question was for others, which is no message."""
+    found = []
+    for number, content in enumerate(contents):
+        if "fault" in content:
+            answer = {**broken(content["responder"], content["fault"]), "respondedAt": now}
+            found.append(Message(str(number), content["requestId"], answer=answer))
+        elif content.get("asked", True):
+            found.append(Message(str(number), content["requestId"], answer=content["answer"]))
+    return found
+
+
+def broken(responder: str, fault: Mapping[str, str]) -> contract.Json:
+    """The answer (without times) of a responder whose function ended without one. fault: {"Error", "Cause"} as Step Functions tells it;
+    of a function Lambda reports {"errorType", "errorMessage"} in the cause."""
+    kind, message = fault["Error"], fault.get("Cause", "")
+    try:
+        reported = json.loads(message)
+    except ValueError:
+        reported = None
+    if isinstance(reported, dict):
+        kind, message = str(reported.get("errorType", kind)), str(reported.get("errorMessage", message))
+    if kind in ("States.Timeout", "Sandbox.Timedout") or "Task timed out" in message:
+        return contract.unsuccessful(responder, "TIMED_OUT", "Timeout", message or "its function took too long")
+    return contract.unsuccessful(responder, "FAILED", kind, message)
 
 
 def checked(record: Record, answer: contract.Json, currency: str) -> contract.Json:
@@ -205,6 +234,8 @@ def gather(store: Store, rules: Rules, request_id: str, messages: Sequence[Messa
     if gathered.closed or (record["announceBy"] < now and store.claim_announcement(record, now, alive_until)):
         announce(result_of(record, rules.selection))
         store.announced(record, now)
+    else:
+        gathered.announced = False
     return gathered
 
 
@@ -213,9 +244,9 @@ def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Me
     # Each turn begins with the record as another aggregator has just left it. Answers only ever grow in number and a closed
     # record stays closed, so the turns come to an end.
     while True:
-        if record is None or record["variant"] != VARIANT:
+        if record is None:
             # A deadline is sent before its record is made, so one without a record is what a failed start leaves behind.
-            return Gathered(None, [(message, "no such request is gathered here") for message in messages if message.answer])
+            return Gathered(None, [(message, "there is no such request") for message in messages if message.answer])
         news = sort(record, messages, rules.currency)
         if news.on_time:
             record, done = store.add(record, news.on_time)

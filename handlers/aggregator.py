@@ -1,37 +1,46 @@
-"""Lambda adapter of the aggregator: the response queue's messages, gathered into the records (`handlers.aggregation`).
+"""Lambda adapter of the aggregator: answers and deadlines, gathered into the records (`handlers.aggregation`).
 
-Event     SQS messages: {"requestId", "answer": Answer} from responders, {"requestId", "deadlineAt"} from the requester
-Returns   {"batchItemFailures": [{"itemIdentifier"}]}: all messages of the requests that could not be dealt with
+Event     SQS messages of the response queue: {"requestId", "answer": Answer} from responders, {"requestId", "deadlineAt"} from requesters;
+          or, from a state machine whose responders have all answered, {"requestId", "replies": see `aggregation.replies`}
+Returns   {"batchItemFailures": [{"itemIdentifier"}]}: all messages of the requests that could not be dealt with; to a state machine the
+          Result of its request
 Sends     an event for each closed request to the bus: source scatter-gather, detail type "Request Completed", detail its Result;
-          a message that can never be gathered to the dead-letter queue, with the reason as an attribute
+          what can never be gathered to the dead-letter queue, with the reason as an attribute
 
-Environment: TABLE_NAME, EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL, COMPLETION (JSON), SELECTION, TOP_K, CURRENCY; SELECTOR_ARN where
-the selection is the user's own.
+Environment: EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL; SELECTOR_ARN where the selection is the user's own; see `handlers.environment`.
 """
 
 import functools
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import boto3
 from aws_lambda_powertools.logging import Logger
 
-from handlers import aggregation, clock, completion, contract
-from handlers.aggregation import Message, Rejected, Rules
+from handlers import aggregation, clock, contract, environment
+from handlers.aggregation import Gathered, Message, Rejected, Rules
 from handlers.records import Records
-from handlers.selection import Ranking, Selection
+from handlers.selection import Ranking
 
 EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
 MAX_EVENT_BYTES = 250_000
 """EventBridge takes 256 KB for an entry with its source and type."""
 
+AGAIN_AFTER_SECONDS = 1
+"""When a message is delivered again that a passing fault has kept from being gathered."""
+
+SPARE_SECONDS = 1
+"""What has to be left of an invocation for another request to be begun."""
+
 logger = Logger(service="aggregator")
 EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
 DEAD_LETTER_QUEUE_URL = os.environ["DEAD_LETTER_QUEUE_URL"]
-store = Records(os.environ["TABLE_NAME"])
+RESPONSE_QUEUE_URL = os.environ["RESPONSE_QUEUE_URL"]
+store = Records.of_the_stack()
 sqs = boto3.client("sqs")
 events = boto3.client("events")
 
@@ -47,13 +56,13 @@ def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
     returned = json.loads(called["Payload"].read())
     if "FunctionError" in called:
         logger.error("the selection crashed", extra={"reason": returned})
-        return Ranking(error={"type": str(returned.get("errorType", "Lambda.Unknown")), "message": str(returned.get("errorMessage", ""))})
+        return Ranking(error=contract.error_of(
+            str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", ""))))
     return Ranking(error=returned["error"]) if "error" in returned else Ranking(returned["top"])
 
 
-RULES = Rules(
-    completion.policy_of(json.loads(os.environ["COMPLETION"])), Selection(os.environ["SELECTION"], int(os.environ["TOP_K"])),
-    os.environ["CURRENCY"], rank_by_code if "SELECTOR_ARN" in os.environ else None)
+RULES = Rules(environment.policy(), environment.selection(), os.environ["CURRENCY"],
+              rank_by_code if "SELECTOR_ARN" in os.environ else None)
 
 
 class EventNotSent(Exception):
@@ -63,34 +72,66 @@ class EventNotSent(Exception):
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.remove_keys(["correlation_id"])
     alive_until = clock.later(clock.now(), context.get_remaining_time_in_millis() / 1000)
-    bodies = {record["messageId"]: record["body"] for record in event["Records"]}
+    if "Records" in event:
+        return gather_messages(event["Records"], alive_until)
+    return gather_replies(event["requestId"], event["replies"], alive_until)
+
+
+def gather_replies(request_id: str, replies: Sequence[contract.Json], alive_until: str) -> contract.Json:
+    """The Result of a request after all that its state machine has of it."""
+    logger.append_keys(correlation_id=request_id)
+    messages = aggregation.replies(replies, clock.now())
+    gathered = _gather(request_id, messages, alive_until)
+    for message, reason in gathered.rejected:
+        _reject(message.message_id, json.dumps({"requestId": request_id, "answer": message.answer}), reason)
+    if gathered.record is None:
+        raise LookupError(f"there is no request {request_id}")
+    return aggregation.result_of(gathered.record, RULES.selection)
+
+
+def gather_messages(records: Sequence[Mapping[str, Any]], alive_until: str) -> dict[str, Any]:
+    """Gathers each request's messages in one go. A request that fails keeps none of the others from being gathered."""
     by_request: dict[str, list[Message]] = {}
+    received = {record["messageId"]: record for record in records}
     again: list[str] = []
-    for message_id, body in bodies.items():
+    for message_id, record in received.items():
         try:
-            message = aggregation.parse(message_id, body)
+            message = aggregation.parse(message_id, record["body"])
         except Rejected as reason:
-            again += _reject(message_id, body, str(reason))
+            if not _is_rejected(message_id, record["body"], str(reason)):
+                again.append(message_id)
         else:
             by_request.setdefault(message.request_id, []).append(message)
     for request_id, messages in by_request.items():
-        again += _gather(request_id, messages, bodies, alive_until)
+        again += _gather_or_give_back(request_id, messages, received, alive_until)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
 
-def _gather(request_id: str, messages: list[Message], bodies: dict[str, str], alive_until: str) -> list[str]:
-    """The ids of the messages to be delivered again. A request that fails keeps none of the others from being gathered."""
+def _gather_or_give_back(
+        request_id: str, messages: list[Message], received: Mapping[str, Mapping[str, Any]], alive_until: str) -> list[str]:
+    """The ids of the messages to be delivered again."""
     logger.append_keys(correlation_id=request_id)
+    ids = [message.message_id for message in messages]
+    if clock.seconds_until(alive_until) < SPARE_SECONDS:
+        logger.warning("not begun: no time is left", extra={"messages": len(messages)})
+        return _come_back(ids, received, 0)
     try:
-        gathered = aggregation.gather(store, RULES, request_id, messages, announce, now=clock.now(), alive_until=alive_until)
+        gathered = _gather(request_id, messages, alive_until)
+        again = [message.message_id for message, reason in gathered.rejected
+                 if not _is_rejected(message.message_id, received[message.message_id]["body"], reason)]
     except Exception:
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
-        return [message.message_id for message in messages]
-    logger.info("gathered", extra={"messages": len(messages), "closed": gathered.closed, "rejected": len(gathered.rejected)})
-    again = []
-    for message, reason in gathered.rejected:
-        again += _reject(message.message_id, bodies[message.message_id], reason)
+        return _come_back(ids, received, AGAIN_AFTER_SECONDS)
+    if not gathered.announced and gathered.record is not None:
+        # Whoever closed it has promised to announce it, and may have ended before it could.
+        return _come_back(ids, received, math.ceil(max(clock.seconds_until(gathered.record["announceBy"]), 0)) + 1)
     return again
+
+
+def _gather(request_id: str, messages: Sequence[Message], alive_until: str) -> Gathered:
+    gathered = aggregation.gather(store, RULES, request_id, messages, announce, now=clock.now(), alive_until=alive_until)
+    logger.info("gathered", extra={"messages": len(messages), "closed": gathered.closed, "rejected": len(gathered.rejected)})
+    return gathered
 
 
 def announce(result: contract.Json) -> None:
@@ -103,15 +144,31 @@ def announce(result: contract.Json) -> None:
         raise EventNotSent(json.dumps(response["Entries"]))
 
 
-def _reject(message_id: str, body: str, reason: str) -> list[str]:
-    """Sends a message straight to the dead-letter queue: delivering it again would not make it any better. Returns its id when
-    not even that is possible."""
-    logger.warning("rejected", extra={"messageId": message_id, "reason": reason})
+def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_seconds: int) -> list[str]:
+    """The ids. Their messages come again after so many seconds, rather than when the queue's visibility timeout is over, which has to
+    outlast this function."""
+    for message_id in ids:
+        try:
+            sqs.change_message_visibility(
+                QueueUrl=RESPONSE_QUEUE_URL, ReceiptHandle=received[message_id]["receiptHandle"], VisibilityTimeout=after_seconds)
+        except Exception:
+            logger.exception("delivered again no sooner than its queue would", extra={"messageId": message_id})
+    return ids
+
+
+def _is_rejected(message_id: str, body: str, reason: str) -> bool:
+    """Whether a message is in the dead-letter queue; else it must be delivered again."""
     try:
-        sqs.send_message(
-            QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body,
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}})
+        _reject(message_id, body, reason)
     except Exception:
         logger.exception("not rejected; to be delivered again", extra={"messageId": message_id})
-        return [message_id]
-    return []
+        return False
+    return True
+
+
+def _reject(message_id: str, body: str, reason: str) -> None:
+    """Sends a message straight to the dead-letter queue: delivering it again would not make it any better."""
+    logger.warning("rejected", extra={"messageId": message_id, "reason": reason})
+    sqs.send_message(
+        QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body,
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}})

@@ -1,7 +1,7 @@
 """Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
 
-Environment: TABLE_NAME, STATE_MACHINES and REQUESTERS (JSON: what carries each variant), WORKFLOW_TYPE, RESPONDERS (names,
-separated by commas), COMPLETION (JSON), ABANDONED_SECONDS, SELECTION, TOP_K, AUTH, SAMPLE (JSON: a request without its recipients).
+Environment: see `handlers.environment`; STATE_MACHINES and REQUESTERS (JSON: what carries each variant), WORKFLOW_TYPE, RESPONDERS (names,
+separated by commas), COMPLETION (JSON), SELECTION, TOP_K, AUTH, SAMPLE (JSON: a request without its recipients).
 """
 
 import base64
@@ -15,10 +15,9 @@ from aws_lambda_powertools.logging import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from handlers import completion, openapi, records
+from handlers import environment, openapi, records
 from handlers.carriers import ExpressWorkflow, Requester, StandardWorkflow
 from handlers.routes import BOARD, ROUTES, WAIT_SECONDS, Call, Carrier, Operations, Problem, Reply
-from handlers.selection import Selection
 
 logger = Logger(service="api")
 
@@ -66,7 +65,7 @@ def respond(event: dict[str, Any]) -> Reply:
 def operations() -> Operations:
     """Made once, at the first request, from the environment."""
     states = boto3.client("stepfunctions", config=QUICK)
-    store = records.Records(os.environ["TABLE_NAME"], boto3.client("dynamodb", config=QUICK))
+    store = records.Records.of_the_stack(boto3.client("dynamodb", config=QUICK))
     carriers: dict[str, Carrier] = {}
     for variant, arn in json.loads(os.environ["STATE_MACHINES"]).items():
         if os.environ["WORKFLOW_TYPE"] == "EXPRESS":
@@ -75,15 +74,14 @@ def operations() -> Operations:
             carriers[variant] = StandardWorkflow(states, arn)
     for variant, arn in json.loads(os.environ["REQUESTERS"]).items():
         carriers[variant] = Requester(boto3.client("lambda", config=QUICK), arn)
-    known = os.environ["RESPONDERS"].split(",")
+    known = environment.responders()
     sample = {**json.loads(os.environ["SAMPLE"]), "recipients": known}
     return Operations(
         carriers,
         store.read,
         known=known,
-        policy=completion.policy_of(json.loads(os.environ["COMPLETION"])),
-        selection=Selection(os.environ["SELECTION"], int(os.environ["TOP_K"])),
-        abandoned_seconds=float(os.environ["ABANDONED_SECONDS"]),
+        policy=environment.policy(),
+        selection=environment.selection(),
         document=openapi.document(list(carriers), os.environ["AUTH"], sample),
     )
 

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers import circuit, clock, contract
+from handlers.attribute_values import encode
 from handlers.circuit import CLOSED, Circuit, Policy
 
 logger = Logger(service="responder")
@@ -111,8 +112,8 @@ class Breaker:
                 TableName=self._table, Key=self._key, UpdateExpression="SET circuit = :wanted, expiresAt = :expires",
                 ConditionExpression=f"{absent}circuit = :seen",
                 ExpressionAttributeValues={
-                    ":seen": contract.attribute_value(_plain(seen)), ":wanted": contract.attribute_value(_plain(wanted)),
-                    ":expires": contract.attribute_value(int(expires.timestamp()))},
+                    ":seen": encode(_plain(seen)), ":wanted": encode(_plain(wanted)),
+                    ":expires": encode(int(expires.timestamp()))},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             return _circuit_of(refusal.response.get("Item")), False

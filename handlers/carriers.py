@@ -19,8 +19,6 @@ class CarrierError(Exception):
 class StandardWorkflow:
     """A Standard state machine: started, never waited for."""
 
-    can_close_early = True
-
     def __init__(self, states: Any, state_machine_arn: str) -> None:
         self._states, self._state_machine_arn = states, state_machine_arn
 
@@ -34,8 +32,6 @@ class ExpressWorkflow:
     patient_states: a client that waits as long as a caller may, and never starts the same again. `start` raises InvalidRequest where
     the workflow refuses, CarrierError where it failed.
     """
-
-    can_close_early = False
 
     def __init__(self, states: Any, patient_states: Any, state_machine_arn: str) -> None:
         self._states, self._patient_states, self._state_machine_arn = states, patient_states, state_machine_arn
@@ -58,9 +54,7 @@ class ExpressWorkflow:
 
 
 class Requester:
-    """The function `handlers.requester`, which keeps the record and publishes the request."""
-
-    can_close_early = True
+    """The function `handlers.sns_requester`, which keeps the record and publishes the request."""
 
     def __init__(self, functions: Any, function_arn: str) -> None:
         self._functions, self._function_arn = functions, function_arn

@@ -10,6 +10,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+LAST = "9999-12-31T23:59:59.999Z"
+"""Later than any other."""
+
+
 class OutOfTime(BaseException):
     """Raised inside the work by the alarm; a BaseException, so that the `except Exception` of the work cannot eat it."""
 

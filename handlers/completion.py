@@ -62,18 +62,19 @@ def tighten(stack: Policy, completion: Mapping[str, Any]) -> Policy:
         weights=stack.weights)
 
 
-def check_request(body: Any, known: Sequence[str], stack: Policy, *, can_close_early: bool = True) -> contract.Json:
-    """The request as a dict, or InvalidRequest: the whole of what a stack asks of one. See `contract.check_request` and `check`."""
+def check_request(body: Any, known: Sequence[str], stack: Policy) -> contract.Json:
+    """The request without its null fields, or InvalidRequest: the whole of what a stack asks of one. See `contract.check_request` and
+    `check`."""
     request = contract.check_request(body, known)
-    check(stack, request, contract.recipients_of(request, known), can_close_early=can_close_early)
-    return request
+    completion = check(stack, request, contract.recipients_of(request, known))
+    return {**request, "completion": completion} if "completion" in request else request
 
 
-def check(stack: Policy, request: Mapping[str, Any], recipients: Sequence[str], *, can_close_early: bool = True) -> None:
-    """Raises InvalidRequest where the request's `completion` is malformed, can never be met, or would loosen what the stack demands.
+def check(stack: Policy, request: Mapping[str, Any], recipients: Sequence[str]) -> contract.Json:
+    """The request's `completion` without its null fields. Raises InvalidRequest where it is malformed, can never be met, or would loosen
+    what the stack demands.
 
-    request: has passed `contract.check_request`; recipients: whom it asks. can_close_early: False where nothing but all answers or
-    the deadline can close a request.
+    request: has passed `contract.check_request`; recipients: whom it asks.
     """
     missing = next((name for name in sorted(stack.required) if name not in recipients), None)
     if missing is not None:
@@ -82,12 +83,12 @@ def check(stack: Policy, request: Mapping[str, Any], recipients: Sequence[str], 
     if not isinstance(completion, dict):
         raise InvalidRequest(f"completion must be an object, not {contract.kind(completion)}")
     contract.refuse_unknown(completion, KEYS, "completion")
+    completion = contract.present(completion)
     _check_quorum(stack, completion, recipients)
     _check_deadline(stack, completion)
     _check_amount(stack, completion)
     _check_required(completion, recipients)
-    if not can_close_early and tighten(stack, completion).closes_early(recipients):
-        raise InvalidRequest("completion.quorum and completion.amountBelow need workflowType STANDARD, or the variant sns")
+    return completion
 
 
 def _check_quorum(stack: Policy, completion: contract.Json, recipients: Sequence[str]) -> None:
@@ -122,16 +123,16 @@ def _check_required(completion: contract.Json, recipients: Sequence[str]) -> Non
     required = completion.get("required", [])
     if not isinstance(required, list) or not all(isinstance(name, str) and name in recipients for name in required):
         raise InvalidRequest(f"completion.required must be a list of recipients of the request: {', '.join(recipients)}")
-    if len(set(required)) < len(required):
-        raise InvalidRequest("completion.required names a recipient more than once")
+    twice = contract.repeated(required)
+    if twice is not None:
+        raise InvalidRequest(f"completion.required names {contract.show(twice)} more than once")
 
 
 def completed_by(policy: Policy, recipients: Sequence[str], answers: Mapping[str, Mapping[str, Any]], *,
                  after_deadline: bool) -> str | None:
     """ALL, CONDITION, QUORUM or DEADLINE, or None while the request is open. answers: by responder.
 
-    When all have answered after the deadline and one of them by giving up, it was the deadline that ended it, as in the
-    workflow variants.
+    When all have answered after the deadline and one of them by giving up, it was the deadline that ended it.
     """
     given = {name: answers[name] for name in recipients if name in answers}
     statuses = {name: answer["status"] for name, answer in given.items()}

@@ -1,7 +1,7 @@
 """The two contracts that every variant keeps: the request that a caller writes and the result that it reads.
 
-Pure: no AWS, no clock, no environment. The state machines evaluate the same rules in JSONata (`statemachines/jsonata`);
-`tests/unit/test_contract_parity.py` holds the two to the same answers.
+Pure: no AWS, no clock, no environment. In both contracts a field that is null is a field that is absent, and a size is a number of
+bytes of JSON in UTF-8.
 
 Request   {"requestId"?, "description"?, "data": {}, "recipients"?: [name],
            "completion"?: {"quorum"?, "deadlineSeconds"?, "amountBelow"?, "required"?: [name]}; see `completion`}
@@ -18,30 +18,34 @@ Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED,
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from handlers import storable
+from handlers import json_limits
+from handlers.json_limits import byte_size
 
 Json = dict[str, Any]
 
 MAX_REQUEST_BYTES = 65_536
-"""A request travels inside every item of a Map and beside the answers, under Step Functions' 262,144 bytes per state."""
+"""A request travels beside all its answers, which must fit together into the 262,144 bytes that Step Functions carries per state."""
 
 DETAILS_BUDGET_BYTES = 120_000
-"""What the details of all answers of one request may take together: half of what a state may carry, because storing
-them as DynamoDB attribute values at least doubles their size."""
+"""What the details of all answers of one request may take together. With the request, 100 answers and a copy of the best one they
+stay under the 262,144 bytes of a state and, with the late answers, the 400 KB of a DynamoDB item."""
 
-MAX_TYPE_CHARS, MAX_MESSAGE_CHARS = 100, 500
+MAX_TYPE_BYTES, MAX_MESSAGE_BYTES = 100, 500
+"""Of an error."""
 
-MAX_AMOUNT_DIGITS = 15
-"""Two decimals of up to 15 significant digits never share a double (DBL_DIG of IEEE 754), so JSONata, which only has
-doubles, orders amounts exactly as Decimal does."""
+MAX_AMOUNT_DIGITS = json_limits.MAX_DIGITS
+"""An amount stays exact wherever it is read as a number."""
 
+REQUEST_KEYS = ("requestId", "description", "data", "recipients", "completion")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 AMOUNT = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
 CURRENCY = re.compile(r"[A-Z]{3}")
+NO_REASON = "no reason given"
 ANSWERED = ("QUOTED", "DECLINED", "FAILED")
 
 
@@ -54,24 +58,34 @@ class RequestTooLarge(InvalidRequest):
 
 
 def check_request(body: Any, known: Sequence[str]) -> Json:
-    """The request as a dict, or InvalidRequest; `completion.check` sees to its `completion`.
+    """The request without its null fields, or InvalidRequest; `completion.check` sees to its `completion`.
 
     known: the responders of the stack, in order. Nothing is filled in: see `recipients_of` for the default of `recipients`.
     """
     if not isinstance(body, dict):
         raise InvalidRequest(f"the request must be a JSON object, not {kind(body)}")
-    refuse_unknown(body, ("requestId", "description", "data", "recipients", "completion"), "the request")
-    request_id = body.get("requestId")
-    if "requestId" in body and not (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
-        raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {show(request_id)}")
-    if "description" in body and not isinstance(body["description"], str):
-        raise InvalidRequest(f"description must be a string, not {kind(body['description'])}")
-    if not isinstance(body.get("data"), dict):
-        raise InvalidRequest(f"data must be an object, not {kind(body.get('data'))}")
-    if "recipients" in body:
-        _check_recipients(body["recipients"], known)
+    refuse_unknown(body, REQUEST_KEYS, "the request")
+    try:
+        json_limits.check(body, "the request")
+    except json_limits.NotCarried as error:
+        raise InvalidRequest(str(error)) from None
     check_size(body)
-    return body
+    request = present(body)
+    request_id = request.get("requestId", "r")
+    if not (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
+        raise InvalidRequest(f"requestId must be 1 to 64 letters, digits, _ or -, not {show(request_id)}")
+    if not isinstance(request.get("description", ""), str):
+        raise InvalidRequest(f"description must be a string, not {kind(request['description'])}")
+    if not isinstance(request.get("data"), dict):
+        raise InvalidRequest(f"data must be an object, not {kind(request.get('data'))}")
+    if "recipients" in request:
+        _check_recipients(request["recipients"], known)
+    return request
+
+
+def present(fields: Mapping[str, Any]) -> Json:
+    """The fields that are there: a null one is not."""
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def check_size(request: Mapping[str, Any]) -> None:
@@ -96,9 +110,14 @@ def _check_recipients(recipients: Any, known: Sequence[str]) -> None:
             raise InvalidRequest(f"recipients must be names, not {kind(name)}; {allowed}")
         if name not in known:
             raise InvalidRequest(f"unknown recipient {show(name)}; {allowed}")
-    repeated = next((name for name in recipients if recipients.count(name) > 1), None)
-    if repeated is not None:
-        raise InvalidRequest(f"recipient {show(repeated)} is named more than once; {allowed}")
+    twice = repeated(recipients)
+    if twice is not None:
+        raise InvalidRequest(f"recipient {show(twice)} is named more than once; {allowed}")
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that stands there more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def refuse_unknown(found: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
@@ -111,51 +130,58 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
     """What a responder sent, as an Answer without times; a payload that breaks the contract becomes a FAILED answer.
 
     payload: {"amount", "currency"?, "details"?} for a quote, {"declined": reason} for a refusal, or an Answer.
-    currency: the only one in which the stack compares amounts. details_limit: bytes; larger details, and those that the store
-    would refuse, are left out, and their place says so, so that the quote itself survives.
+    currency: the only one in which the stack compares amounts. details_limit: bytes; details that are larger, or that cannot be kept,
+    are left out, and their place says so, so that the quote itself survives.
     """
     if not isinstance(payload, dict):
         return invalid_answer(responder, f"the answer must be a JSON object, not {kind(payload)}")
-    if "declined" in payload:
-        return declined(responder, payload["declined"] if isinstance(payload["declined"], str) else "no reason given")
-    status = payload.get("status", "QUOTED")
+    answer = present(payload)
+    if "declined" in answer:
+        return declined(responder, answer["declined"])
+    status = answer.get("status", "QUOTED")
     if status in ("DECLINED", "FAILED", "TIMED_OUT"):
-        error = payload.get("error")
-        error = error if isinstance(error, dict) else {}
-        its_type, message = error.get("type"), error.get("message")
-        return unsuccessful(responder, status, its_type if isinstance(its_type, str) else status.title(),
-                            message if isinstance(message, str) else "no reason given")
+        error = answer.get("error")
+        error = present(error) if isinstance(error, dict) else {}
+        return unsuccessful(responder, status, str(error.get("type", status.title())), str(error.get("message", NO_REASON)))
     if status != "QUOTED":
         return invalid_answer(responder, "status must be QUOTED, DECLINED, FAILED or TIMED_OUT")
-    amount = amount_text(payload.get("amount"))
+    amount = amount_text(answer.get("amount"))
     if amount is None:
         return invalid_answer(
             responder, f"amount must be a decimal of 0 or more with at most {MAX_AMOUNT_DIGITS} digits")
-    if payload.get("currency", currency) != currency:
+    if answer.get("currency", currency) != currency:
         return invalid_answer(responder, f"currency must be {currency}")
-    details = payload.get("details", {})
+    details = answer.get("details", {})
     if not isinstance(details, dict):
-        return invalid_answer(responder, "details must be an object")
+        return invalid_answer(responder, f"details must be an object, not {kind(details)}")
+    return {"responder": responder, "status": "QUOTED", "amount": amount, "currency": currency,
+            "details": fitting_details(details, details_limit)}
+
+
+def fitting_details(details: Json, limit: int) -> Json:
+    """The details, or, where they cannot be kept or take more bytes than `limit`, {"omitted": why}."""
     try:
-        storable.check(details, "it")
-    except (storable.Unstorable, RecursionError) as error:
-        details = {"omitted": f"details cannot be kept: {error}"}
-    return fit({"responder": responder, "status": "QUOTED", "amount": amount, "currency": currency, "details": details},
-               details_limit)
+        kept = json_limits.plain(details)
+        json_limits.check(kept, "it")
+    except (ValueError, TypeError, RecursionError) as error:
+        return {"omitted": f"details cannot be kept: {json_limits.cut(str(error), MAX_MESSAGE_BYTES)}"}
+    size = byte_size(kept)
+    return kept if size <= limit else {"omitted": f"details take {size} bytes; at most {limit} fit beside the other answers"}
 
 
 def unsuccessful(responder: str, status: str, kind: str, message: str) -> Json:
-    return {"responder": responder, "status": status,
-            "error": {"type": _clean(kind)[:MAX_TYPE_CHARS], "message": _clean(message)[:MAX_MESSAGE_CHARS]}}
+    return {"responder": responder, "status": status, "error": error_of(kind, message)}
 
 
-def _clean(text: str) -> str:
-    """Without halves of surrogate pairs, which Python has for what it cannot decode, and no store keeps."""
-    return text.encode(errors="replace").decode()
+def error_of(kind: str, message: str) -> Json:
+    """{"type", "message"}, both cut to what a record has room for."""
+    return {"type": json_limits.cut(kind, MAX_TYPE_BYTES), "message": json_limits.cut(message, MAX_MESSAGE_BYTES)}
 
 
-def declined(responder: str, reason: str) -> Json:
-    return unsuccessful(responder, "DECLINED", "Declined", reason)
+def declined(responder: str, reason: Any) -> Json:
+    """reason: a text; whatever else it is, is shown as one."""
+    text = reason if isinstance(reason, str) else NO_REASON if reason is None else show(reason)
+    return unsuccessful(responder, "DECLINED", "Declined", text)
 
 
 def invalid_answer(responder: str, message: str) -> Json:
@@ -193,35 +219,6 @@ def details_limit(asked: int) -> int:
     return DETAILS_BUDGET_BYTES // (asked + 1)
 
 
-def fit(answer: Json, limit: int) -> Json:
-    size = attribute_size(answer.get("details", {}))
-    if size <= limit:
-        return answer
-    return {**answer, "details": {"omitted": f"details take {size} bytes; at most {limit} fit beside the other answers"}}
-
-
-def attribute_size(value: Any) -> int:
-    """Bytes of `value` as DynamoDB attribute-value JSON: an upper bound, three bytes for each UTF-16 unit as soon as one
-    character is not ASCII (as the state machines count, which cannot see bytes)."""
-    text = json.dumps(attribute_value(value), ensure_ascii=False, separators=(",", ":"))
-    return len(text) if text.isascii() else 3 * len(text)
-
-
-def attribute_value(value: Any) -> Json:
-    """JSON as a DynamoDB attribute value."""
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, (int, float, Decimal)):
-        return {"N": str(value)}
-    if isinstance(value, dict):
-        return {"M": {key: attribute_value(item) for key, item in value.items()}}
-    if isinstance(value, list):
-        return {"L": [attribute_value(item) for item in value]}
-    return {"NULL": True}
-
-
 def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
     """The Result of a stored record: {"requestId", "variant", "recipients", "answers": {name: Answer}, "late"?: {…},
     "completedBy"?, "createdAt", "completedAt"?, "selectionError"?}. An open record lists the answers so far. top: names, best first."""
@@ -255,11 +252,6 @@ def status_of(statuses: Iterable[str], completed_by: str | None) -> str:
     if completed_by in ("CONDITION", "QUORUM") or all(status in ("QUOTED", "DECLINED") for status in statuses):
         return "COMPLETE"
     return "PARTIAL" if "QUOTED" in statuses else "FAILED"
-
-
-def byte_size(value: Any) -> int:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return len(text) if text.isascii() else 3 * len(text)
 
 
 def is_number(value: Any) -> bool:

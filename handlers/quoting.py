@@ -6,13 +6,12 @@ It is plain Python with no AWS in it. Raise TransientError to be asked again, as
 last one, and any other exception, becomes a FAILED answer with its type and message.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from handlers import contract
+from handlers import clock, contract
 
 Amount = Decimal | int | str
 
@@ -39,49 +38,49 @@ class QuoteRequest:
 
 @dataclass(frozen=True)
 class Quote:
-    """An offer. amount: Decimal, int or decimal string, never a float; details: JSON for the caller; Decimals become its numbers."""
+    """An offer. amount: Decimal, int or decimal string, never a float; details: JSON for the caller, with numbers of up to 15
+    significant digits; Decimals become its numbers."""
 
     amount: Amount
     currency: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Decline:
     """No offer, and why. A refusal is an answer, not a failure."""
 
-    reason: str
+    reason: str | None = None
 
 
 QuoteFunction = Callable[[QuoteRequest], Amount | Quote | Decline]
 
 
-def ask(quote: QuoteFunction, request: QuoteRequest, currency: str) -> contract.Json:
-    """The Answer (without times) of one responder's code. TransientError passes through; every other exception is a
-    FAILED answer."""
+def ask(load: Callable[[], QuoteFunction], request: QuoteRequest, currency: str, details_limit: int) -> contract.Json:
+    """The Answer (without times) of one responder's code. load: imports it. TransientError passes through; whatever else the code
+    raises, even while it is imported, is a FAILED answer. details_limit: bytes."""
     try:
-        return _answer(quote(request), request.responder, currency)
-    except TransientError:
+        return _answer(load()(request), request.responder, currency, details_limit)
+    except (TransientError, clock.OutOfTime):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it was, a responder's fault is data for the gatherer
-        return contract.unsuccessful(request.responder, "FAILED", type(error).__name__, str(error))
+    except BaseException as error:  # noqa: BLE001 - even a SystemExit is the answer of this responder, and no end of its function
+        return contract.unsuccessful(request.responder, "FAILED", type(error).__name__, _message(error))
 
 
-def _answer(offer: Amount | Quote | Decline, responder: str, currency: str) -> contract.Json:
-    # One answer may not fill what all of them share, however few responders are asked.
-    limit = contract.details_limit(1)
+def _answer(offer: Amount | Quote | Decline, responder: str, currency: str, details_limit: int) -> contract.Json:
     if isinstance(offer, Decline):
         return contract.declined(responder, offer.reason)
     if not isinstance(offer, Quote):
         offer = Quote(offer)
     if isinstance(offer.amount, float):
         return contract.invalid_answer(responder, "amount must be a Decimal, an int or a decimal string, not a float")
-    details = json.loads(json.dumps(dict(offer.details), default=_number))
-    payload = {"amount": offer.amount, "currency": offer.currency or currency, "details": details}
-    return contract.normalise_answer(responder, payload, currency=currency, details_limit=limit)
+    details = offer.details
+    payload = {"amount": offer.amount, "currency": offer.currency, "details": dict(details) if isinstance(details, Mapping) else details}
+    return contract.normalise_answer(responder, payload, currency=currency, details_limit=details_limit)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 - the code's own __str__
+        return f"its message cannot be read: {type(fault).__name__}"

@@ -1,47 +1,26 @@
-"""The records of the requests in DynamoDB, one item for each, in the shape that the state machines write too:
+"""The records of the requests in DynamoDB, one item for each:
 
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
      "deadlineAt", "expiresAt" (epoch seconds),
-     "late": {name: Answer}, "writtenBy"
-     "completedBy", "completedAt", "top" (names), "selectionError" (or null)         once it is closed
-     "publishBy" | "publishedAt", "announceBy", "announcedAt"                        with SNS}
+     "late": {name: Answer}, "openedBy", "writtenBy"
+     "completedBy", "completedAt", "top" (names), "selectionError" (or null), "announceBy", "announcedAt"    once it is closed
+     "publishBy" | "publishedAt"                                                                             with SNS}
 
 The SDK repeats a call whose reply was lost, and a write that may be done only once then finds the condition broken by itself. So
 such a write leaves a token of its own in `writtenBy`: who is refused, and reads its own token, has succeeded.
 """
 
-import re
+import os
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import boto3
 
 from handlers import aggregation, contract
 from handlers.aggregation import Closing, Record
+from handlers.attribute_values import decode_item, encode_item
 from handlers.selection import Selection
-
-WHOLE = re.compile(r"-?[0-9]+")
-
-
-def encode(record: Record) -> dict[str, Any]:
-    return contract.attribute_value(record)["M"]
-
-
-def decode(item: Mapping[str, Any]) -> Record:
-    return {key: plain_value(value) for key, value in item.items()}
-
-
-def plain_value(attribute: Mapping[str, Any]) -> Any:
-    """A DynamoDB attribute value as JSON."""
-    (kind, value), = attribute.items()
-    if kind == "M":
-        return decode(value)
-    if kind == "L":
-        return [plain_value(item) for item in value]
-    if kind == "N":
-        return int(value) if WHOLE.fullmatch(value) else float(value)
-    return None if kind == "NULL" else value
 
 
 class Records:
@@ -51,9 +30,13 @@ class Records:
         self.table = table
         self.client = client or boto3.client("dynamodb")
 
+    @classmethod
+    def of_the_stack(cls, client: Any = None) -> Self:
+        return cls(os.environ["TABLE_NAME"], client)
+
     def read(self, request_id: str) -> Record | None:
         found = self.client.get_item(TableName=self.table, Key=_key(request_id), ConsistentRead=True)
-        return decode(found["Item"]) if "Item" in found else None
+        return decode_item(found["Item"]) if "Item" in found else None
 
     def result(self, request_id: str, selection: Selection) -> contract.Json | None:
         """The Result and, as "request", what was asked for; None where there is no such request."""
@@ -68,15 +51,15 @@ class Records:
         token = uuid.uuid4().hex
         try:
             self.client.put_item(
-                TableName=self.table, Item=encode({**record, "writtenBy": token}),
+                TableName=self.table, Item=encode_item({**record, "writtenBy": token}),
                 ConditionExpression="attribute_not_exists(requestId) OR (#status = :open AND publishBy < :now"
                                     " AND size(answers) = :none AND variant = :variant AND #request = :request)",
                 ExpressionAttributeNames={"#status": "status", "#request": "request"},
-                ExpressionAttributeValues=encode({
+                ExpressionAttributeValues=encode_item({
                     ":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self.client.exceptions.ConditionalCheckFailedException as refusal:
-            kept = decode(refusal.response["Item"])
+            kept = decode_item(refusal.response["Item"])
             return (record, True) if kept.get("writtenBy") == token else (kept, False)
         return record, True
 
@@ -138,11 +121,11 @@ class Records:
         try:
             updated = self.client.update_item(
                 TableName=self.table, Key=_key(record["requestId"]), UpdateExpression=expression, ConditionExpression=condition,
-                ExpressionAttributeValues=encode(dict(values)), ReturnValues="ALL_NEW",
+                ExpressionAttributeValues=encode_item(dict(values)), ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD", **({"ExpressionAttributeNames": names} if names else {}))
         except self.client.exceptions.ConditionalCheckFailedException as refusal:
             return _as_it_is(refusal), False
-        return decode(updated["Attributes"]), True
+        return decode_item(updated["Attributes"]), True
 
 
 def _key(request_id: str) -> dict[str, Any]:
@@ -151,7 +134,7 @@ def _key(request_id: str) -> dict[str, Any]:
 
 def _as_it_is(refusal: Any) -> Record | None:
     item = refusal.response.get("Item")
-    return decode(item) if item else None
+    return decode_item(item) if item else None
 
 
 def _places(attribute: str, answers: Mapping[str, contract.Json]) -> tuple[

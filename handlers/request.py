@@ -6,10 +6,11 @@ limits and says what is allowed. `tests/unit/test_request_schema.py` holds the t
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
-from handlers import completion, contract, storable
+from handlers import completion, contract, json_limits
 from handlers.contract import InvalidRequest, Json
 
 SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text())
@@ -17,11 +18,11 @@ SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text()
 MAX_BODY_BYTES = 4 * contract.MAX_REQUEST_BYTES
 """However much white space it has, a longer body is not even read."""
 
-SIGNIFICANT_DIGITS = 15
-"""What JSONata keeps of a number, and so what two requests can differ in."""
+MAX_NUMBER_CHARS = 400
+"""Whatever is written with more characters is out of range, or has too many digits."""
 
 
-def read(body: bytes, known: Sequence[str], stack: completion.Policy, *, can_close_early: bool = True) -> Json:
+def read(body: bytes, known: Sequence[str], stack: completion.Policy) -> Json:
     """The request that the body holds. Raises InvalidRequest, or RequestTooLarge, with the reason."""
     if len(body) > MAX_BODY_BYTES:
         raise contract.RequestTooLarge(f"the body takes {len(body)} bytes; at most {contract.MAX_REQUEST_BYTES} of JSON are allowed")
@@ -29,28 +30,21 @@ def read(body: bytes, known: Sequence[str], stack: completion.Policy, *, can_clo
         text = body.decode()
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8 text") from None
-    return completion.check_request(parse(text), known, stack, can_close_early=can_close_early)
+    return completion.check_request(parse(text), known, stack)
 
 
 def parse(text: str) -> Any:
-    """JSON, strictly: no NaN, no key twice, and nothing that the store would refuse after the request was accepted."""
+    """JSON, strictly: no NaN, no key twice, and no number that would not come back as it was written."""
     if not text.strip():
         raise InvalidRequest("the body is empty; it must be a request as JSON")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-        storable.check(value, "the request")
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
-    except storable.Unstorable as error:
+    except json_limits.NotCarried as error:
         raise InvalidRequest(str(error)) from None
     except RecursionError:
-        raise InvalidRequest(f"the request is nested too deep: at most {storable.MAX_DEPTH} levels are allowed") from None
-    except InvalidRequest:
-        raise
-    except ValueError:
-        # Python itself reads no integer of more than 4,300 digits.
-        raise InvalidRequest(storable.OUT_OF_RANGE) from None
-    return value
+        raise InvalidRequest(f"the request is nested too deep: at most {json_limits.MAX_DEPTH} levels are allowed") from None
 
 
 def same(one: Any, other: Any) -> bool:
@@ -61,10 +55,20 @@ def same(one: Any, other: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise InvalidRequest(f"an object has the key {json.dumps(repeated)} more than once")
+        raise InvalidRequest(f"an object has the key {json.dumps(contract.repeated(key for key, _ in pairs))} more than once")
     return found
+
+
+def _float(digits: str) -> float:
+    json_limits.check_number(Decimal(digits[:MAX_NUMBER_CHARS]))
+    return float(digits)
+
+
+def _int(digits: str) -> int:
+    if len(digits) > MAX_NUMBER_CHARS:
+        # Python itself reads no integer of more than 4,300 digits.
+        raise json_limits.NotCarried(json_limits.OUT_OF_RANGE)
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -78,4 +82,4 @@ def _normal(value: Any) -> Any:
         return [_normal(item) for item in value]
     if value is None or isinstance(value, (str, bool)):
         return (type(value).__name__, value)
-    return ("number", float(f"{value:.{SIGNIFICANT_DIGITS}g}"))
+    return ("number", Decimal(str(value)))

@@ -1,35 +1,41 @@
-"""Lambda adapter of one responder: its code, its name and its settings come from the environment.
+"""Lambda adapter of one responder: the user's own code, or an existing function, behind one answer.
 
-Event     {"requestId", "description", "data", "deadlineAt"?, "attempt"?} as every carrier sends it, or SQS messages with it
-          (`handlers.replying`)
-Returns   an Answer of `handlers.contract`, with respondedAt
+Event     {"question": see `opening.question`, "retryCount": of this call}, or SQS messages with questions (`handlers.responder_queue`)
+Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}; {"requestId", "responder", "asked": false} where the
+          question is for others. An answer to a question with replyTo goes to that queue as well
 
-Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON), CURRENCY, TIMEOUT_SECONDS, RETRIES, and
-with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
+Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`) and SETTINGS (JSON), or FUNCTION_ARN; CURRENCY, TIMEOUT_SECONDS,
+RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
 """
 
-import importlib
 import json
 import os
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import asking
-from handlers.quoting import QuoteFunction, QuoteRequest, ask
+from handlers import attempt, contract
+from handlers.own_code import OwnCode
+from handlers.responder_queue import ResponderQueue
 
 logger = Logger(service="responder")
 RESPONDER = os.environ["RESPONDER"]
 CURRENCY = os.environ["CURRENCY"]
-LIMITS = asking.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.environ["RETRIES"]))
-SETTINGS = json.loads(os.environ["SETTINGS"])
-quote: QuoteFunction = importlib.import_module(os.environ["QUOTE_MODULE"]).quote
+LIMITS = attempt.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.environ["RETRIES"]))
 
 
-def _guard() -> asking.Guard:
+def _source() -> Any:
+    """What answers: it has `ask(question, attempt, details_limit)`, the work of one attempt."""
+    if "FUNCTION_ARN" not in os.environ:
+        return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], json.loads(os.environ["SETTINGS"]), CURRENCY)
+    from handlers.existing_function import ExistingFunction
+
+    return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds)
+
+
+def _guard() -> attempt.Guard:
     if "CIRCUIT_BREAKER" not in os.environ:
-        return asking.unguarded
-    # Only here, because it takes an AWS client.
+        return attempt.unguarded
     from handlers import breaker
 
     settings = json.loads(os.environ["CIRCUIT_BREAKER"])
@@ -37,24 +43,35 @@ def _guard() -> asking.Guard:
     return breaker.Breaker(RESPONDER, policy, os.environ["TABLE_NAME"], breaker.store_client()).guard
 
 
+source = _source()
 guard = _guard()
+queue = ResponderQueue(RESPONDER)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> contract.Json:
     if "Records" in event:
-        # Only here, because it takes an AWS client, which a direct answer does without.
-        from handlers import replying
-
-        return replying.reply_to_each(event, RESPONDER, respond)
-    logger.append_keys(correlation_id=event["requestId"])
-    answer = respond(event)
+        return queue.answer_each(event, respond)
+    question = event["question"]
+    logger.append_keys(correlation_id=question["requestId"])
+    if RESPONDER not in question["recipients"]:
+        logger.info("skipped: another was asked", extra={"responder": RESPONDER})
+        return {"requestId": question["requestId"], "responder": RESPONDER, "asked": False}
+    answer = respond(question, event["retryCount"] + 1)
+    if "replyTo" in question:
+        _hand_over(question, answer)
     logger.info("answered", extra={"responder": RESPONDER, "status": answer["status"], "error": answer.get("error")})
-    return answer
+    return {"requestId": question["requestId"], "answer": answer}
 
 
-def respond(event: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request, see `asking.answer`."""
-    request = QuoteRequest(
-        request_id=event["requestId"], description=event.get("description", ""), data=event["data"],
-        responder=RESPONDER, settings=SETTINGS, deadline_at=event.get("deadlineAt"))
-    return asking.answer(event, LIMITS, lambda: ask(quote, request, CURRENCY), guard)
+def respond(question: dict[str, Any], attempts: int) -> contract.Json:
+    """The answer to one question, see `attempt.answer`. attempts: this one and those before."""
+    limit = contract.details_limit(len(question["recipients"]))
+    return attempt.answer(question, attempts, LIMITS, source.ask(question, attempts, limit), guard)
+
+
+def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:
+    try:
+        queue.hand_over(question, answer)
+    except Exception:
+        # The state machine brings it to the aggregator too, if only when all have answered.
+        logger.exception("not handed over at once")

@@ -99,11 +99,6 @@ class Reply:
 
 
 class Carrier(Protocol):
-    """can_close_early: whether it can close a request before all have answered and before the deadline."""
-
-    @property
-    def can_close_early(self) -> bool: ...
-
     def start(self, request: Json, wait_seconds: float) -> None:
         """Hands the request over; it may come back at once, or when the request is closed, but by then. Raises InvalidRequest for what
         only the carrier knows to be wrong."""
@@ -113,7 +108,7 @@ class Operations:
     """What the routes do.
 
     carriers: by variant. read_record: the stored record of a request id, or None; see `records`. known, policy,
-    selection: the stack's own. abandoned_seconds: an open record that is older has no workflow any more.
+    selection: the stack's own.
     """
 
     def __init__(
@@ -124,7 +119,6 @@ class Operations:
         known: Sequence[str],
         policy: completion.Policy,
         selection: Selection,
-        abandoned_seconds: float,
         document: Json,
         seconds: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -134,7 +128,6 @@ class Operations:
         self._known = known
         self._policy = policy
         self._selection = selection
-        self._abandoned_seconds = abandoned_seconds
         self._document = document
         self._seconds = seconds
         self._sleep = sleep
@@ -143,14 +136,14 @@ class Operations:
         variant, carrier = self._carrier(call.path["variant"])
         wait = _wants_to_wait(call.query)
         own_id = str(uuid.uuid4())
-        given = self._request(call, carrier, own_id)
+        given = self._request(call, own_id)
         asked = {"requestId": own_id, **given}
         request_id = asked["requestId"]
         # An id of our own making is new.
         before = self._read_record(request_id) if "requestId" in given else None
         if before is not None:
             _refuse_another(before, variant, asked)
-        if before is None or self._is_abandoned(before):
+        if before is None or _is_unpublished(before):
             record = self._start(carrier, variant, asked, wait)
         elif wait and not _is_closed(before):
             record = self._look(request_id, _is_closed, self._seconds() + WAIT_SECONDS)
@@ -188,12 +181,12 @@ class Operations:
             raise Problem(404, "UnknownVariant", f"variant {variant} is not deployed here; deployed: {', '.join(self._carriers)}")
         return variant, self._carriers[variant]
 
-    def _request(self, call: Call, carrier: Carrier, own_id: str) -> Json:
+    def _request(self, call: Call, own_id: str) -> Json:
         media_type = (call.content_type or "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise Problem(415, "UnsupportedMediaType", f"content-type must be application/json, not {media_type}")
         try:
-            given = request.read(call.body or b"", self._known, self._policy, can_close_early=carrier.can_close_early)
+            given = request.read(call.body or b"", self._known, self._policy)
             # The id of our own making counts as well, and the carrier has no way to refuse what was accepted here.
             contract.check_size({"requestId": own_id, **given})
         except contract.RequestTooLarge as error:
@@ -225,12 +218,6 @@ class Operations:
             self._sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _is_abandoned(self, record: Json) -> bool:
-        """Nobody works on it any more: whoever made it ended before it published it, or its workflow's time is over. Its carrier
-        takes the same request again."""
-        given_up = record.get("publishBy") or clock.later(record["createdAt"], self._abandoned_seconds)
-        return not _is_closed(record) and given_up < clock.now()
-
     def _result(self, record: Json) -> Json:
         return aggregation.result_of(record, self._selection)
 
@@ -253,6 +240,11 @@ def _refuse_another(record: Json, variant: str, asked: Json) -> None:
 
 def _is_there(record: Json) -> bool:
     return True
+
+
+def _is_unpublished(record: Json) -> bool:
+    """Whoever opened it ended before it asked anybody. Its carrier takes the same request again."""
+    return not _is_closed(record) and record.get("publishBy", clock.LAST) < clock.now()
 
 
 def _is_closed(record: Json) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers.contract import MAX_MESSAGE_CHARS, show
+from handlers.contract import error_of, show
 
 logger = Logger(service="selector")
 rank = importlib.import_module(os.environ["RANK_MODULE"]).rank
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"top": ranking(event["quotes"])}
     except Exception as error:
         logger.exception("the selection failed")
-        return {"error": {"type": type(error).__name__, "message": str(error)[:MAX_MESSAGE_CHARS]}}
+        return {"error": error_of(type(error).__name__, str(error))}
 
 
 def ranking(quotes: list[dict[str, Any]]) -> list[str]:

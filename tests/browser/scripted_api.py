@@ -92,7 +92,6 @@ class Script:
 
 
 class _Carrier:
-    can_close_early = True
 
     def __init__(self, variant: str, script: Script) -> None:
         self.variant, self.script = variant, script

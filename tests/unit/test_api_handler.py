@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from components import code
-from handlers import clock, contract
+from handlers import attribute_values, clock
 
 ENVIRONMENT = {
     "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
@@ -66,7 +66,7 @@ class FakeAws:
             "createdAt": clock.now(), "deadlineAt": clock.now()}
         if closed:
             record |= {"completedBy": "ALL", "completedAt": clock.now(), "top": []}
-        self.items[asked["requestId"]] = contract.attribute_value(record)["M"]
+        self.items[asked["requestId"]] = attribute_values.encode_item(record)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.calls]

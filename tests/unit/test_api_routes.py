@@ -57,8 +57,6 @@ class World:
 class FakeCarrier:
     """Opens the record `opens` seconds after the start and closes it after `closes` (None: never)."""
 
-    can_close_early = True
-
     def __init__(self, world: World, variant: str, opens: float | None = 0.1, closes: float | None = 2) -> None:
         self.world, self.variant, self.opens, self.closes = world, variant, opens, closes
         self.started: list[tuple[Json, float]] = []
@@ -93,7 +91,7 @@ def carriers(world):
 
 @pytest.fixture
 def api(world, carriers):
-    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3), abandoned_seconds=300,
+    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3),
                       document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, sleep=world.sleep)
 
 
@@ -242,13 +240,6 @@ def test_two_equal_requests_at_once_are_one(api, world):
     assert len(world.records) == 1
 
 
-def test_an_abandoned_request_is_started_again(api, carriers, world):
-    world.open("map", BODY, created_at=clock.later(clock.now(), -301))
-
-    assert send(api, wait="true").status == 200
-    assert len(carriers["map"].started) == 1
-
-
 def test_a_request_whose_maker_ended_before_it_was_published_is_started_again(api, carriers, world):
     world.open("map", BODY, publishBy=clock.later(clock.now(), -1))
 
@@ -256,8 +247,8 @@ def test_a_request_whose_maker_ended_before_it_was_published_is_started_again(ap
     assert len(carriers["map"].started) == 1
 
 
-def test_an_abandoned_request_does_not_give_way_to_another(api, carriers, world):
-    world.open("map", BODY, created_at=clock.later(clock.now(), -301))
+def test_a_request_that_was_never_published_does_not_give_way_to_another(api, carriers, world):
+    world.open("map", BODY, publishBy=clock.later(clock.now(), -1))
 
     refused(409, "Conflict", lambda: send(api, {**BODY, "data": {}}))
     assert not carriers["map"].started

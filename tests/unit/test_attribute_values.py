@@ -1,60 +1,18 @@
-"""JSON as attribute values of the store, in the state machines' JSONata: it may be nested, and Step Functions limits how deep an
-expression may nest (`tests.jsonata_engine`)."""
+"""JSON as DynamoDB keeps it."""
 
-from jsonata.jexception import JException
+from hypothesis import given
+from hypothesis import strategies as st
 
-from handlers import contract, records
-from tests.jsonata_engine import KNOWN, evaluate
+from handlers import attribute_values
 
-CONTEXT = {"Execution": {"Name": "run-1", "Id": "arn:aws:states:us-east-1:123456789012:execution:map:run-1",
-                         "StartTime": "2026-01-01T00:00:00.000Z"},
-           "State": {"EnteredTime": "2026-01-01T00:00:01.000Z"}}
-PLAN = {"requestId": "r1", "recipients": KNOWN, "createdAt": "2026-01-01T00:00:00.000Z", "deadlineAt": "2026-01-01T00:01:00.000Z"}
-LEVELS = 16
-TOO_DEEP = "D1011"
+scalars = st.none() | st.booleans() | st.integers(-10**30, 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+json_values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(min_size=1), inner), max_leaves=6)
 
 
-def nested(levels):
-    value = {"text": "x", "list": [1, {"empty": {}}, []]}
-    for _ in range(levels):
-        value = {"in": value}
-    return value
+@given(json_values)
+def test_what_is_kept_is_what_is_read(value):
+    assert attribute_values.decode(attribute_values.encode(value)) == value
 
 
-def test_nested_data_opens_a_record():
-    data = nested(LEVELS)
-
-    item = evaluate("OpenItem", states={"input": {"data": data}, "context": CONTEXT})
-
-    assert records.decode(item)["request"]["data"] == data
-
-
-def test_nested_details_become_part_of_the_answer_and_of_the_record():
-    details = nested(LEVELS)
-
-    answer = evaluate("Answer", states={
-        "input": {"responder": "avis", "plan": PLAN}, "result": {"Payload": {"amount": 1, "details": details}}, "context": CONTEXT})
-    values = evaluate("CloseValues", states={"input": {**PLAN, "answers": [answer]}, "context": CONTEXT})
-
-    assert records.plain_value(values[":answers"])["avis"]["details"] == details
-
-
-def test_details_that_are_nested_too_deep_already_fail_the_answer_and_never_the_close():
-    """Where an answer still evaluates, all that comes after it does."""
-    deepest = LEVELS
-    while _evaluates("Answer", {"responder": "avis", "plan": PLAN}, {"Payload": {"amount": 1, "details": nested(deepest + 1)}}):
-        deepest += 1
-    answer = {"responder": "avis", "status": "QUOTED", "amount": "1", "currency": "USD", "details": nested(deepest)}
-    item = contract.attribute_value({**PLAN, "variant": "map", "status": "OPEN", "answers": {"avis": answer}, "late": {}})["M"]
-
-    assert _evaluates("CloseValues", {**PLAN, "answers": [answer]}, {})
-    assert _evaluates("Reread", {"plan": PLAN, "token": "t"}, {"Item": item})
-
-
-def _evaluates(expression, state_input, result):
-    try:
-        evaluate(expression, states={"input": state_input, "result": result, "context": CONTEXT})
-    except JException as error:
-        assert error.error == TOO_DEEP
-        return False
-    return True
+def test_numbers_are_read_as_json_has_them():
+    assert [attribute_values.decode({"N": text}) for text in ("30", "-7", "2.5", "1E+3", "0.1")] == [30, -7, 2.5, 1000.0, 0.1]

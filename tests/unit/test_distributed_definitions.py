@@ -32,7 +32,7 @@ def arguments(max_concurrency=10, **distributed):
     own = Distributed.model_validate(distributed)
     return {
         **own.model_dump(), "keyValue": str(own.keyValue), "keyType": own.key_type, "waitSeconds": own.wait_seconds,
-        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "layerArn": "", "resultRetentionDays": 30,
+        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "resultRetentionDays": 30,
         "logRetentionDays": 14, "retainData": False}
 
 

@@ -1,0 +1,57 @@
+"""What the carriers that are state machines share: their arguments, the tokens of their definitions, and what these may call."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policy
+from components.definition import EXPRESS_SECONDS
+from components.request_store import RequestStore
+from components.responder_fleet import ResponderFleet
+from components.workflow import Workflow
+
+MARGIN_SECONDS = 60
+"""Past the deadline: for a responder that is being asked, with its retries, and for gathering."""
+
+
+class RequestWorkflowArgs(TypedDict, total=False):
+    store: RequestStore
+    fleet: ResponderFleet
+    workflowType: Optional[str]
+    """STANDARD (the default) or EXPRESS."""
+
+
+Tokens = Mapping[str, Any]
+
+
+def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tokens, Mapping[str, str]], str],
+                     parent: pulumi.Resource) -> Workflow:
+    """The state machine of a carrier. render: its definition, from the tokens that they share and the responders' functions by name."""
+    store, fleet = args["store"], args["fleet"]
+    workflow_type = args.get("workflowType") or "STANDARD"
+    functions = [store.aggregatorFunctionArn, fleet.requester.functionArn,
+                 *(function.functionArn for function in fleet.functions.values())]
+    known = pulumi.Output.all(
+        partition=aws.get_partition_output().partition, requester=fleet.requester.functionArn, aggregator=store.aggregatorFunctionArn,
+        functions=fleet.functionArns)
+    return Workflow(name, {
+        "definition": known.apply(lambda known: render({
+            "Partition": known["partition"],
+            "TimeoutSeconds": workflow_seconds(workflow_type, store.completion),
+            "RequesterArn": known["requester"],
+            "AggregatorArn": known["aggregator"],
+        }, known["functions"])),
+        "workflowType": workflow_type,
+        "statements": [policy.allow(["lambda:InvokeFunction"], functions)],
+        "logRetentionDays": store.log_retention_days,
+    }, pulumi.ResourceOptions(parent=parent))
+
+
+def workflow_seconds(workflow_type: str, completion: Mapping[str, Any]) -> int:
+    """When an execution is over, whatever happens."""
+    if workflow_type == "EXPRESS":
+        return EXPRESS_SECONDS
+    return math.ceil(completion["deadlineSeconds"]) + MARGIN_SECONDS

@@ -1,0 +1,48 @@
+"""Asks an existing Lambda function as a responder: it gets the question, and what it returns, raises or breaks is its answer."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from handlers import contract
+from handlers.quoting import TransientError
+
+
+class ExistingFunction:
+    def __init__(self, responder: str, function_arn: str, currency: str, timeout_seconds: float) -> None:
+        self._responder, self._function_arn, self._currency = responder, function_arn, currency
+        # One try: a client that tries again on its own would ask the function twice without anybody knowing.
+        self._functions = boto3.client("lambda", config=Config(
+            read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
+
+    def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
+        """The work of one attempt, see `attempt.answer`."""
+        return lambda: self._ask({**question, "attempt": attempt}, details_limit)
+
+    def _ask(self, payload: Mapping[str, Any], details_limit: int) -> contract.Json:
+        try:
+            response = self._functions.invoke(FunctionName=self._function_arn, Payload=json.dumps(payload))
+        except ClientError as error:
+            code, http = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if http == 429 or http >= 500:
+                raise TransientError(f"{code}: {error}") from error
+            return contract.unsuccessful(self._responder, "FAILED", f"Lambda.{code}", str(error))
+        returned = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
+            return self._failure(returned)
+        return contract.normalise_answer(self._responder, returned, currency=self._currency, details_limit=details_limit)
+
+    def _failure(self, returned: Any) -> contract.Json:
+        """The answer of a function that raised, crashed or ran out of time, of which Lambda reports {"errorType", "errorMessage"}."""
+        raised = contract.present(returned) if isinstance(returned, dict) else {}
+        kind, message = str(raised.get("errorType", "Lambda.Unknown")), str(raised.get("errorMessage", ""))
+        if kind == "TransientError":
+            raise TransientError(message)
+        if kind == "Sandbox.Timedout" or "Task timed out" in message:
+            return contract.unsuccessful(self._responder, "TIMED_OUT", "Timeout", message)
+        return contract.unsuccessful(self._responder, "FAILED", kind, message)

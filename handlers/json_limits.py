@@ -1,0 +1,94 @@
+"""What every carrier can carry and the store can keep, of all that is JSON. Pure.
+
+A number that cannot come back as it was written is refused, never rounded: what reads JSON on the way (Step Functions, a browser)
+may have nothing but doubles, and a double keeps 15 significant digits (DBL_DIG of IEEE 754).
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+MAX_DEPTH = 16
+"""DynamoDB nests 32 levels (its limit). Half of them leaves room for the record around a request or an answer."""
+
+MAX_NUMBER, MIN_NUMBER = Decimal("1e126"), Decimal("1e-130")
+"""DynamoDB keeps 0 and what lies between these two, of either sign (its limit)."""
+
+MAX_DIGITS = 15
+PLAIN_INTEGERS = 10**MAX_DIGITS
+
+OUT_OF_RANGE = f"a number is out of range: 0, or from {MIN_NUMBER:g} up to {MAX_NUMBER:g}, of either sign, is allowed"
+TOO_MANY_DIGITS = f"a number has more than {MAX_DIGITS} significant digits, which not every carrier keeps: send it as a string"
+
+
+class NotCarried(ValueError):
+    """The message says what cannot be carried or kept, and what can."""
+
+
+def check(value: Any, what: str, levels: int = MAX_DEPTH) -> None:
+    """Raises NotCarried. what: the name of the whole in its message."""
+    if isinstance(value, str):
+        _check_text(value)
+    elif value is None or isinstance(value, bool):
+        return
+    elif isinstance(value, (int, float, Decimal)):
+        check_number(value)
+    elif isinstance(value, (dict, list)):
+        if levels == 0:
+            raise NotCarried(f"{what} is nested too deep: at most {MAX_DEPTH} levels are allowed")
+        if isinstance(value, dict):
+            _check_keys(value)
+        for item in value.values() if isinstance(value, dict) else value:
+            check(item, what, levels - 1)
+    else:
+        raise NotCarried(f"{type(value).__name__} is not JSON")
+
+
+def check_number(number: float | Decimal) -> None:
+    """Raises NotCarried for a number that a carrier would change or the store would refuse."""
+    if isinstance(number, int) and abs(number) < PLAIN_INTEGERS:
+        return
+    exact = Decimal(str(number))
+    if not exact.is_finite() or (exact and not MIN_NUMBER <= abs(exact) < MAX_NUMBER):
+        raise NotCarried(OUT_OF_RANGE)
+    if len("".join(map(str, exact.as_tuple().digits)).strip("0")) > MAX_DIGITS:
+        raise NotCarried(TOO_MANY_DIGITS)
+
+
+def plain(value: Any) -> Any:
+    """`value` as `json.loads` would give it: tuples as lists, Decimals as ints or floats. Raises NotCarried for what is not JSON, and
+    for a Decimal that would not come back as it was written."""
+    return json.loads(json.dumps(value, default=_plain_number))
+
+
+def byte_size(value: Any) -> int:
+    """The bytes of `value` as JSON in UTF-8."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="surrogatepass"))
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """The beginning of a text that takes at most so many bytes in UTF-8; halves of surrogate pairs, which no store keeps, become "?"."""
+    return text[:max_bytes].encode(errors="replace")[:max_bytes].decode(errors="ignore")
+
+
+def _plain_number(value: Any) -> float:
+    if not isinstance(value, Decimal):
+        raise NotCarried(f"{type(value).__name__} is not JSON")
+    check_number(value)
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _check_keys(value: dict[Any, Any]) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise NotCarried(f"the key {key!r} is not a string")
+        if not key:
+            raise NotCarried("a key is empty; each must have at least one character")
+        _check_text(key)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotCarried(f"{json.dumps(text[:40])} has half of a surrogate pair, which is no character") from None

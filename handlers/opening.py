@@ -1,0 +1,108 @@
+"""Opens a request: checks it, sets its deadline, keeps its record, and says whom to ask. No AWS in it: `Store` and `SetDeadline` are
+what it needs.
+
+The deadline is set before the record is kept, so that whatever has a record is closed, even if nothing else ever happens to it.
+
+Whoever opens a request leaves its name in the record (`openedBy`). One that comes again, because a reply was lost, finds its own name
+and goes on as if it had just opened the request; anybody else has repeated the request, and nobody is asked for it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from handlers import clock, completion, contract, request
+from handlers.aggregation import Record
+
+GATHERED_WITHIN_SECONDS = 3
+"""How long after its deadline a request stays open whose answers come all at once, when the last one is there: its responders stop at
+the deadline, and their answers still have to arrive."""
+
+SetDeadline = Callable[[Record, int], None]
+"""Closes the record as it stands after so many seconds, or as soon as it is there."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the stack's configuration says about requests. known: the names of its responders, in order."""
+
+    known: Sequence[str]
+    policy: completion.Policy
+    retention_seconds: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """record: as it is kept; is_new: whether whoever opened it is to ask the responders now."""
+
+    record: Record
+    is_new: bool
+
+
+class Store(Protocol):
+    def create(self, record: Record, now: str) -> tuple[Record, bool]:
+        """Keeps the record and returns it and True; the one that has its id already, and False."""
+
+
+def open_request(store: Store, set_deadline: SetDeadline, rules: Rules, body: Any, *, variant: str, own_id: str, opened_by: str,
+                 now: str, gathered_at_the_end: bool, publish_by: str | None = None) -> Opened:
+    """Opens the request in `body` for a carrier. Raises InvalidRequest.
+
+    own_id: its id when it brings none. gathered_at_the_end: whether the carrier hands its answers over all at once, unless they may
+    close the request early. publish_by: until when nobody else may ask the responders in the place of this opener, which asks them
+    after the record is kept.
+    """
+    asked = completion.check_request(body, rules.known, rules.policy)
+    record = {**_record(asked, rules, now, variant, own_id), "openedBy": opened_by, **({"publishBy": publish_by} if publish_by else {})}
+    grace = GATHERED_WITHIN_SECONDS if gathered_at_the_end and not closes_early(rules.policy, record) else 0
+    set_deadline(record, _seconds(record, grace))
+    kept, is_new = store.create(record, now)
+    if is_new:
+        if clock.now() >= record["deadlineAt"]:
+            # The first one may have come before there was a record to close.
+            set_deadline(record, _seconds(record, grace))
+        return Opened(kept, True)
+    if kept["variant"] != variant or not request.same(kept["request"], record["request"]):
+        raise contract.InvalidRequest(f"requestId {record['requestId']} was already used for another request")
+    is_mine = kept.get("openedBy") == opened_by and kept["status"] == "OPEN"
+    return Opened(kept, is_mine and ("publishBy" in kept or not publish_by))
+
+
+def closes_early(stack: completion.Policy, record: Record) -> bool:
+    return completion.tighten(stack, record["request"].get("completion", {})).closes_early(record["recipients"])
+
+
+def question(record: Record, reply_to: str | None = None) -> contract.Json:
+    """What every carrier sends to a responder: {"requestId", "description", "data", "deadlineAt", "recipients", "replyTo"?}.
+
+    reply_to: the URL of the queue that takes its answer as soon as it is given.
+    """
+    return {
+        "requestId": record["requestId"],
+        "description": record["request"].get("description", ""),
+        "data": record["request"]["data"],
+        "deadlineAt": record["deadlineAt"],
+        "recipients": record["recipients"],
+        **({"replyTo": reply_to} if reply_to else {}),
+    }
+
+
+def _record(asked: contract.Json, rules: Rules, now: str, variant: str, own_id: str) -> Record:
+    deadline = completion.tighten(rules.policy, asked.get("completion", {})).deadline_seconds
+    return {
+        "requestId": asked.get("requestId", own_id),
+        "variant": variant,
+        "status": "OPEN",
+        "request": {key: value for key, value in asked.items() if key != "requestId"},
+        "recipients": contract.recipients_of(asked, rules.known),
+        "answers": {},
+        "late": {},
+        "createdAt": now,
+        "deadlineAt": clock.later(now, deadline),
+        "expiresAt": int(clock.moment(now).timestamp()) + rules.retention_seconds,
+    }
+
+
+def _seconds(record: Record, grace: int) -> int:
+    return math.ceil(max(clock.seconds_until(record["deadlineAt"]), 0)) + grace

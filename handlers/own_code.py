@@ -1,0 +1,37 @@
+"""A responder's own code: its module, and `quote` in it. Whatever it does, even while it is imported, is its own answer."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.logging import Logger
+
+from handlers import contract, quoting
+from handlers.quoting import QuoteFunction, QuoteRequest
+
+logger = Logger(service="responder")
+
+
+class OwnCode:
+    def __init__(self, responder: str, module: str, settings: Mapping[str, Any], currency: str) -> None:
+        self._responder, self._module, self._settings, self._currency = responder, module, settings, currency
+        self._quote: QuoteFunction | None = None
+        try:
+            # Outside of any call, while a sandbox starts, it has a whole processor to itself.
+            self._load()
+        except BaseException:
+            # Each request says what it was, in its answer.
+            logger.exception("the module cannot be imported", extra={"module": module})
+
+    def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
+        """The work of one attempt, see `attempt.answer`."""
+        request = QuoteRequest(
+            request_id=question["requestId"], description=question["description"], data=question["data"], responder=self._responder,
+            settings=self._settings, deadline_at=question["deadlineAt"])
+        return lambda: quoting.ask(self._load, request, self._currency, details_limit)
+
+    def _load(self) -> QuoteFunction:
+        """Raises what the module raises: what failed before may have passed since."""
+        if self._quote is None:
+            self._quote = importlib.import_module(self._module).quote
+        return self._quote

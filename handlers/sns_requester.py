@@ -1,0 +1,70 @@
+"""Lambda adapter of the carrier sns: opens a request and publishes it, once, to those that it asks.
+
+Event     a request of `handlers.contract`
+Returns   its Result so far: OPEN when it has just been published; what the same request has come to when its id is used again;
+          {"error": {"type": "InvalidRequest", "message"}} for a request that is rejected. That is returned, not raised: an
+          asynchronous invocation that fails is repeated, and this one would fail again
+Sends     `opening.question` to the topic, with the message attribute recipients, by which the queues' filters choose
+
+A request without an id of its own gets the invocation's, which stays the same when Lambda repeats the invocation.
+
+Environment: TOPIC_ARN, and see `handlers.environment`.
+"""
+
+import json
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.logging import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+
+from handlers import aggregation, clock, contract, environment, opening
+from handlers.aggregation import Record
+from handlers.deadline_queue import DeadlineQueue
+from handlers.records import Records
+
+VARIANT = "sns"
+
+logger = Logger(service="requester")
+TOPIC_ARN = os.environ["TOPIC_ARN"]
+RULES = environment.opening_rules()
+SELECTION = environment.selection()
+records = Records.of_the_stack()
+deadlines = DeadlineQueue()
+sns = boto3.client("sns")
+
+
+def handler(event: Any, context: Any) -> contract.Json:
+    logger.remove_keys(["correlation_id"])
+    try:
+        return scatter(event, context.aws_request_id, context.get_remaining_time_in_millis() / 1000)
+    except contract.InvalidRequest as reason:
+        logger.info("rejected", extra={"reason": str(reason)})
+        return {"error": {"type": "InvalidRequest", "message": str(reason)}}
+
+
+def scatter(body: Any, own_id: str, seconds_left: float) -> contract.Json:
+    """The Result of a request, published unless its id is known already. own_id: its id when it brings none. seconds_left: until
+    this invocation ends; from then on another may publish what this one did not. Raises InvalidRequest."""
+    now = clock.now()
+    opened = opening.open_request(
+        records, deadlines.set_deadline, RULES, body, variant=VARIANT, own_id=own_id, opened_by=own_id, now=now,
+        gathered_at_the_end=False, publish_by=clock.later(now, seconds_left))
+    logger.append_keys(correlation_id=opened.record["requestId"])
+    if opened.is_new:
+        _publish(opened.record)
+    logger.info("published" if opened.is_new else "repeated", extra={"recipients": opened.record["recipients"]})
+    return aggregation.result_of(opened.record, SELECTION)
+
+
+def _publish(record: Record) -> None:
+    try:
+        sns.publish(
+            TopicArn=TOPIC_ARN,
+            Message=json.dumps(opening.question(record, deadlines.url)),
+            MessageAttributes={"recipients": {"DataType": "String.Array", "StringValue": json.dumps(record["recipients"])}})
+    except (BotoCoreError, ClientError):
+        records.not_published(record, clock.now())
+        raise
+    records.published(record, clock.now())
