@@ -105,9 +105,8 @@ def for_alarms(settings: Settings, store: RequestStore, fleet: ResponderFleet, c
                              "logGroupName": carrier.workflow.logs.name if settings.workflowType == "EXPRESS" else None})
     if distributed:
         machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
-        functions["process"] = distributed.processor.functionName
-        if distributed.tally:
-            functions["tally"] = distributed.tally.functionName
+        functions |= {"reader": distributed.reader.functionName, "process": distributed.processor.functionName,
+                      "tally": distributed.tally.functionName}
     return {
         "deadLetterQueues": queues,
         "machines": machines,
