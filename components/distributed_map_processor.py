@@ -176,7 +176,8 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
         self.workflow = Workflow(name, {
             "definition": pulumi.Output.all(
-                bucket=bucket_name, reader=self.reader.functionArn, processor=self.processor.functionArn, tally=self.tally.functionArn,
+                partition=aws.get_partition_output().partition, bucket=bucket_name, reader=self.reader.functionArn,
+                processor=self.processor.functionArn, tally=self.tally.functionArn,
             ).apply(lambda known: render(args, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
             "workflowType": "STANDARD",
@@ -205,7 +206,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
 
 def render(
-    args: DistributedMapProcessorArgs, mode: str, *, bucket: str, reader: str, processor: str, tally: str,
+    args: DistributedMapProcessorArgs, mode: str, *, partition: str, bucket: str, reader: str, processor: str, tally: str,
 ) -> str:
     """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
     retries, seconds = int(args["retries"]), args["functionTimeoutSeconds"] + BACKSTOP_SECONDS + 1
@@ -213,6 +214,7 @@ def render(
     broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries), "UnclearSeconds": seconds, "UnclearRetries": max(2, retries)}
     unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0, "UnclearSeconds": 1, "UnclearRetries": retries}
     tokens: dict[str, Any] = {
+        "Partition": partition,
         "TimeoutSeconds": int(args["timeoutSeconds"]),
         "ReaderArn": reader,
         "ReaderTimeoutSeconds": READER_SECONDS + 1,
@@ -254,7 +256,7 @@ def _reader_config(args: DistributedMapProcessorArgs) -> dict[str, str]:
 def inline_items(args: DistributedMapProcessorArgs) -> int:
     """How many items an inline Map may have: when every call of every item is made again as often as it may be, the history still has
     room for all."""
-    machine = json.loads(render(args, "INLINE", bucket="", reader="", processor="", tally=""))
+    machine = json.loads(render(args, "INLINE", partition="aws", bucket="", reader="", processor="", tally=""))
     return (HISTORY_EVENTS - RUN_EVENTS) // _events_per_item(machine["States"]["Process each item"]["ItemProcessor"]["States"])
 
 

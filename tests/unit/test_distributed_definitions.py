@@ -39,7 +39,7 @@ def arguments(max_concurrency=10, **distributed):
 def render(max_concurrency=10, **distributed):
     args = arguments(max_concurrency, **distributed)
     return json.loads(processor.render(
-        args, processor.choose_mode(args).mode, bucket="rows", reader=f"{FUNCTION}reader", processor=f"{FUNCTION}process",
+        args, processor.choose_mode(args).mode, partition="aws", bucket="rows", reader=f"{FUNCTION}reader", processor=f"{FUNCTION}process",
         tally=f"{FUNCTION}tally"))
 
 
