@@ -7,13 +7,15 @@ import logging
 import os
 import runpy
 import sys
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Awaitable, Collection, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pulumi.runtime
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime import stack
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 
 from local.engine import Deployment
 from local.monitor import EngineLog, LogListener, Monitor
@@ -56,7 +58,7 @@ def run_program(
     )
     pulumi.runtime.set_all_config(dict(config), list(secret_keys))
     try:
-        with _as_main_program(folder):
+        with _as_main_program(folder), _waiting_once():
             loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run_main(folder)))
     except BaseException:
         deployment.stop()
@@ -84,6 +86,54 @@ def _discard(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_until_complete(asyncio.wait(tasks, timeout=0.1))
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@contextmanager
+def _waiting_once() -> Generator[None]:
+    """Within this, the SDK waits for each of the program's outputs once.
+
+    Its own `wait_for_rpcs` waits anew for all of them whenever one is done, which makes the time for n of them n².
+    """
+    original = stack.wait_for_rpcs
+    stack.wait_for_rpcs = _wait_for_registrations
+    try:
+        yield
+    finally:
+        stack.wait_for_rpcs = original
+
+
+async def _wait_for_registrations(await_all_outstanding_tasks: bool = True) -> None:
+    """Returns when every registration and every output is done; raises what the first of them to fail has raised."""
+    manager = stack._get_rpc_manager()
+    while manager.rpcs or (await_all_outstanding_tasks and SETTINGS.outputs):
+        while manager.rpcs:
+            await asyncio.sleep(0)
+            await _registered(manager.rpcs.pop(), manager)
+        _raise_unhandled(manager)
+        if await_all_outstanding_tasks:
+            with SETTINGS.lock:
+                outputs = list(SETTINGS.outputs)
+                SETTINGS.outputs.clear()
+            if outputs:
+                done, others = await asyncio.wait(outputs, return_when=asyncio.FIRST_EXCEPTION)
+                for output in done:
+                    await output
+                with SETTINGS.lock:
+                    SETTINGS.outputs.update(others)
+
+
+async def _registered(registration: Awaitable[Any], manager: Any) -> None:
+    try:
+        await registration
+    except Exception as error:
+        if manager.unhandled_exception is None:
+            raise
+        raise error from manager.unhandled_exception.with_traceback(manager.exception_traceback)
+
+
+def _raise_unhandled(manager: Any) -> None:
+    if manager.unhandled_exception is not None:
+        raise manager.unhandled_exception.with_traceback(manager.exception_traceback)
 
 
 @contextmanager
