@@ -30,7 +30,6 @@ SERVICE_NAMES = {
 ROLE_NOT_SEEN_YET = {
     "InvalidParameterValueException": "cannot be assumed",
     "AccessDeniedException": "is not authorized to",
-    "ValidationException": "must allow AWS EventBridge Scheduler to assume",
     "BadRequestException": "role",
     "MalformedPolicyDocument": "principal",
     "MalformedPolicy": "principal",

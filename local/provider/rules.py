@@ -124,11 +124,6 @@ def redrive_policy(value: Any) -> str | None:
     return None
 
 
-def schedule_expression(value: Any) -> str | None:
-    pattern = r"(rate\(\d+ (minute|hour|day)s?\)|cron\([^)]+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))"
-    return text(pattern, 1, 256, "must be rate(…), cron(…) or at(yyyy-mm-ddThh:mm:ss)")(value)
-
-
 def check_tags(tags: Any) -> Iterator[tuple[str, str]]:
     """(property path, reason) for the tags that no service of AWS takes."""
     if not isinstance(tags, dict):

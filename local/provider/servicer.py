@@ -181,8 +181,11 @@ class AwsProvider(ResourceProviderServicer):
             return provider_pb2.UpdateResponse(
                 properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs))
             )
-        if changes:
-            resource.update(request.id, outputs, inputs, {_top(path) for path in changes})
+        changed = {_top(path) for path in changes}
+        if "tags" in changed:
+            resource.change_tags(request.id, outputs, inputs)
+        if changed - {"tags"}:
+            resource.update(request.id, outputs, inputs, changed - {"tags"})
         return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(resource, request.id, inputs)))
 
     @rpc
@@ -231,8 +234,7 @@ class AwsProvider(ResourceProviderServicer):
         self, name: Name, request: provider_pb2.CheckRequest, olds: Properties, inputs: Properties, defaulted: set[str]
     ) -> list[Failure]:
         options = request.autonaming if request.HasField("autonaming") else None
-        same_prefix = olds.get(name.prefix_property or "") == inputs.get(name.prefix_property or "")
-        if name.key in olds.get("__defaults", []) and name.key in olds and same_prefix:
+        if name.key in olds.get("__defaults", []) and name.key in olds:
             inputs[name.key] = olds[name.key]
         elif options and options.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE:
             return [(name.key, "is required: automatic naming is disabled")]
@@ -241,7 +243,7 @@ class AwsProvider(ResourceProviderServicer):
         else:
             try:
                 logical_name = request.name or request.urn.rpartition("::")[2]
-                inputs[name.key] = name.make(logical_name, inputs, request.randomSeed)
+                inputs[name.key] = name.make(logical_name, request.randomSeed)
             except ProviderError as error:
                 return [(name.key, str(error))]
         defaulted.add(name.key)
@@ -258,15 +260,18 @@ class AwsProvider(ResourceProviderServicer):
         return {path: kind for path, kind in changes.items() if not is_ignored(path, ignored)}
 
     def _read(self, resource: Resource, id: str, known: Properties) -> Properties | None:
+        declared = resource.schema()
         try:
             found = resource.read(id, known)
+            if found is None:
+                return None
+            if "tags" in declared.inputs:
+                found["tags"] = resource.read_tags(id, found)
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
-        if found is not None and "region" in resource.schema().outputs:
-            found = {"region": resource.aws.region} | found
-        return found
+        return {"region": resource.aws.region} | found if "region" in declared.outputs else found
 
     def _outputs(self, resource: Resource, id: str, inputs: Properties) -> Properties:
         found = self._read(resource, id, inputs)
