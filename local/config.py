@@ -51,7 +51,7 @@ class Declaration:
         return _TYPE_NAMES.get(self.type, "any value")
 
     def allows(self, value: Any) -> bool:
-        """Numbers and booleans may be written as strings, which is how the CLI itself saves them."""
+        """Numbers and booleans may be written as strings, which is how the CLI itself saves them; arrays and objects may not."""
         match self.type:
             case "string":
                 return isinstance(value, str | int | float)
@@ -60,11 +60,10 @@ class Declaration:
             case "boolean":
                 return isinstance(value, bool) or value in ("true", "false")
             case "array":
-                value = _parsed(value)
                 items = self.items or Declaration()
                 return isinstance(value, list) and all(items.allows(item) for item in value)
             case "object":
-                return isinstance(_parsed(value), dict)
+                return isinstance(value, dict)
         return True
 
 
@@ -177,6 +176,8 @@ class StackConfig:
         values = self.values()
         for key, value in values.items():
             self._refuse_encrypted(key, value)
+        for key in self._own():
+            self._refuse_in_clear(self.project.whole_key(key))
         for key, declared in self.project.declarations.items():
             name = self.project.short_key(key)
             if key not in values:
@@ -211,6 +212,7 @@ class StackConfig:
     def set(self, key: str, value: str, *, path: bool = False) -> None:
         """Saves the value, after checking it when the key is declared. Comments in the file stay."""
         first, rest = self._split(key, path)
+        self._refuse_in_clear(first)
         own = self._own()
         stored = next((name for name in own if self.project.whole_key(name) == first), first)
         new = _with_child(_copy(_parsed(own.get(stored))), rest, _typed(value), key) if rest else value
@@ -260,6 +262,13 @@ class StackConfig:
             raise ConfigError(
                 f"configuration key {self.project.short_key(key)!r} is encrypted (secure:), which the local engine "
                 "can't open; use --cli"
+            )
+
+    def _refuse_in_clear(self, key: str) -> None:
+        if key in self.secret_keys():
+            raise ConfigError(
+                f"configuration key {self.project.short_key(key)!r} of stack {self.stack!r} must be encrypted as it's secret, which "
+                "the local engine can't do; use --cli"
             )
 
     def _save(self) -> None:

@@ -275,6 +275,13 @@ def count_lines(changes: Mapping[str, int], failed: int, *, planned: bool) -> It
 
 
 def _status(event: Event, preview: bool) -> str:
+    status = _plain_status(event, preview)
+    # What stays behind untracked is said where it happens.
+    kept = event.step.old is not None and event.step.old.retain_on_delete and event.step.op in (Op.DELETE, Op.REPLACE)
+    return f"{status}[retain]" if kept else status
+
+
+def _plain_status(event: Event, preview: bool) -> str:
     op = event.step.op
     if event.phase == "failed":
         return f"**{_DOING.get(op, str(op))} failed**"

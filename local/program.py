@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pulumi.runtime
 from pulumi.runtime import resource, stack
@@ -22,6 +21,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 
 from local.engine import Deployment
 from local.monitor import EngineLog, LogListener, Monitor
+from local.steps import ProgramError
 
 DISCARD_SECONDS = 5
 """How long the program's tasks may take to end, once they are cancelled."""
@@ -73,7 +73,12 @@ def run_program(
 
 
 def _run_main(folder: Path) -> None:
-    runpy.run_path(str(folder), run_name="__main__")
+    """A program may end itself early: what it has registered until then is what it wants."""
+    try:
+        runpy.run_path(str(folder), run_name="__main__")
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise ProgramError(f"Program exited with non-zero exit code: {end.code}") from end
 
 
 def _discard(loop: asyncio.AbstractEventLoop) -> None:
@@ -99,10 +104,17 @@ def _at_speed() -> Generator[None]:
     positions that it looks up for each registration are the CLI's. Nearly all that a program makes lives until it ends, so
     that a third of its time went into looking for garbage.
     """
+    replaced = [(stack, "wait_for_rpcs", _wait_for_registrations), (resource, "_get_stack_trace", StackTrace)]
+    originals = [(module, name, getattr(module, name)) for module, name, _ in replaced]
     gc.disable()
-    with patch.object(stack, "wait_for_rpcs", _wait_for_registrations), patch.object(resource, "_get_stack_trace", StackTrace):
+    try:
+        for module, name, function in replaced:
+            setattr(module, name, function)
         yield
-    gc.enable()
+    finally:
+        for module, name, function in originals:
+            setattr(module, name, function)
+        gc.enable()
 
 
 async def _wait_for_registrations(await_all_outstanding_tasks: bool = True) -> None:

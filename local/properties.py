@@ -31,7 +31,8 @@ PathKey = str | int
 
 
 def from_struct(struct: Struct) -> Properties:
-    return {name: _from_value(value) for name, value in struct.fields.items()}
+    # A protobuf map has no order of its own.
+    return {name: _from_value(value) for name, value in sorted(struct.fields.items())}
 
 
 def to_struct(properties: Mapping[str, Any]) -> Struct:
@@ -120,8 +121,10 @@ def redact(value: Any, *, unknown: Any = UNKNOWN) -> Any:
 
 def with_secrets_marked(outputs: Properties, inputs: Properties, secret_names: list[str]) -> Properties:
     """The outputs, with those secret that came in as a secret under the same name or are named by the program."""
+    # What has secret tags repeats them here.
+    named = {*secret_names, *(["tagsAll"] if has_secret(inputs.get("tags")) else [])}
     return {
-        name: secret(value) if name in secret_names or has_secret(inputs.get(name)) else value
+        name: secret(value) if name in named or has_secret(inputs.get(name)) else value
         for name, value in outputs.items()
     }
 

@@ -175,11 +175,14 @@ class StateFile:
     def load(self) -> State:
         """The state, with what an unfinished update changed. StateError names a file that can't be read."""
         # The journal first: an update that ends in between puts all of it into the state, which no longer names it then.
-        lines = self.journal_path.read_bytes().split(b"\n") if self.journal_path.exists() else []
-        whole = self._read() if self.path.exists() else {}
+        try:
+            lines = self.journal_path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            lines = []
+        whole = self._read() if self.path.exists() else {"resources": []}
         with self._naming(self.path):
             state = State(
-                [self._resource_from_json(item) for item in whole.get("resources", [])],
+                [self._resource_from_json(item) for item in whole["resources"]],
                 emulator=whole.get("emulator"),
             )
             for operation in whole.get("pendingOperations", []):
@@ -208,6 +211,11 @@ class StateFile:
         }
         replace_text(self.path, json.dumps(content, indent=2) + "\n", mode=0o600)
         self.journal_path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forgets the stack."""
+        for path in (self.journal_path, self.path):
+            path.unlink(missing_ok=True)
 
     def settle(self, state: State) -> None:
         """Ends an update, which has left `state`: writes the whole of it when anything has changed."""

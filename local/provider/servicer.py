@@ -114,8 +114,10 @@ class AwsProvider(ResourceProviderServicer):
         resource = self._resource(request)
         olds, news = _inputs(request.olds), _inputs(request.news)
         declared = resource.schema().inputs
+        # Where all changes are ignored, the old inputs come back with the names of those that nobody gave.
+        given = set(news.pop("__defaults", []))
         inputs, failures = conform(news, declared)
-        defaulted = _fill(inputs, resource.defaults)
+        defaulted = _fill(inputs, resource.defaults) | {name for name in given if inputs.get(name) == olds.get(name)}
         if "tags" in declared and self._default_tags:
             inputs["tags"] = dict(self._default_tags) | inputs.get("tags", {})
         if resource.name and resource.name.key not in inputs:

@@ -125,6 +125,14 @@ class TestDefaults:
         assert inputs["tags"] == {"project": "quotes", "stage": "prod"}
 
 
+    def test_stay_defaults_where_the_old_inputs_come_back(self, provider: Caller) -> None:
+        old = provider.check(ROLE, {"assumeRolePolicy": TRUST})
+
+        kept = provider.check(ROLE, old, old)
+
+        assert kept == old
+
+
 class TestValues:
     def test_take_their_declared_types(self, provider: Caller) -> None:
         inputs = provider.check(FUNCTION, example(FUNCTION, timeout="10", memorySize=256.0, publish="false"))
