@@ -115,9 +115,7 @@ def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, boo
     """Preview, confirmation, then the thing itself, under the stack's lock."""
     interactive = _is_interactive(options) and not options.json
     if not (options.yes or options.skip_preview or interactive):
-        raise CommandError(
-            "--yes or --skip-preview must be passed in to proceed when running in non-interactive mode", WRONG_USAGE
-        )
+        raise CommandError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode", WRONG_USAGE)
     config, file = _stack(options)
     _refuse_stack_of_the_cli(config)
     if name == "update":
@@ -156,9 +154,7 @@ def _not_here(options: argparse.Namespace) -> int:
 def _session(options: argparse.Namespace, config: StackConfig, file: StateFile) -> Session:
     from local.session import Options, Session
 
-    colour = options.color == "always" or (
-        options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    )
+    colour = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     shown = Options(
         json=options.json,
         diff=options.diff,

@@ -22,13 +22,7 @@ from local.files import replace_text
 from local.properties import PathKey, parse_path
 
 _STACK_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_TYPE_NAMES = {
-    "string": "a string",
-    "integer": "an integer",
-    "boolean": "true or false",
-    "array": "an array",
-    "object": "an object",
-}
+_TYPE_NAMES = {"string": "a string", "integer": "an integer", "boolean": "true or false", "array": "an array", "object": "an object"}
 
 
 class ConfigError(LocalError):
@@ -133,11 +127,7 @@ def _declaration(where: str, declared: Any) -> Declaration:
     if type_ == "array" and items is None:
         raise ConfigError(f"{where}: an array must say what its items are")
     declaration = Declaration(
-        type_,
-        items,
-        declared.get("value", declared.get("default")),
-        bool(declared.get("secret")),
-        declared.get("description") or "",
+        type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret")), declared.get("description") or ""
     )
     if declaration.default is not None and not declaration.allows(declaration.default):
         raise ConfigError(f"{where}: default {declaration.default!r} must be {declaration.allowed()}")
@@ -163,11 +153,7 @@ class StackConfig:
 
     def values(self) -> dict[str, Any]:
         """Every key that has a value, the stack's before the project's."""
-        defaults = {
-            key: declared.default
-            for key, declared in self.project.declarations.items()
-            if declared.default is not None
-        }
+        defaults = {key: declared.default for key, declared in self.project.declarations.items() if declared.default is not None}
         own = {self.project.whole_key(key): value for key, value in self._own().items()}
         return dict(sorted((defaults | own).items()))
 
@@ -253,15 +239,12 @@ class StackConfig:
         if declared is not None and not declared.allows(value):
             shown = "[secret]" if declared.secret else text(value)
             name = self.project.short_key(key)
-            raise ConfigError(
-                f"configuration key {name!r} of stack {self.stack!r} is {shown!r}, but must be {declared.allowed()}"
-            )
+            raise ConfigError(f"configuration key {name!r} of stack {self.stack!r} is {shown!r}, but must be {declared.allowed()}")
 
     def _refuse_encrypted(self, key: str, value: Any) -> None:
         if isinstance(value, dict) and set(value) == {"secure"}:
             raise ConfigError(
-                f"configuration key {self.project.short_key(key)!r} is encrypted (secure:), which the local engine "
-                "can't open; use --cli"
+                f"configuration key {self.project.short_key(key)!r} is encrypted (secure:), which the local engine can't open; use --cli"
             )
 
     def _refuse_in_clear(self, key: str) -> None:

@@ -215,12 +215,9 @@ def digest(
         "steps": [
             _step_json(step)
             for step in deployment.steps
-            if step.op not in NOT_COUNTED
-            and (step.op is not Op.SAME or show_sames or step.resource.type == STACK_TYPE)
+            if step.op not in NOT_COUNTED and (step.op is not Op.SAME or show_sames or step.resource.type == STACK_TYPE)
         ],
-        "diagnostics": [
-            {name: value for name, value in vars(item).items() if value} for item in [*diagnostics, *errors]
-        ],
+        "diagnostics": [{name: value for name, value in vars(item).items() if value} for item in [*diagnostics, *errors]],
         "duration": int(seconds * 1e9),
         "changeSummary": counts | deployment.changes(),
     }

@@ -31,9 +31,7 @@ from local.properties import (
 from local.state import Change, Resource, State
 from local.steps import NOT_COUNTED, Event, Failure, Goal, Op, ProgramError, Step, Stopped
 
-UNPROTECT = (
-    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
-)
+UNPROTECT = "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
 
 
 class Deployment:
@@ -469,10 +467,7 @@ def _with_replace_on_changes(diff: Diff, paths: list[str]) -> Diff:
     def forces(path: str) -> bool:
         return any(path_contains(candidate, parse_path(path)) for candidate in outer)
 
-    detailed = {
-        path: f"{kind}-replace" if forces(path) and not kind.endswith("-replace") else kind
-        for path, kind in diff.detailed.items()
-    }
+    detailed = {path: f"{kind}-replace" if forces(path) and not kind.endswith("-replace") else kind for path, kind in diff.detailed.items()}
     return replace(diff, detailed=detailed) if diff.changed else diff
 
 

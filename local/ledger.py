@@ -6,22 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from local.properties import Properties
-from local.state import (
-    BEGIN,
-    DONE,
-    DROP,
-    END,
-    KEEP,
-    PUT,
-    Change,
-    Resource,
-    State,
-    creation_of,
-    deletion_of,
-    make_urn,
-    urn_name,
-    urn_type,
-)
+from local.state import BEGIN, DONE, DROP, END, KEEP, PUT, Change, Resource, State, creation_of, deletion_of, make_urn, urn_name, urn_type
 from local.steps import Alias, Goal, ProgramError
 
 
@@ -144,8 +129,7 @@ class Ledger:
                 resource.dependencies = [urn for urn in resource.dependencies if urn in known]
                 resource.deleted_with = resource.deleted_with if resource.deleted_with in known else ""
                 resource.property_dependencies = {
-                    name: [urn for urn in urns if urn in known]
-                    for name, urns in resource.property_dependencies.items()
+                    name: [urn for urn in urns if urn in known] for name, urns in resource.property_dependencies.items()
                 }
                 self.exchange(resource, resource)
             self.store()
@@ -215,7 +199,6 @@ class Ledger:
             other.deleted_with = current(other.deleted_with)
             other.dependencies = [current(reference) for reference in other.dependencies]
             other.property_dependencies = {
-                name: [current(reference) for reference in references]
-                for name, references in other.property_dependencies.items()
+                name: [current(reference) for reference in references] for name, references in other.property_dependencies.items()
             }
             self.exchange(other, other)

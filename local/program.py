@@ -28,12 +28,7 @@ DISCARD_SECONDS = 5
 
 
 def run_program(
-    folder: Path,
-    deployment: Deployment,
-    config: Mapping[str, str],
-    secret_keys: Collection[str],
-    log: LogListener,
-    parallel: int = 16,
+    folder: Path, deployment: Deployment, config: Mapping[str, str], secret_keys: Collection[str], log: LogListener, parallel: int = 16
 ) -> None:
     """Runs `__main__.py` in `folder`, whose registrations go to `deployment`. Raises whatever the program raises.
 

@@ -123,10 +123,7 @@ def with_secrets_marked(outputs: Properties, inputs: Properties, secret_names: l
     """The outputs, with those secret that came in as a secret under the same name or are named by the program."""
     # What has secret tags repeats them here.
     named = {*secret_names, *(["tagsAll"] if has_secret(inputs.get("tags")) else [])}
-    return {
-        name: secret(value) if name in named or has_secret(inputs.get(name)) else value
-        for name, value in outputs.items()
-    }
+    return {name: secret(value) if name in named or has_secret(inputs.get(name)) else value for name, value in outputs.items()}
 
 
 def with_asset_hashes(value: Any, folder: Path) -> Any:
@@ -155,9 +152,7 @@ def _content_hash(asset: Mapping[str, Any], folder: Path) -> str:
 
 def _folder_hash(folder: Path) -> str:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return _combined_hash(
-        (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files
-    )
+    return _combined_hash((path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
 
 
 def _combined_hash(parts: Iterator[tuple[str, str]]) -> str:
@@ -240,9 +235,7 @@ def parse_path(path: str) -> list[PathKey]:
 
 def path_contains(outer: list[PathKey], inner: list[PathKey]) -> bool:
     """Whether the value at `inner` is the one at `outer` or a part of it. `*` stands for any key."""
-    return len(outer) <= len(inner) and all(
-        left in ("*", right) for left, right in zip(outer, inner, strict=False)
-    )
+    return len(outer) <= len(inner) and all(left in ("*", right) for left, right in zip(outer, inner, strict=False))
 
 
 def with_old_values(new: Any, old: Any, path: list[PathKey]) -> Any:

@@ -181,10 +181,7 @@ class StateFile:
             lines = []
         whole = self._read() if self.path.exists() else {"resources": []}
         with self._naming(self.path):
-            state = State(
-                [self._resource_from_json(item) for item in whole["resources"]],
-                emulator=whole.get("emulator"),
-            )
+            state = State([self._resource_from_json(item) for item in whole["resources"]], emulator=whole.get("emulator"))
             for operation in whole.get("pendingOperations", []):
                 pending = state.pending_deletes if operation["type"] == DELETING else state.pending_creates
                 pending.append(self._resource_from_json(operation["resource"]))
@@ -205,9 +202,7 @@ class StateFile:
             "emulator": state.emulator,
             "journal": uuid.uuid4().hex,
             "resources": [self._resource_to_json(resource) for resource in state.resources],
-            "pendingOperations": [
-                {"type": type_, "resource": self._resource_to_json(resource)} for type_, resource in pending
-            ],
+            "pendingOperations": [{"type": type_, "resource": self._resource_to_json(resource)} for type_, resource in pending],
         }
         replace_text(self.path, json.dumps(content, indent=2) + "\n", mode=0o600)
         self.journal_path.unlink(missing_ok=True)
@@ -289,9 +284,7 @@ class StateFile:
         values = {name: content[key] for name, key in _JSON_NAMES.items() if key in content}
         resource = Resource(**values)
         return replace(
-            resource,
-            inputs=replace_special(resource.inputs, self._decrypt),
-            outputs=replace_special(resource.outputs, self._decrypt),
+            resource, inputs=replace_special(resource.inputs, self._decrypt), outputs=replace_special(resource.outputs, self._decrypt)
         )
 
     def _encrypt(self, special: Any) -> Any:

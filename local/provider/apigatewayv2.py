@@ -41,11 +41,9 @@ class Api(Resource):
         "apiKeySelectionExpression corsConfiguration description disableExecuteApiEndpoint name protocolType "
         "routeSelectionExpression version"
     )
-    defaults = {
-        "apiKeySelectionExpression": "$request.header.x-api-key",
-        "routeSelectionExpression": "$request.method $request.path",
-    }
+    defaults = {"apiKeySelectionExpression": "$request.header.x-api-key", "routeSelectionExpression": "$request.method $request.path"}
     kept = frozenset({"disableExecuteApiEndpoint"})
+    deletion = ("delete_api", "ApiId")
     rules = {
         "corsConfiguration.maxAge": between(-1, 86400),
         "description": text(longest=1024),
@@ -70,9 +68,6 @@ class Api(Resource):
             self.api.delete_cors_configuration(ApiId=id)
         if arguments := self.arguments({"description": "", "version": ""} | new, changed):
             self.api.update_api(ApiId=id, **arguments)
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_api(ApiId=id)
 
 
 class _PartOfApi(Resource):

@@ -102,10 +102,7 @@ class Dashboard(Resource):
     fields = capitalised("dashboardBody dashboardName")
     replaces = frozenset({"dashboardName"})
     documents = frozenset({"dashboardBody"})
-    rules = {
-        "dashboardBody": json_document(),
-        "dashboardName": text(r"[\w-]+", 1, 255, "must consist of letters, digits, - and _"),
-    }
+    rules = {"dashboardBody": json_document(), "dashboardName": text(r"[\w-]+", 1, 255, "must consist of letters, digits, - and _")}
 
     def create(self, inputs: Properties) -> str:
         self._put(inputs)

@@ -82,8 +82,7 @@ class Table(Resource):
             "name": found["TableName"],
             "pointInTimeRecovery": self._recovery(id),
             "rangeKey": _key(found["KeySchema"], "RANGE"),
-            "serverSideEncryption": {"enabled": encrypted}
-            | renamed(encryption if encrypted else {}, {"KMSMasterKeyArn": "kmsKeyArn"}),
+            "serverSideEncryption": {"enabled": encrypted} | renamed(encryption if encrypted else {}, {"KMSMasterKeyArn": "kmsKeyArn"}),
             "ttl": {"attributeName": ttl.get("AttributeName", "") if ttl_enabled else "", "enabled": ttl_enabled},
         }
 
@@ -125,8 +124,7 @@ class Table(Resource):
 
     def _set_ttl(self, id: str, ttl: Properties) -> None:
         self.api.update_time_to_live(
-            TableName=id,
-            TimeToLiveSpecification={"AttributeName": ttl["attributeName"], "Enabled": ttl["enabled"]},
+            TableName=id, TimeToLiveSpecification={"AttributeName": ttl["attributeName"], "Enabled": ttl["enabled"]}
         )
 
     def _set_recovery(self, id: str, recovery: Properties) -> None:
@@ -137,9 +135,7 @@ class Table(Resource):
         found = self.api.describe_continuous_backups(TableName=id)["ContinuousBackupsDescription"]
         recovery = found.get("PointInTimeRecoveryDescription", {})
         enabled = recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
-        return {"enabled": enabled} | renamed(
-            recovery if enabled else {}, {"RecoveryPeriodInDays": "recoveryPeriodInDays"}
-        )
+        return {"enabled": enabled} | renamed(recovery if enabled else {}, {"RecoveryPeriodInDays": "recoveryPeriodInDays"})
 
 
 def _check_attributes(inputs: Properties) -> Iterator[Failure]:
@@ -163,13 +159,9 @@ def _attributes(inputs: Properties) -> list[dict[str, str]]:
 
 def _key_schema(keys: Properties) -> list[dict[str, str]]:
     schema = [
-        {"AttributeName": keys[name], "KeyType": kind}
-        for name, kind in (("hashKey", "HASH"), ("rangeKey", "RANGE"))
-        if keys.get(name)
+        {"AttributeName": keys[name], "KeyType": kind} for name, kind in (("hashKey", "HASH"), ("rangeKey", "RANGE")) if keys.get(name)
     ]
-    return schema + [
-        {"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in keys.get("keySchemas") or []
-    ]
+    return schema + [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in keys.get("keySchemas") or []]
 
 
 def _key(schema: list[dict[str, str]], kind: str) -> str | None:

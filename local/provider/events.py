@@ -15,6 +15,7 @@ class EventBus(Resource):
     name = Name("name", 256, r"(?!default$)[/.\-_A-Za-z0-9]+", "must consist of letters, digits, ., - and _, and not be 'default'")
     fields = capitalised("description kmsKeyIdentifier name")
     replaces = frozenset({"name"})
+    deletion = ("delete_event_bus", "Name")
     rules = {"description": text(longest=512)}
 
     def create(self, inputs: Properties) -> str:
@@ -27,6 +28,3 @@ class EventBus(Resource):
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self.api.update_event_bus(**self.arguments({"description": ""} | new))
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_event_bus(Name=id)

@@ -13,32 +13,16 @@ Function = Callable[[Properties, Aws], Properties]
 
 def get_caller_identity(args: Properties, aws: Aws) -> Properties:
     identity = aws.identity
-    return {
-        "id": identity["Account"],
-        "accountId": identity["Account"],
-        "arn": identity["Arn"],
-        "userId": identity["UserId"],
-    }
+    return {"id": identity["Account"], "accountId": identity["Account"], "arn": identity["Arn"], "userId": identity["UserId"]}
 
 
 def get_region(args: Properties, aws: Aws) -> Properties:
     region = args.get("region") or args.get("name") or aws.region
-    return {
-        "id": region,
-        "region": region,
-        "name": region,
-        "description": region,
-        "endpoint": f"ec2.{region}.amazonaws.com",
-    }
+    return {"id": region, "region": region, "name": region, "description": region, "endpoint": f"ec2.{region}.amazonaws.com"}
 
 
 def get_partition(args: Properties, aws: Aws) -> Properties:
-    return {
-        "id": aws.partition,
-        "partition": aws.partition,
-        "dnsSuffix": "amazonaws.com",
-        "reverseDnsPrefix": "com.amazonaws",
-    }
+    return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
 
 
 FUNCTIONS: dict[str, Function] = {

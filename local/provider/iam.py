@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.properties import UNKNOWN, Properties
-from local.provider.aws import once_role_is_seen
 from local.provider.naming import Name
 from local.provider.resource import Resource
 from local.provider.rules import arn, between, one_of, policy_document, text
@@ -35,6 +34,7 @@ class Role(Resource):
     defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
     replaces = frozenset({"name", "path"})
     policies = frozenset({"assumeRolePolicy"})
+    deletion = ("delete_role", "RoleName")
     rules = {
         "assumeRolePolicy": policy_document(),
         "description": text(longest=1000),
@@ -53,7 +53,7 @@ class Role(Resource):
                 yield "assumeRolePolicy", "needs a Principal in each statement"
 
     def create(self, inputs: Properties) -> str:
-        once_role_is_seen(lambda: self.api.create_role(**self.arguments(inputs), Tags=tag_list(inputs.get("tags"))))
+        self.api.create_role(**self.arguments(inputs), Tags=tag_list(inputs.get("tags")))
         return inputs["name"]
 
     def read(self, id: str, known: Properties) -> Properties | None:
@@ -70,9 +70,7 @@ class Role(Resource):
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         if "assumeRolePolicy" in changed:
-            once_role_is_seen(
-                lambda: self.api.update_assume_role_policy(RoleName=id, PolicyDocument=new["assumeRolePolicy"])
-            )
+            self.api.update_assume_role_policy(RoleName=id, PolicyDocument=new["assumeRolePolicy"])
         if changed & {"description", "maxSessionDuration"}:
             wanted = {"description": ""} | new
             self.api.update_role(RoleName=id, **self.arguments(wanted, ("description", "maxSessionDuration")))
@@ -81,9 +79,6 @@ class Role(Resource):
                 self.api.put_role_permissions_boundary(RoleName=id, PermissionsBoundary=boundary)
             else:
                 self.api.delete_role_permissions_boundary(RoleName=id)
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_role(RoleName=id)
 
     def change_tags(self, id: str, old: Properties, new: Properties) -> None:
         tagging = Tagging("RoleName", add="tag_role", remove="untag_role")

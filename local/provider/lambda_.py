@@ -8,7 +8,7 @@ from typing import Any
 
 from local.properties import UNKNOWN, Properties
 from local.provider.archives import zip_bytes
-from local.provider.aws import Aws, once_role_is_seen, wait_until
+from local.provider.aws import Aws, wait_until
 from local.provider.naming import Name
 from local.provider.resource import Resource
 from local.provider.rules import arn, between, one_of, text
@@ -98,8 +98,7 @@ class Function(Resource):
 
     def create(self, inputs: Properties) -> str:
         code = {"ZipFile": zip_bytes(inputs["code"])}
-        arguments = self.arguments(inputs) | {"Code": code, "Tags": inputs.get("tags", {})}
-        once_role_is_seen(lambda: self.api.create_function(**arguments))
+        self.api.create_function(**self.arguments(inputs), Code=code, Tags=inputs.get("tags", {}))
         return inputs["name"]
 
     def settle(self, id: str, inputs: Properties) -> None:
@@ -133,7 +132,7 @@ class Function(Resource):
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         settings = self.arguments(dict(self.empty) | new, changed - {"architectures"})
         if settings:
-            once_role_is_seen(lambda: self.api.update_function_configuration(FunctionName=id, **settings))
+            self.api.update_function_configuration(FunctionName=id, **settings)
             self._wait(id)
         if changed & self._CODE:
             architectures = self.arguments(new, ["architectures"])
@@ -258,8 +257,7 @@ class EventSourceMapping(Resource):
     token = "aws:lambda/eventSourceMapping:EventSourceMapping"
     service = "lambda"
     fields = capitalised(
-        "batchSize enabled eventSourceArn filterCriteria functionName functionResponseTypes maximumBatchingWindowInSeconds "
-        "scalingConfig"
+        "batchSize enabled eventSourceArn filterCriteria functionName functionResponseTypes maximumBatchingWindowInSeconds scalingConfig"
     )
     empty = {"filterCriteria": {}, "functionResponseTypes": [], "maximumBatchingWindowInSeconds": 0, "scalingConfig": {}}
     defaults = {"enabled": True}
@@ -282,8 +280,7 @@ class EventSourceMapping(Resource):
             yield "batchSize", f"above 10, not {batch}, needs a maximumBatchingWindowInSeconds of at least 1"
 
     def create(self, inputs: Properties) -> str:
-        arguments = self.arguments(inputs) | {"Tags": inputs.get("tags", {})}
-        return once_role_is_seen(lambda: self.api.create_event_source_mapping(**arguments))["UUID"]
+        return self.api.create_event_source_mapping(**self.arguments(inputs), Tags=inputs.get("tags", {}))["UUID"]
 
     def settle(self, id: str, inputs: Properties) -> None:
         self._wait(id)

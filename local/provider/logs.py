@@ -35,10 +35,7 @@ class LogGroup(Resource):
         found = next((group for group in groups if group["logGroupName"] == id), None)
         if found is None:
             return None
-        return self.properties(found) | {
-            "arn": found["arn"].removesuffix(":*"),
-            "retentionInDays": found.get("retentionInDays", 0),
-        }
+        return self.properties(found) | {"arn": found["arn"].removesuffix(":*"), "retentionInDays": found.get("retentionInDays", 0)}
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         if "retentionInDays" in changed:

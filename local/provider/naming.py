@@ -35,9 +35,7 @@ class Name:
         stem = f"{logical_name.lower() if self.lower_case else logical_name}-"
         name = stem + random_hex(HEX_DIGITS, seed, stem)
         if len(name) > self.limit:
-            raise ProviderError(
-                f"name {stem!r} plus {HEX_DIGITS} random characters is longer than the {self.limit} characters allowed"
-            )
+            raise ProviderError(f"name {stem!r} plus {HEX_DIGITS} random characters is longer than the {self.limit} characters allowed")
         return name
 
 

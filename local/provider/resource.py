@@ -11,17 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
-from local.properties import (
-    ARCHIVE,
-    ASSET,
-    SIGNATURE,
-    UNKNOWN,
-    Properties,
-    changed_paths,
-    parse_path,
-    path_contains,
-    signature,
-)
+from local.properties import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, changed_paths, parse_path, path_contains, signature
 from local.provider.aws import Aws
 from local.provider.errors import ProviderError
 from local.provider.naming import Name
@@ -65,6 +55,7 @@ class Resource:
     documents   JSON texts, compared by what they say
     policies    IAM policies, compared by what they allow: lists of one and the order of actions don't count
     unordered   lists whose order means nothing
+    deletion    the operation that deletes the resource, and what it calls the id
     rules       {property path: what AWS accepts there, of what is implemented here}
     """
 
@@ -83,6 +74,7 @@ class Resource:
     documents: ClassVar[frozenset[str]] = frozenset()
     policies: ClassVar[frozenset[str]] = frozenset()
     unordered: ClassVar[frozenset[str]] = frozenset()
+    deletion: ClassVar[tuple[str, str]] = ("", "")
     rules: ClassVar[Mapping[str, Rule]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -125,7 +117,8 @@ class Resource:
         raise NotImplementedError
 
     def delete(self, id: str, known: Properties) -> None:
-        raise NotImplementedError
+        operation, argument = self.deletion
+        getattr(self.api, operation)(**{argument: id})
 
     def tagged(self, id: str, known: Properties) -> str:
         """What its service calls the resource where its tags are told or changed."""
@@ -286,9 +279,7 @@ def resource_type(token: str) -> type[Resource]:
         importlib.import_module(f"local.provider.{module}")
     if token in _types:
         return _types[token]
-    raise ProviderError(
-        f"the local provider doesn't implement {token}; it implements {', '.join(implemented_types())}"
-    )
+    raise ProviderError(f"the local provider doesn't implement {token}; it implements {', '.join(implemented_types())}")
 
 
 def implemented_types() -> list[str]:

@@ -25,9 +25,7 @@ def between(low: float, high: float, *also: float) -> Rule:
 
 
 def one_of(*allowed: Any) -> Rule:
-    return lambda value: (
-        None if value in allowed else f"must be one of {', '.join(map(str, allowed))}, not {value!r}"
-    )
+    return lambda value: None if value in allowed else f"must be one of {', '.join(map(str, allowed))}, not {value!r}"
 
 
 def text(pattern: str = r"[\s\S]*", shortest: int = 0, longest: int | None = None, what: str = "") -> Rule:

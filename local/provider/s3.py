@@ -98,6 +98,7 @@ class _BucketSetting(Resource):
 class BucketPolicy(_BucketSetting):
     token = "aws:s3/bucketPolicy:BucketPolicy"
     policies = frozenset({"policy"})
+    deletion = ("delete_bucket_policy", "Bucket")
     rules: ClassVar[Mapping[str, Rule]] = {"bucket": BUCKET, "policy": policy_document(20480)}
 
     def put(self, bucket: str, inputs: Properties) -> None:
@@ -106,14 +107,12 @@ class BucketPolicy(_BucketSetting):
     def read(self, id: str, known: Properties) -> Properties | None:
         return {"bucket": id, "policy": self.api.get_bucket_policy(Bucket=id)["Policy"]}
 
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_bucket_policy(Bucket=id)
-
 
 class BucketPublicAccessBlock(_BucketSetting):
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     fields = capitalised("blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets")
     defaults = dict.fromkeys(fields, False)
+    deletion = ("delete_public_access_block", "Bucket")
     rules: ClassVar[Mapping[str, Rule]] = {"bucket": BUCKET}
 
     def put(self, bucket: str, inputs: Properties) -> None:
@@ -122,13 +121,11 @@ class BucketPublicAccessBlock(_BucketSetting):
     def read(self, id: str, known: Properties) -> Properties | None:
         return self.properties(self.api.get_public_access_block(Bucket=id)["PublicAccessBlockConfiguration"]) | {"bucket": id}
 
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_public_access_block(Bucket=id)
-
 
 class BucketServerSideEncryptionConfiguration(_BucketSetting):
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     unordered = frozenset({"rules"})
+    deletion = ("delete_bucket_encryption", "Bucket")
     rules: ClassVar[Mapping[str, Rule]] = {
         "bucket": BUCKET,
         "rules[*].applyServerSideEncryptionByDefault.sseAlgorithm": one_of("AES256", "aws:kms", "aws:kms:dsse"),
@@ -137,16 +134,11 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
     _BY_DEFAULT = {"kmsMasterKeyId": "KMSMasterKeyID", "sseAlgorithm": "SSEAlgorithm"}
 
     def put(self, bucket: str, inputs: Properties) -> None:
-        self.api.put_bucket_encryption(
-            Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": list(map(self._rule, inputs["rules"]))}
-        )
+        self.api.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": list(map(self._rule, inputs["rules"]))})
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.get_bucket_encryption(Bucket=id)["ServerSideEncryptionConfiguration"]["Rules"]
         return {"bucket": id, "rules": list(map(self._from_rule, found))}
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_bucket_encryption(Bucket=id)
 
     def _rule(self, rule: Properties) -> dict[str, Any]:
         by_default = renamed(rule.get("applyServerSideEncryptionByDefault") or {}, self._BY_DEFAULT)
@@ -161,6 +153,7 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
 class BucketLifecycleConfiguration(_BucketSetting):
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     required = frozenset({"rules"})
+    deletion = ("delete_bucket_lifecycle", "Bucket")
     rules: ClassVar[Mapping[str, Rule]] = {
         "bucket": BUCKET,
         "rules[*].expiration.days": between(1, float("inf")),
@@ -184,9 +177,6 @@ class BucketLifecycleConfiguration(_BucketSetting):
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.get_bucket_lifecycle_configuration(Bucket=id)
         return {"bucket": id, "rules": list(map(self._from_rule, found["Rules"]))}
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_bucket_lifecycle(Bucket=id)
 
     def _rule(self, rule: Properties) -> dict[str, Any]:
         result = to_aws({name: value for name, value in rule.items() if name != "id"})

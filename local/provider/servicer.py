@@ -16,16 +16,7 @@ from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from local.properties import (
-    RESOURCE_REFERENCE,
-    UNKNOWN,
-    Properties,
-    from_struct,
-    is_secret,
-    replace_special,
-    signature,
-    to_struct,
-)
+from local.properties import RESOURCE_REFERENCE, UNKNOWN, Properties, from_struct, is_secret, replace_special, signature, to_struct
 from local.provider import functions
 from local.provider.aws import Aws, Settings
 from local.provider.errors import ProviderError, is_gone, one_line
@@ -144,8 +135,7 @@ class AwsProvider(ResourceProviderServicer):
             replaces=sorted(replaces),
             detailedDiff={
                 path: provider_pb2.PropertyDiff(
-                    kind=Kind.Value(f"{kind.upper()}_REPLACE" if _top(path) in replaces else kind.upper()),
-                    inputDiff=True,
+                    kind=Kind.Value(f"{kind.upper()}_REPLACE" if _top(path) in replaces else kind.upper()), inputDiff=True
                 )
                 for path, kind in changes.items()
             },
@@ -180,9 +170,7 @@ class AwsProvider(ResourceProviderServicer):
             stable = {key: value for key, value in outputs.items() if key not in removed}
             changed = {_top(path) for path in changes}
             unsure = dict.fromkeys(sorted(resource.unsure(new, changed)), UNKNOWN) if changes else {}
-            return provider_pb2.UpdateResponse(
-                properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs))
-            )
+            return provider_pb2.UpdateResponse(properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs)))
         changed = {_top(path) for path in changes}
         if "tags" in changed:
             resource.change_tags(request.id, outputs, inputs)
@@ -251,9 +239,7 @@ class AwsProvider(ResourceProviderServicer):
         defaulted.add(name.key)
         return []
 
-    def _changes(
-        self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]
-    ) -> dict[str, str]:
+    def _changes(self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]) -> dict[str, str]:
         changes = resource.changes(old, new)
         if "region" in resource.schema().inputs:
             changes.pop("region", None)

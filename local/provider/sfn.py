@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.properties import UNKNOWN, Properties
-from local.provider.aws import once_role_is_seen, wait_until
+from local.provider.aws import wait_until
 from local.provider.naming import Name
 from local.provider.resource import Resource
 from local.provider.rules import arn, between, one_of, state_machine_definition, text
@@ -42,8 +42,8 @@ class StateMachine(Resource):
             yield "loggingConfiguration.logDestination", f"is required for level {logging['level']}"
 
     def create(self, inputs: Properties) -> str:
-        arguments = self.arguments(inputs) | {"tags": tag_list(inputs.get("tags"), "key", "value")}
-        return once_role_is_seen(lambda: self.api.create_state_machine(**arguments))["stateMachineArn"]
+        tags = tag_list(inputs.get("tags"), "key", "value")
+        return self.api.create_state_machine(**self.arguments(inputs), tags=tags)["stateMachineArn"]
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.describe_state_machine(stateMachineArn=id)
@@ -64,8 +64,7 @@ class StateMachine(Resource):
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        arguments = self.arguments(new, changed)
-        once_role_is_seen(lambda: self.api.update_state_machine(stateMachineArn=id, **arguments))
+        self.api.update_state_machine(stateMachineArn=id, **self.arguments(new, changed))
 
     def delete(self, id: str, known: Properties) -> None:
         self.api.delete_state_machine(stateMachineArn=id)

@@ -19,11 +19,7 @@ def from_aws(value: Any, maps: Collection[str] = ()) -> Any:
 
 def _renamed(value: Any, rename: Callable[[str], str], maps: frozenset[str]) -> Any:
     if isinstance(value, dict):
-        return {
-            rename(key): item if key in maps else _renamed(item, rename, maps)
-            for key, item in value.items()
-            if item is not None
-        }
+        return {rename(key): item if key in maps else _renamed(item, rename, maps) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_renamed(item, rename, maps) for item in value]
     return value

@@ -25,6 +25,7 @@ class Topic(Resource):
     service = "sns"
     name = Name("name", 256, r"[a-zA-Z0-9_-]+", "must consist of letters, digits, - and _")
     fields = capitalised("displayName kmsMasterKeyId")
+    deletion = ("delete_topic", "TopicArn")
     defaults = {"contentBasedDeduplication": False, "fifoTopic": False}
     replaces = frozenset({"name"})
     rules = {"contentBasedDeduplication": one_of(False), "displayName": text(longest=100), "fifoTopic": one_of(False)}
@@ -41,10 +42,6 @@ class Topic(Resource):
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         for name in changed & self.fields.keys():
             self.api.set_topic_attributes(TopicArn=id, AttributeName=self.fields[name], AttributeValue=new.get(name, ""))
-
-    def delete(self, id: str, known: Properties) -> None:
-        # Deleting a topic that isn't there is no error to SNS.
-        self.api.delete_topic(TopicArn=id)
 
 
 class TopicPolicy(Resource):
@@ -77,8 +74,7 @@ class TopicPolicy(Resource):
 
     def _default(self, topic: str) -> dict[str, Any]:
         actions = (
-            "GetTopicAttributes SetTopicAttributes AddPermission RemovePermission DeleteTopic Subscribe "
-            "ListSubscriptionsByTopic Publish"
+            "GetTopicAttributes SetTopicAttributes AddPermission RemovePermission DeleteTopic Subscribe ListSubscriptionsByTopic Publish"
         )
         statement = {
             "Sid": "__default_statement_ID",
@@ -99,6 +95,7 @@ class TopicSubscription(Resource):
     defaults = {"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False}
     replaces = frozenset({"endpoint", "protocol", "topic"})
     kept = frozenset({"filterPolicyScope"})
+    deletion = ("unsubscribe", "SubscriptionArn")
     documents = frozenset({"filterPolicy", "redrivePolicy"})
     rules = {
         "filterPolicy": json_document(),
@@ -147,12 +144,7 @@ class TopicSubscription(Resource):
         # The scope decides how the filter is read, so it has to be there first.
         for name in sorted(changed & self.fields.keys(), key=lambda name: (name != "filterPolicyScope", name)):
             value = new.get(name, "{}" if name == "filterPolicy" else "")
-            self.api.set_subscription_attributes(
-                SubscriptionArn=id, AttributeName=self.fields[name], AttributeValue=words(value)
-            )
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.unsubscribe(SubscriptionArn=id)
+            self.api.set_subscription_attributes(SubscriptionArn=id, AttributeName=self.fields[name], AttributeValue=words(value))
 
 
 def _check_filter_policy(policy: dict[str, Any], scope: Any) -> Iterator[Failure]:

@@ -36,6 +36,7 @@ class Queue(Resource):
         "visibilityTimeoutSeconds": 30,
     }
     replaces = frozenset({"name"})
+    deletion = ("delete_queue", "QueueUrl")
     kept = frozenset({"kmsDataKeyReusePeriodSeconds", "redrivePolicy", "sqsManagedSseEnabled"})
     documents = frozenset({"redrivePolicy"})
     rules = {
@@ -75,9 +76,6 @@ class Queue(Resource):
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self.api.set_queue_attributes(QueueUrl=id, Attributes=self._attributes(new, changed))
-
-    def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_queue(QueueUrl=id)
 
     def tagged(self, id: str, known: Properties) -> str:
         return known.get("url", id)
