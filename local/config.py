@@ -37,7 +37,6 @@ class Declaration:
     items: Declaration | None = None
     default: Any = None
     secret: bool = False
-    description: str = ""
 
     def allowed(self) -> str:
         if self.type == "array" and self.items is not None and self.items.type:
@@ -67,7 +66,6 @@ class Project:
 
     folder: Path
     name: str
-    description: str = ""
     main: str = ""
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
 
@@ -108,7 +106,6 @@ def _read_project(path: Path) -> Project:
     return Project(
         path.parent,
         content["name"],
-        description=content.get("description") or "",
         main=content.get("main") or "",
         declarations={
             (key if ":" in key else f"{content['name']}:{key}"): _declaration(f"{path}: config {key}", declared)
@@ -127,7 +124,7 @@ def _declaration(where: str, declared: Any) -> Declaration:
     if type_ == "array" and items is None:
         raise ConfigError(f"{where}: an array must say what its items are")
     declaration = Declaration(
-        type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret")), declared.get("description") or ""
+        type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret"))
     )
     if declaration.default is not None and not declaration.allows(declaration.default):
         raise ConfigError(f"{where}: default {declaration.default!r} must be {declaration.allowed()}")

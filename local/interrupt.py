@@ -34,7 +34,11 @@ def stopping(stop: Callable[[], None]) -> Generator[None]:
         sys.stderr.write("interrupted: finishing the steps under way; once more gives up on them\n")
         raise interrupted
 
-    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Whoever started this with nohup wants it to outlive the terminal.
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
         if interrupted:
