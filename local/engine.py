@@ -155,11 +155,6 @@ class Deployment:
             self._ledger.forget(missing)
         return missing
 
-    def are_missing(self, resources: list[Resource]) -> bool:
-        """Whether the provider finds none of the resources."""
-        with ThreadPoolExecutor(self._parallel, "read") as pool:
-            return not any(pool.map(self._read_again, resources))
-
     def stop(self) -> None:
         """Lets the steps under way finish and starts no other."""
         self._stopping = True

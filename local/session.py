@@ -101,8 +101,9 @@ class Session:
             "its name, else what was made of it may stay behind"
             for resource in self.state.pending_creates
         ]
-        instance = self.emulator.instance
-        is_same_life = instance is not None and instance == self.state.emulator and not self._is_emptied()
+        # A start that was killed leaves the address of the process before it: such a file names a life that is over.
+        instance = self.emulator.instance if self.emulator.pid is None or _is_alive(self.emulator.pid) else None
+        is_same_life = instance is not None and instance == self.state.emulator
         deleting, self.state.pending_deletes = self.state.pending_deletes, []
         doubtful = [resource for resource in self.state.resources if not is_same_life or resource in deleting]
         if doubtful:
@@ -118,14 +119,6 @@ class Session:
             self.state.emulator = instance
             self._file.save(self.state)
         return notes
-
-    def _is_emptied(self) -> bool:
-        """Whether an emulator that calls itself the same one has lost all: nobody but the process itself can be sure of its life."""
-        custom = [resource for resource in self.state.resources if resource.custom and not resource.external]
-        # A queue is found fastest. One that is gone alone is a change outside of the program, and `refresh` takes that over.
-        custom.sort(key=lambda resource: resource.type != "aws:sqs/queue:Queue")
-        deployment = self._deployment(self.state, preview=True, display=None)
-        return bool(custom) and deployment.are_missing(custom[:1]) and deployment.are_missing(custom)
 
     def update(self, *, preview: bool) -> Outcome:
         """Runs the program and makes the stack what it says; a preview only says what would be done."""
@@ -196,6 +189,14 @@ class Session:
         if emulator.started and not self.options.json:
             self.console.print(f"Started the emulator at {emulator.endpoint}\n")
         return emulator
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def configure_provider(config: StackConfig, endpoint: str) -> Plugin:

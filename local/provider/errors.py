@@ -17,6 +17,7 @@ GONE = frozenset(
         "NotFound",
         "NotFoundException",
         "QueueDoesNotExist",
+        "ResourceNotFound",
         "ResourceNotFoundException",
         "ServerSideEncryptionConfigurationNotFoundError",
         "StateMachineDoesNotExist",

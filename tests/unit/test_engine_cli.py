@@ -349,23 +349,17 @@ def test_what_is_retained_says_so(project: Project):
     assert " -  test:index:Thing a deleted[retain]\n" in result.out
 
 
-def test_an_emulator_that_is_empty_though_its_address_file_says_otherwise_is_filled_again(project: Project):
+def test_an_address_file_of_a_process_that_is_gone_is_not_believed(project: Project):
     project.run("up", "--yes")
     project.provider.alive.clear()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    project.emulator.pid = gone.pid
 
     result = project.run("up", "--yes")
 
-    assert "was restarted and has lost 1 of this stack's 1 resources" in result.err
+    assert result.err == "warning: the emulator at http://127.0.0.1:1 does not have 1 of this stack's 1 resources\n"
     assert "    + 1 created\n    2 unchanged\n" in result.out
-
-
-def test_a_resource_that_is_gone_alone_is_left_to_refresh(project: Project):
-    project.program('Thing("a"); Thing("b")')
-    project.run("up", "--yes")
-    project.provider.alive.popitem()
-
-    assert "    3 unchanged\n" in project.run("up", "--yes").out
-    assert "    - 1 deleted\n" in project.run("refresh", "--yes").out
 
 
 def test_a_deletion_that_was_interrupted_after_it_happened_is_made_good(project: Project):
