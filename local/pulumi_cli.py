@@ -57,9 +57,8 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
     words += ["--config-file", str(_stack_file_for_cli(config.path, backend, salt))]
     environment["AWS_ENDPOINT_URL"] = emulator.endpoint
     # An explicit provider takes from the environment what the program doesn't tell it: the stack's own account and region.
-    settings = config.provider_config("aws")
-    names = {"region": "AWS_REGION", "accessKey": "AWS_ACCESS_KEY_ID", "secretKey": "AWS_SECRET_ACCESS_KEY"}
-    environment |= {names[key]: value for key, value in settings.items() if key in names}
+    names = {"aws:region": "AWS_REGION", "aws:accessKey": "AWS_ACCESS_KEY_ID", "aws:secretKey": "AWS_SECRET_ACCESS_KEY"}
+    environment |= {names[key]: value for key, value in config.values().items() if key in names and isinstance(value, str)}
     with _provider(environment, project.folder) as port:
         environment["PULUMI_DEBUG_PROVIDERS"] = f"aws:{port}"
         code = _wait([pulumi, *words], environment, project.folder)
