@@ -50,7 +50,7 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
     from local.session import open_emulator
 
     emulator = open_emulator(project.local_folder, options.endpoint)
-    if _is_another_life(backend / f"{options.stack}.instance", emulator.instance) and verb != "refresh":
+    if verb in ("up", "preview", "destroy") and _is_another_life(backend / f"{options.stack}.instance", emulator.instance):
         print("The emulator isn't the one of the last update: refreshing first", file=sys.stderr)
         words.append("--refresh")
     config = StackConfig(project, options.stack, options.config_file)
