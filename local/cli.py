@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from local.session import Outcome, Session
 
 DEFAULT_STACK = "local"
-FAILED, WRONG_USAGE = 1, 2
+FAILED, WRONG_USAGE, UNEXPECTED_CHANGES = 1, 2, 7
+ONLY_THE_CLI = ("cancel", "console", "env", "import", "install", "logs", "new", "policy", "state", "watch")
+STACK_ONLY_THE_CLI = ("export", "history", "import", "init", "rename", "select", "tag")
 
 EPILOGUE = """\
 exit codes:
   0    done
   1    it failed: one line on stderr says why
   2    wrong usage, or a confirmation is needed and nobody can be asked (--yes)
-  130  interrupted with Ctrl-C; 143 by SIGTERM. What was done is saved
+  7    there were changes, and --expect-no-changes
+  130  interrupted with Ctrl-C; 143 by SIGTERM, 129 by SIGHUP. What was done is saved
 
 With --cli, the same verb and flags go to the Pulumi CLI, with this project's provider and a backend in .local/cli.
 """
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
             from local.pulumi_cli import run_pulumi
 
             return run_pulumi(load_project(Path(options.cwd).resolve()), options, arguments)
-        if unknown:
+        if unknown and options.run is not _not_here:
             raise CommandError(f"{unknown[0]} isn't supported by the local engine; use --cli", WRONG_USAGE)
         return options.run(options)
     except BrokenPipeError:
@@ -89,6 +92,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _preview(options: argparse.Namespace) -> int:
     config, file = _stack(options)
+    _refuse_stack_of_the_cli(config)
     config.validate()
     session = _session(options, config, file)
     _warn(session.take_up(save=False))
@@ -111,10 +115,9 @@ def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, boo
     """Preview, confirmation, then the thing itself, under the stack's lock."""
     interactive = _is_interactive(options) and not options.json
     if not (options.yes or options.skip_preview or interactive):
-        raise CommandError(
-            "--yes or --skip-preview must be passed in to proceed when running in non-interactive mode", WRONG_USAGE
-        )
+        raise CommandError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode", WRONG_USAGE)
     config, file = _stack(options)
+    _refuse_stack_of_the_cli(config)
     if name == "update":
         config.validate()
     with file.lock():
@@ -133,12 +136,25 @@ def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, boo
         return _report(options, config, run(session, False))
 
 
+def _refuse_stack_of_the_cli(config: StackConfig) -> None:
+    """One stack has one state: what `--cli` deployed is not this engine's."""
+    from local.pulumi_cli import resources_of_cli
+
+    count = resources_of_cli(config.project.local_folder / "cli", config.stack)
+    if count:
+        raise CommandError(
+            f"stack {config.stack} has {count} resources that `--cli` made: go on with --cli, destroy them with it, or take another --stack"
+        )
+
+
+def _not_here(options: argparse.Namespace) -> int:
+    raise CommandError(f"{options.words} isn't supported by the local engine; use --cli", WRONG_USAGE)
+
+
 def _session(options: argparse.Namespace, config: StackConfig, file: StateFile) -> Session:
     from local.session import Options, Session
 
-    colour = options.color == "always" or (
-        options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    )
+    colour = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     shown = Options(
         json=options.json,
         diff=options.diff,
@@ -162,8 +178,8 @@ def _report(options: argparse.Namespace, config: StackConfig, outcome: Outcome) 
         return FAILED
     changes = {op: count for op, count in outcome.deployment.changes().items() if op not in ("same", "read") and count}
     if options.expect_no_changes and changes:
-        raise CommandError("no changes were expected but changes were proposed" if outcome.deployment.preview
-                           else "no changes were expected but changes occurred")  # fmt: skip
+        happened = "were proposed" if outcome.deployment.preview else "occurred"
+        raise CommandError(f"no changes were expected but changes {happened}", UNEXPECTED_CHANGES)
     return 0
 
 
@@ -289,6 +305,19 @@ def _stack_list(options: argparse.Namespace) -> int:
     return 0
 
 
+def _stack_remove(options: argparse.Namespace) -> int:
+    config, file = _stack(options)
+    with file.lock():
+        count = len(file.load().resources)
+        if count and not options.force:
+            raise CommandError(f"'{config.stack}' still has resources; removal rejected. Possible actions: destroy, or rm --force")
+        if not options.yes and not (_is_interactive(options) and _confirm("removal", config.stack)):
+            raise CommandError("--yes must be passed in to proceed when running in non-interactive mode", WRONG_USAGE)
+        file.remove()
+    print(f"Stack '{config.stack}' has been removed!")
+    return 0
+
+
 # The emulator
 
 
@@ -364,13 +393,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     _add_common(common)
     parser = _Parser(
         prog="python -m local",
         description="Runs the project's Pulumi program without AWS and without the Pulumi CLI.",
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     _add_common(parser)
     parser.set_defaults(
@@ -380,9 +410,14 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, run: Callable[[argparse.Namespace], int], help_: str, to: Any = verbs) -> Any:
-        added = to.add_parser(name, parents=[common], help=help_, description=help_)
+        added = to.add_parser(name, parents=[common], help=help_, description=help_, allow_abbrev=False)
         added.set_defaults(run=run)
         return added
+
+    def of_the_cli(name: str, words: str, to: Any = verbs) -> None:
+        added = to.add_parser(name, parents=[common], add_help=False, allow_abbrev=False)
+        added.add_argument("rest", nargs="*")
+        added.set_defaults(run=_not_here, words=words)
 
     for name, run, help_ in (
         ("up", _up, "Create or update the resources of the stack"),
@@ -412,12 +447,19 @@ def _parser() -> argparse.ArgumentParser:
 
     stack = verb("stack", _stack_show, "Show the stack; print its outputs; list the stacks")
     stack.add_argument("--show-secrets", action="store_true", help="show secret outputs in plain")
-    stack_verbs = stack.add_subparsers(metavar="output|ls")
+    stack_verbs = stack.add_subparsers(metavar="output|ls|rm")
     output = verb("output", _stack_output, "Print the outputs, or one: strings as they are, the rest as JSON", stack_verbs)
     output.add_argument("name", nargs="?")
     output.add_argument("--show-secrets", action="store_true", help="show secrets in plain")
     _add_json(output)
     _add_json(verb("ls", _stack_list, "List the stacks", stack_verbs))
+    remove = verb("rm", _stack_remove, "Remove a stack that has no resources", stack_verbs)
+    remove.add_argument("-y", "--yes", action="store_true", help="don't ask for confirmation")
+    remove.add_argument("-f", "--force", action="store_true", help="even if it has resources, which stay behind")
+    for name in STACK_ONLY_THE_CLI:
+        of_the_cli(name, f"stack {name}", stack_verbs)
+    for name in ONLY_THE_CLI:
+        of_the_cli(name, name)
 
     verb("start", _start, "Start the emulator")
     verb("stop", _stop, "Stop the emulator")

@@ -22,13 +22,7 @@ from local.files import replace_text
 from local.properties import PathKey, parse_path
 
 _STACK_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_TYPE_NAMES = {
-    "string": "a string",
-    "integer": "an integer",
-    "boolean": "true or false",
-    "array": "an array",
-    "object": "an object",
-}
+_TYPE_NAMES = {"string": "a string", "integer": "an integer", "boolean": "true or false", "array": "an array", "object": "an object"}
 
 
 class ConfigError(LocalError):
@@ -43,7 +37,6 @@ class Declaration:
     items: Declaration | None = None
     default: Any = None
     secret: bool = False
-    description: str = ""
 
     def allowed(self) -> str:
         if self.type == "array" and self.items is not None and self.items.type:
@@ -51,7 +44,7 @@ class Declaration:
         return _TYPE_NAMES.get(self.type, "any value")
 
     def allows(self, value: Any) -> bool:
-        """Numbers and booleans may be written as strings, which is how the CLI itself saves them."""
+        """Numbers and booleans may be written as strings, which is how the CLI itself saves them; arrays and objects may not."""
         match self.type:
             case "string":
                 return isinstance(value, str | int | float)
@@ -60,11 +53,10 @@ class Declaration:
             case "boolean":
                 return isinstance(value, bool) or value in ("true", "false")
             case "array":
-                value = _parsed(value)
                 items = self.items or Declaration()
                 return isinstance(value, list) and all(items.allows(item) for item in value)
             case "object":
-                return isinstance(_parsed(value), dict)
+                return isinstance(value, dict)
         return True
 
 
@@ -74,7 +66,6 @@ class Project:
 
     folder: Path
     name: str
-    description: str = ""
     main: str = ""
     declarations: Mapping[str, Declaration] = field(default_factory=dict)
 
@@ -115,7 +106,6 @@ def _read_project(path: Path) -> Project:
     return Project(
         path.parent,
         content["name"],
-        description=content.get("description") or "",
         main=content.get("main") or "",
         declarations={
             (key if ":" in key else f"{content['name']}:{key}"): _declaration(f"{path}: config {key}", declared)
@@ -134,11 +124,7 @@ def _declaration(where: str, declared: Any) -> Declaration:
     if type_ == "array" and items is None:
         raise ConfigError(f"{where}: an array must say what its items are")
     declaration = Declaration(
-        type_,
-        items,
-        declared.get("value", declared.get("default")),
-        bool(declared.get("secret")),
-        declared.get("description") or "",
+        type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret"))
     )
     if declaration.default is not None and not declaration.allows(declaration.default):
         raise ConfigError(f"{where}: default {declaration.default!r} must be {declaration.allowed()}")
@@ -164,11 +150,7 @@ class StackConfig:
 
     def values(self) -> dict[str, Any]:
         """Every key that has a value, the stack's before the project's."""
-        defaults = {
-            key: declared.default
-            for key, declared in self.project.declarations.items()
-            if declared.default is not None
-        }
+        defaults = {key: declared.default for key, declared in self.project.declarations.items() if declared.default is not None}
         own = {self.project.whole_key(key): value for key, value in self._own().items()}
         return dict(sorted((defaults | own).items()))
 
@@ -177,6 +159,8 @@ class StackConfig:
         values = self.values()
         for key, value in values.items():
             self._refuse_encrypted(key, value)
+        for key in self._own():
+            self._refuse_in_clear(self.project.whole_key(key))
         for key, declared in self.project.declarations.items():
             name = self.project.short_key(key)
             if key not in values:
@@ -211,6 +195,7 @@ class StackConfig:
     def set(self, key: str, value: str, *, path: bool = False) -> None:
         """Saves the value, after checking it when the key is declared. Comments in the file stay."""
         first, rest = self._split(key, path)
+        self._refuse_in_clear(first)
         own = self._own()
         stored = next((name for name in own if self.project.whole_key(name) == first), first)
         new = _with_child(_copy(_parsed(own.get(stored))), rest, _typed(value), key) if rest else value
@@ -251,15 +236,19 @@ class StackConfig:
         if declared is not None and not declared.allows(value):
             shown = "[secret]" if declared.secret else text(value)
             name = self.project.short_key(key)
-            raise ConfigError(
-                f"configuration key {name!r} of stack {self.stack!r} is {shown!r}, but must be {declared.allowed()}"
-            )
+            raise ConfigError(f"configuration key {name!r} of stack {self.stack!r} is {shown!r}, but must be {declared.allowed()}")
 
     def _refuse_encrypted(self, key: str, value: Any) -> None:
         if isinstance(value, dict) and set(value) == {"secure"}:
             raise ConfigError(
-                f"configuration key {self.project.short_key(key)!r} is encrypted (secure:), which the local engine "
-                "can't open; use --cli"
+                f"configuration key {self.project.short_key(key)!r} is encrypted (secure:), which the local engine can't open; use --cli"
+            )
+
+    def _refuse_in_clear(self, key: str) -> None:
+        if key in self.secret_keys():
+            raise ConfigError(
+                f"configuration key {self.project.short_key(key)!r} of stack {self.stack!r} must be encrypted as it's secret, which "
+                "the local engine can't do; use --cli"
             )
 
     def _save(self) -> None:

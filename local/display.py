@@ -215,12 +215,9 @@ def digest(
         "steps": [
             _step_json(step)
             for step in deployment.steps
-            if step.op not in NOT_COUNTED
-            and (step.op is not Op.SAME or show_sames or step.resource.type == STACK_TYPE)
+            if step.op not in NOT_COUNTED and (step.op is not Op.SAME or show_sames or step.resource.type == STACK_TYPE)
         ],
-        "diagnostics": [
-            {name: value for name, value in vars(item).items() if value} for item in [*diagnostics, *errors]
-        ],
+        "diagnostics": [{name: value for name, value in vars(item).items() if value} for item in [*diagnostics, *errors]],
         "duration": int(seconds * 1e9),
         "changeSummary": counts | deployment.changes(),
     }
@@ -275,6 +272,13 @@ def count_lines(changes: Mapping[str, int], failed: int, *, planned: bool) -> It
 
 
 def _status(event: Event, preview: bool) -> str:
+    status = _plain_status(event, preview)
+    # What stays behind untracked is said where it happens.
+    kept = event.step.old is not None and event.step.old.retain_on_delete and event.step.op in (Op.DELETE, Op.REPLACE)
+    return f"{status}[retain]" if kept else status
+
+
+def _plain_status(event: Event, preview: bool) -> str:
     op = event.step.op
     if event.phase == "failed":
         return f"**{_DOING.get(op, str(op))} failed**"

@@ -28,12 +28,10 @@ from local.properties import (
     with_old_values,
     with_secrets_marked,
 )
-from local.state import Resource, State
+from local.state import Change, Resource, State
 from local.steps import NOT_COUNTED, Event, Failure, Goal, Op, ProgramError, Step, Stopped
 
-UNPROTECT = (
-    "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
-)
+UNPROTECT = "To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
 
 
 class Deployment:
@@ -41,7 +39,7 @@ class Deployment:
 
     state: what the last update left; changed in place.
     folder: the program's, which paths in assets are relative to.
-    save: called after every step that changed the state; None makes this a preview, which changes nothing.
+    save: takes each change of the state before anything depends on it; None makes this a preview, which changes nothing.
     parallel: how many deletions or reads at once; registrations come on as many threads as the program has.
     """
 
@@ -53,7 +51,7 @@ class Deployment:
         state: State,
         plugins: Mapping[str, Plugin],
         folder: Path,
-        save: Callable[[State], None] | None,
+        save: Callable[[Change], None] | None,
         listen: Callable[[Event], None] = lambda event: None,
         parallel: int = 16,
     ) -> None:
@@ -123,8 +121,10 @@ class Deployment:
         """Deletes what is left of the old state, dependents first; without a program that is all of it."""
         half_made = [self._find_half_made(interrupted) for interrupted in self._ledger.pending.values()]
         with self._lock:
-            self._ledger.remaining += [resource for resource in half_made if resource is not None]
-            self._ledger.pending.clear()
+            for resource in [resource for resource in half_made if resource is not None]:
+                self._ledger.take_over(resource)
+            for resource in list(self._ledger.pending.values()):
+                self._ledger.end_creation(resource)
             for resource in [resource for resource in self._ledger.remaining if resource.pending_replacement]:
                 # It was deleted to be replaced, but the program doesn't have it any more.
                 self._ledger.drop(resource)
@@ -144,13 +144,15 @@ class Deployment:
             _await_all([pool.submit(self._refresh_one, resource) for resource in list(self._ledger.remaining)])
         self._ledger.forget()
 
-    def drop_missing(self) -> list[Resource]:
-        """Drops from the state the custom resources that the provider doesn't find any more, and returns them."""
-        candidates = [resource for resource in self._ledger.remaining if resource.custom and not resource.external]
+    def drop_missing(self, among: list[Resource] | None = None) -> list[Resource]:
+        """Drops from the state the custom resources, all or some, that the provider doesn't find any more; returns them."""
+        candidates = self._ledger.remaining if among is None else among
+        doubtful = [resource for resource in candidates if resource.custom and not resource.external]
         with ThreadPoolExecutor(self._parallel, "read") as pool:
-            found = list(pool.map(self._read_again, candidates))
-        missing = [resource for resource, seen in zip(candidates, found, strict=True) if seen is None]
-        self._ledger.forget(missing)
+            found = list(pool.map(self._read_again, doubtful))
+        missing = [resource for resource, seen in zip(doubtful, found, strict=True) if seen is None]
+        if missing:
+            self._ledger.forget(missing)
         return missing
 
     def stop(self) -> None:
@@ -222,7 +224,9 @@ class Deployment:
             self._create(plugin, replace(whole, op=Op.CREATE_REPLACEMENT), new)
             with self._lock:
                 is_gone = old.pending_replacement or old.external
-                old.delete = not is_gone
+                if not is_gone:
+                    old.delete = True
+                    self._ledger.exchange(old, old)
                 self._ledger.commit(new, replaces=old if is_gone else None)
         return new
 
@@ -239,7 +243,8 @@ class Deployment:
                     new.id, outputs = _complete(plugin, half_made, new)
                 new.outputs = with_secrets_marked(outputs, new.inputs, new.additional_secret_outputs)
         except PluginError:
-            self._ledger.abandon_creation(new)
+            self._ledger.end_creation(new)
+            self._ledger.store()
             raise
 
     def _interrupted_inputs(self, urn: str) -> Properties:
@@ -327,6 +332,7 @@ class Deployment:
             self._call_delete(resource, self._condemned)
             with self._lock:
                 resource.pending_replacement = True
+                self._ledger.exchange(resource, resource)
                 self._ledger.store()
 
     def _delete(self, resource: Resource, gone: set[str]) -> None:
@@ -345,7 +351,14 @@ class Deployment:
     def _call_delete(self, resource: Resource, gone: set[str]) -> None:
         kept = resource.external or resource.retain_on_delete or resource.deleted_with in gone
         if resource.custom and not kept and not self.preview:
-            self._plugin(resource.package).delete(resource)
+            self._ledger.begin_deletion(resource)
+            try:
+                self._plugin(resource.package).delete(resource)
+            except PluginError:
+                self._ledger.end_deletion(resource)
+                self._ledger.store()
+                raise
+            self._ledger.end_deletion(resource)
 
     def _refuse_protected(self, message: str, urn: str) -> None:
         # A preview goes on after this, so that the whole plan is shown with the error.
@@ -449,10 +462,7 @@ def _with_replace_on_changes(diff: Diff, paths: list[str]) -> Diff:
     def forces(path: str) -> bool:
         return any(path_contains(candidate, parse_path(path)) for candidate in outer)
 
-    detailed = {
-        path: f"{kind}-replace" if forces(path) and not kind.endswith("-replace") else kind
-        for path, kind in diff.detailed.items()
-    }
+    detailed = {path: f"{kind}-replace" if forces(path) and not kind.endswith("-replace") else kind for path, kind in diff.detailed.items()}
     return replace(diff, detailed=detailed) if diff.changed else diff
 
 

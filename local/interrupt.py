@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first lets what is under way finish, the second gives up at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first lets what is under way finish, the second gives up at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def stopping(stop: Callable[[], None]) -> Generator[None]:
         sys.stderr.write("interrupted: finishing the steps under way; once more gives up on them\n")
         raise interrupted
 
-    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Whoever started this with nohup wants it to outlive the terminal.
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
         if interrupted:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from local.properties import Properties
-from local.state import Resource, State, make_urn, urn_name, urn_type
+from local.state import BEGIN, DONE, DROP, END, KEEP, PUT, Change, Resource, State, creation_of, deletion_of, make_urn, urn_name, urn_type
 from local.steps import Alias, Goal, ProgramError
 
 
@@ -17,11 +17,11 @@ class Ledger:
     remaining  what the last run left and this one hasn't come to yet, or has replaced and not deleted yet
     pending    creations under way, or interrupted by an end of the process
 
-    `save` receives the whole state after every change; None keeps it in memory, as a preview does. Whoever decides on
-    several changes that belong together holds `lock`.
+    Methods that change something collect it; `store` hands it to `save` as one change. With None it stays in memory, as in a
+    preview. Whoever decides on several changes that belong together holds `lock`.
     """
 
-    def __init__(self, project: str, stack: str, state: State, save: Callable[[State], None] | None) -> None:
+    def __init__(self, project: str, stack: str, state: State, save: Callable[[Change], None] | None) -> None:
         self.lock = threading.RLock()
         self.remaining = list(state.resources)
         self.pending = {resource.urn: resource for resource in state.pending_creates}
@@ -29,6 +29,8 @@ class Ledger:
         self._stack = stack
         self._state = state
         self._save = save
+        self._unsaved: Change = []
+        self._deleting = list(state.pending_deletes)
         self._current: dict[str, Resource] = {}
         self._claimed: set[str] = set()
         self._former_urns: dict[str, str] = {}
@@ -60,35 +62,62 @@ class Ledger:
         with self.lock:
             interrupted = self.pending.get(new.urn)
             self.pending[new.urn] = new
+            self._unsaved.append((BEGIN, creation_of(new), new))
             self.store()
             return interrupted
 
-    def abandon_creation(self, new: Resource) -> None:
+    def end_creation(self, resource: Resource) -> None:
+        """Takes a creation for ended, whatever came of it."""
         with self.lock:
-            del self.pending[new.urn]
+            if self.pending.pop(resource.urn, None) is not None:
+                self._unsaved.append((END, creation_of(resource)))
+
+    def begin_deletion(self, resource: Resource) -> None:
+        """Records a deletion before it begins."""
+        with self.lock:
+            self._deleting.append(resource)
+            self._unsaved.append((BEGIN, deletion_of(resource), resource))
             self.store()
+
+    def end_deletion(self, resource: Resource) -> None:
+        """Takes a deletion for ended, whether it has succeeded or not."""
+        with self.lock:
+            self._deleting = [other for other in self._deleting if deletion_of(other) != deletion_of(resource)]
+            self._unsaved.append((END, deletion_of(resource)))
 
     def commit(self, new: Resource, replaces: Resource | None = None) -> None:
         """Takes the resource as done, in the place of what the last run left of it."""
         with self.lock:
             self._current[new.urn] = new
-            self.pending.pop(new.urn, None)
+            if replaces == new:
+                self._unsaved.append((KEEP, self._take(replaces)))
+                return
+            self._unsaved.append((DONE, new))
+            self.end_creation(new)
             if replaces is not None:
                 self.drop(replaces)
-            if replaces != new:
-                self.store()
+            self.store()
 
     def set_outputs(self, urn: str, outputs: Properties) -> None:
         with self.lock:
             if self._current[urn].outputs != outputs:
                 self._current[urn].outputs = outputs
+                self._unsaved.append((DONE, self._current[urn]))
                 self.store()
 
     def drop(self, resource: Resource) -> None:
-        del self.remaining[self._place(resource)]
+        self._unsaved.append((DROP, self._take(resource)))
+
+    def take_over(self, resource: Resource) -> None:
+        """Adds to the remaining ones what an interrupt left."""
+        self._unsaved.append((PUT, len(self.remaining), resource))
+        self.remaining.append(resource)
 
     def exchange(self, resource: Resource, seen: Resource) -> None:
-        self.remaining[self._place(resource)] = seen
+        """Puts `seen` in the place of a remaining resource; the same one again when it has changed."""
+        place = self._place(resource)
+        self.remaining[place] = seen
+        self._unsaved.append((PUT, place, seen))
 
     def forget(self, gone: Sequence[Resource] = ()) -> None:
         """Drops resources, and the references that others have to any that isn't there."""
@@ -96,21 +125,31 @@ class Ledger:
             for resource in gone:
                 self.drop(resource)
             known = {resource.urn for resource in [*self._current.values(), *self.remaining]}
-            for resource in self.remaining:
+            for resource in [resource for resource in self.remaining if not resource.needs() - {resource.parent} <= known]:
                 resource.dependencies = [urn for urn in resource.dependencies if urn in known]
                 resource.deleted_with = resource.deleted_with if resource.deleted_with in known else ""
                 resource.property_dependencies = {
-                    name: [urn for urn in urns if urn in known]
-                    for name, urns in resource.property_dependencies.items()
+                    name: [urn for urn in urns if urn in known] for name, urns in resource.property_dependencies.items()
                 }
+                self.exchange(resource, resource)
             self.store()
 
     def store(self) -> None:
         with self.lock:
             self._state.resources = [*self._current.values(), *self.remaining]
             self._state.pending_creates = list(self.pending.values())
-            if self._save is not None:
-                self._save(self._state)
+            self._state.pending_deletes = list(self._deleting)
+            if self._save is None:
+                self._unsaved.clear()
+            elif any(step[0] != KEEP for step in self._unsaved):
+                # What can't be saved stays for the next time: the places in later changes count on it.
+                self._save(self._unsaved)
+                self._unsaved = []
+
+    def _take(self, resource: Resource) -> int:
+        place = self._place(resource)
+        del self.remaining[place]
+        return place
 
     def _place(self, resource: Resource) -> int:
         # By identity: a resource and its replaced predecessor may be equal.
@@ -155,11 +194,11 @@ class Ledger:
             return urn if reference == former else reference
 
         resource.urn = urn
-        for other in self.remaining:
+        for other in [other for other in self.remaining if other is resource or former in other.needs()]:
             other.parent = current(other.parent)
             other.deleted_with = current(other.deleted_with)
             other.dependencies = [current(reference) for reference in other.dependencies]
             other.property_dependencies = {
-                name: [current(reference) for reference in references]
-                for name, references in other.property_dependencies.items()
+                name: [current(reference) for reference in references] for name, references in other.property_dependencies.items()
             }
+            self.exchange(other, other)

@@ -68,9 +68,7 @@ class Monitor:
     def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:
         _refuse_unsupported(request)
         resource = self._deployment.register(_goal(request))
-        return resource_pb2.RegisterResourceResponse(
-            urn=resource.urn, id=resource.id, object=to_struct(resource.outputs)
-        )
+        return resource_pb2.RegisterResourceResponse(urn=resource.urn, id=resource.id, object=to_struct(resource.outputs))
 
     def RegisterResourceOutputs(self, request: Any) -> Empty:
         self._deployment.register_outputs(request.urn, from_struct(request.outputs))
@@ -90,9 +88,7 @@ class Monitor:
             additional_secret_outputs=list(request.additionalSecretOutputs),
         )
         resource = self._deployment.read(goal, request.id)
-        return resource_pb2.ReadResourceResponse(
-            urn=resource.urn, id=resource.id, properties=to_struct(resource.outputs)
-        )
+        return resource_pb2.ReadResourceResponse(urn=resource.urn, id=resource.id, properties=to_struct(resource.outputs))
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:
         arguments = from_struct(request.args)
@@ -219,6 +215,4 @@ def _refuse_provider(request: Any) -> None:
 
 
 def _unsupported(what: str, request: Any) -> ProgramError:
-    return ProgramError(
-        f"{request.type} ({request.name}): {what} can't be used with the local engine; use --cli"
-    )
+    return ProgramError(f"{request.type} ({request.name}): {what} can't be used with the local engine; use --cli")

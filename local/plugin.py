@@ -69,9 +69,7 @@ class Plugin:
         """The inputs with the provider's defaults. PluginError names the properties that are wrong."""
         response = self._call(
             self._servicer.Check,
-            provider_pb2.CheckRequest(
-                olds=self._struct(olds), news=self._struct(news), randomSeed=os.urandom(32), **_identity(resource)
-            ),
+            provider_pb2.CheckRequest(olds=self._struct(olds), news=self._struct(news), randomSeed=os.urandom(32), **_identity(resource)),
         )
         if response.failures:
             raise PluginError("; ".join(_failure(failure) for failure in response.failures))
@@ -108,10 +106,7 @@ class Plugin:
         response = self._call(
             self._servicer.Create,
             provider_pb2.CreateRequest(
-                properties=self._struct(new.inputs),
-                timeout=new.custom_timeouts.get("create", 0),
-                preview=preview,
-                **_identity(new),
+                properties=self._struct(new.inputs), timeout=new.custom_timeouts.get("create", 0), preview=preview, **_identity(new)
             ),
         )
         if not response.id and not preview:
@@ -154,10 +149,7 @@ class Plugin:
         response = self._call(
             self._servicer.Read,
             provider_pb2.ReadRequest(
-                id=resource.id,
-                properties=self._struct(resource.outputs),
-                inputs=self._struct(resource.inputs),
-                **_identity(resource),
+                id=resource.id, properties=self._struct(resource.outputs), inputs=self._struct(resource.inputs), **_identity(resource)
             ),
         )
         if not response.id:
@@ -166,10 +158,7 @@ class Plugin:
         return Found(response.id, inputs, from_struct(response.properties))
 
     def invoke(self, token: str, arguments: Properties, *, preview: bool) -> Properties:
-        response = self._call(
-            self._servicer.Invoke,
-            provider_pb2.InvokeRequest(tok=token, args=self._struct(arguments), preview=preview),
-        )
+        response = self._call(self._servicer.Invoke, provider_pb2.InvokeRequest(tok=token, args=self._struct(arguments), preview=preview))
         if response.failures:
             raise PluginError("; ".join(_failure(failure) for failure in response.failures))
         return from_struct(getattr(response, "return"))

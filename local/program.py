@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import runpy
 import sys
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Awaitable, Collection, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pulumi.runtime
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime import resource, stack
+from pulumi.runtime.proto.source_pb2 import StackTrace
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 
 from local.engine import Deployment
 from local.monitor import EngineLog, LogListener, Monitor
+from local.steps import ProgramError
 
 DISCARD_SECONDS = 5
 """How long the program's tasks may take to end, once they are cancelled."""
 
 
 def run_program(
-    folder: Path,
-    deployment: Deployment,
-    config: Mapping[str, str],
-    secret_keys: Collection[str],
-    log: LogListener,
-    parallel: int = 16,
+    folder: Path, deployment: Deployment, config: Mapping[str, str], secret_keys: Collection[str], log: LogListener, parallel: int = 16
 ) -> None:
     """Runs `__main__.py` in `folder`, whose registrations go to `deployment`. Raises whatever the program raises.
 
@@ -56,7 +56,7 @@ def run_program(
     )
     pulumi.runtime.set_all_config(dict(config), list(secret_keys))
     try:
-        with _as_main_program(folder):
+        with _as_main_program(folder), _at_speed():
             loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run_main(folder)))
     except BaseException:
         deployment.stop()
@@ -68,7 +68,12 @@ def run_program(
 
 
 def _run_main(folder: Path) -> None:
-    runpy.run_path(str(folder), run_name="__main__")
+    """A program may end itself early: what it has registered until then is what it wants."""
+    try:
+        runpy.run_path(str(folder), run_name="__main__")
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise ProgramError(f"Program exited with non-zero exit code: {end.code}") from end
 
 
 def _discard(loop: asyncio.AbstractEventLoop) -> None:
@@ -84,6 +89,61 @@ def _discard(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_until_complete(asyncio.wait(tasks, timeout=0.1))
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@contextmanager
+def _at_speed() -> Generator[None]:
+    """Within this, the SDK does for a large program only what this engine needs.
+
+    Its `wait_for_rpcs` waits anew for all outputs whenever one is done, which makes the time for n of them n². The source
+    positions that it looks up for each registration are the CLI's. Nearly all that a program makes lives until it ends, so
+    that a third of its time went into looking for garbage.
+    """
+    replaced = [(stack, "wait_for_rpcs", _wait_for_registrations), (resource, "_get_stack_trace", StackTrace)]
+    originals = [(module, name, getattr(module, name)) for module, name, _ in replaced]
+    gc.disable()
+    try:
+        for module, name, function in replaced:
+            setattr(module, name, function)
+        yield
+    finally:
+        for module, name, function in originals:
+            setattr(module, name, function)
+        gc.enable()
+
+
+async def _wait_for_registrations(await_all_outstanding_tasks: bool = True) -> None:
+    """Returns when every registration and every output is done; raises what the first of them to fail has raised."""
+    manager = stack._get_rpc_manager()
+    while manager.rpcs or (await_all_outstanding_tasks and SETTINGS.outputs):
+        while manager.rpcs:
+            await asyncio.sleep(0)
+            await _registered(manager.rpcs.pop(), manager)
+        _raise_unhandled(manager)
+        if await_all_outstanding_tasks:
+            with SETTINGS.lock:
+                outputs = list(SETTINGS.outputs)
+                SETTINGS.outputs.clear()
+            if outputs:
+                done, others = await asyncio.wait(outputs, return_when=asyncio.FIRST_EXCEPTION)
+                for output in done:
+                    await output
+                with SETTINGS.lock:
+                    SETTINGS.outputs.update(others)
+
+
+async def _registered(registration: Awaitable[Any], manager: Any) -> None:
+    try:
+        await registration
+    except Exception as error:
+        if manager.unhandled_exception is None:
+            raise
+        raise error from manager.unhandled_exception.with_traceback(manager.exception_traceback)
+
+
+def _raise_unhandled(manager: Any) -> None:
+    if manager.unhandled_exception is not None:
+        raise manager.unhandled_exception.with_traceback(manager.exception_traceback)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ PathKey = str | int
 
 
 def from_struct(struct: Struct) -> Properties:
-    return {name: _from_value(value) for name, value in struct.fields.items()}
+    # A protobuf map has no order of its own.
+    return {name: _from_value(value) for name, value in sorted(struct.fields.items())}
 
 
 def to_struct(properties: Mapping[str, Any]) -> Struct:
@@ -120,10 +121,9 @@ def redact(value: Any, *, unknown: Any = UNKNOWN) -> Any:
 
 def with_secrets_marked(outputs: Properties, inputs: Properties, secret_names: list[str]) -> Properties:
     """The outputs, with those secret that came in as a secret under the same name or are named by the program."""
-    return {
-        name: secret(value) if name in secret_names or has_secret(inputs.get(name)) else value
-        for name, value in outputs.items()
-    }
+    # What has secret tags repeats them here.
+    named = {*secret_names, *(["tagsAll"] if has_secret(inputs.get("tags")) else [])}
+    return {name: secret(value) if name in named or has_secret(inputs.get(name)) else value for name, value in outputs.items()}
 
 
 def with_asset_hashes(value: Any, folder: Path) -> Any:
@@ -152,9 +152,7 @@ def _content_hash(asset: Mapping[str, Any], folder: Path) -> str:
 
 def _folder_hash(folder: Path) -> str:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return _combined_hash(
-        (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files
-    )
+    return _combined_hash((path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
 
 
 def _combined_hash(parts: Iterator[tuple[str, str]]) -> str:
@@ -237,9 +235,7 @@ def parse_path(path: str) -> list[PathKey]:
 
 def path_contains(outer: list[PathKey], inner: list[PathKey]) -> bool:
     """Whether the value at `inner` is the one at `outer` or a part of it. `*` stands for any key."""
-    return len(outer) <= len(inner) and all(
-        left in ("*", right) for left, right in zip(outer, inner, strict=False)
-    )
+    return len(outer) <= len(inner) and all(left in ("*", right) for left, right in zip(outer, inner, strict=False))
 
 
 def with_old_values(new: Any, old: Any, path: list[PathKey]) -> Any:

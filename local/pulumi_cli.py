@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,11 +20,10 @@ from ruamel.yaml import YAML
 
 from local.config import ConfigError, Project, StackConfig
 from local.files import replace_text
-from local.session import open_emulator
+from local.state import StateFile
 
-OPERATIONS = ("up", "preview", "destroy", "refresh")
-CONFIGURATION = ("config",)
-SHOWING = ("stack",)
+OPERATIONS = ("up", "preview", "destroy", "refresh", "import", "watch")
+OF_THE_EMULATOR = ("start", "stop", "status")
 
 
 def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[str]) -> int:
@@ -33,20 +33,32 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
         raise ConfigError("--cli needs the Pulumi CLI, but there is no pulumi on PATH")
     words = _for_pulumi(arguments, options.stack)
     verb = next((word for word in words if not word.startswith("-")), "")
-    if verb not in (*OPERATIONS, *CONFIGURATION, *SHOWING):
+    if verb in OF_THE_EMULATOR:
         raise ConfigError(f"{verb} is about the emulator; the Pulumi CLI doesn't have it")
+    count = len(StateFile(project.local_folder, options.stack).load().resources)
+    if count and verb in OPERATIONS:
+        raise ConfigError(
+            f"stack {options.stack} has {count} resources that were made without --cli: go on without it, destroy them, or take "
+            "another --stack"
+        )
     backend = project.local_folder / "cli"
     (backend / "home").mkdir(parents=True, exist_ok=True)
     environment = environment_of(backend)
     salt = _stack_salt(pulumi, project, options.stack, environment)
     if verb not in OPERATIONS:
         return _wait([pulumi, *words], environment, project.folder)
+    from local.session import open_emulator
+
     emulator = open_emulator(project.local_folder, options.endpoint)
-    if _is_another_life(backend / f"{options.stack}.instance", emulator.instance) and verb != "refresh":
+    if verb in ("up", "preview", "destroy") and _is_another_life(backend / f"{options.stack}.instance", emulator.instance):
         print("The emulator isn't the one of the last update: refreshing first", file=sys.stderr)
         words.append("--refresh")
-    words += ["--config-file", str(_stack_file_for_cli(StackConfig(project, options.stack, options.config_file).path, backend, salt))]
+    config = StackConfig(project, options.stack, options.config_file)
+    words += ["--config-file", str(_stack_file_for_cli(config.path, backend, salt))]
     environment |= emulator.environment
+    # An explicit provider takes from the environment what the program doesn't tell it: the stack's own account and region.
+    names = {"aws:region": "AWS_REGION", "aws:accessKey": "AWS_ACCESS_KEY_ID", "aws:secretKey": "AWS_SECRET_ACCESS_KEY"}
+    environment |= {names[key]: value for key, value in config.values().items() if key in names and isinstance(value, str)}
     with _provider(environment, project.folder) as port:
         environment["PULUMI_DEBUG_PROVIDERS"] = f"aws:{port}"
         code = _wait([pulumi, *words], environment, project.folder)
@@ -71,6 +83,17 @@ def _for_pulumi(arguments: list[str], stack: str) -> list[str]:
 def has_stack(backend: Path, stack: str) -> bool:
     """Whether the CLI has a stack of this name in a project's own backend."""
     return any((backend / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
+
+
+def resources_of_cli(backend: Path, stack: str) -> int:
+    """How many resources a stack has in the CLI's own state."""
+    for path in (backend / ".pulumi" / "stacks").glob(f"*/{stack}.json"):
+        try:
+            deployment = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f"{path} is not a state of the Pulumi CLI: {error}") from error
+        return len(deployment.get("resources") or [])
+    return 0
 
 
 def environment_of(backend: Path) -> dict[str, str]:

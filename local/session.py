@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import os
 import sys
@@ -103,17 +102,23 @@ class Session:
             "its name, else what was made of it may stay behind"
             for resource in self.state.pending_creates
         ]
-        instance = self.emulator.instance
-        if self.state.resources and (instance is None or instance != self.state.emulator):
+        # A start that was killed leaves the address of the process before it: such a file names a life that is over.
+        instance = self.emulator.instance if self.emulator.pid is None or _is_alive(self.emulator.pid) else None
+        is_same_life = instance is not None and instance == self.state.emulator
+        deleting, self.state.pending_deletes = self.state.pending_deletes, []
+        doubtful = [resource for resource in self.state.resources if not is_same_life or resource in deleting]
+        if doubtful:
             known = sum(resource.custom for resource in self.state.resources)
-            self.state.emulator = instance
-            missing = self._deployment(self.state, preview=not save, display=None).drop_missing()
-            if missing:
+            missing = self._deployment(self.state, preview=not save, display=None).drop_missing(doubtful)
+            if missing and not is_same_life:
+                restarted = instance is not None and self.state.emulator is not None
                 notes.append(
-                    f"the emulator at {self.emulator.endpoint} was restarted and has lost {len(missing)} of this "
-                    f"stack's {known} resources"
+                    f"the emulator at {self.emulator.endpoint} {'was restarted and has lost' if restarted else 'does not have'} "
+                    f"{len(missing)} of this stack's {known} resources"
                 )
-        self.state.emulator = instance
+        if save and (deleting or instance != self.state.emulator):
+            self.state.emulator = instance
+            self._file.save(self.state)
         return notes
 
     def update(self, *, preview: bool) -> Outcome:
@@ -144,14 +149,18 @@ class Session:
 
     def _run(self, title: str, work: Callable[[Deployment, Display], None], *, preview: bool) -> Outcome:
         display = self._display(f"{title} ({self.config.stack})", preview=preview)
-        state = copy.deepcopy(self.state) if preview else self.state
+        state = self.state.copy() if preview else self.state
         deployment = self._deployment(state, preview=preview, display=display)
         started, error = time.monotonic(), None
-        with stopping(deployment.stop), display:
-            try:
-                work(deployment, display)
-            except Exception as raised:  # noqa: BLE001 - whatever the program raises ends the update, in one line
-                error = raised
+        try:
+            with stopping(deployment.stop), display:
+                try:
+                    work(deployment, display)
+                except Exception as raised:  # noqa: BLE001 - whatever the program raises ends the update, in one line
+                    error = raised
+        finally:
+            if not preview:
+                self._file.settle(state)
         outcome = Outcome(deployment, display, time.monotonic() - started, error)
         if not self.options.json:
             root = deployment.resource(root_urn(self.config.stack, self.config.project.name))
@@ -166,7 +175,7 @@ class Session:
             state=state,
             plugins={self._plugin.package: self._plugin},
             folder=self.config.project.program_folder,
-            save=None if preview else self._file.save,
+            save=None if preview else self._file.journal(state),
             parallel=self.options.parallel,
             **({} if display is None else {"listen": display.on_event}),
         )
@@ -181,6 +190,14 @@ class Session:
         if emulator.started and not self.options.json:
             self.console.print(f"Started the emulator at {emulator.endpoint}\n")
         return emulator
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def configure_provider(config: StackConfig, emulator: Emulator) -> Plugin:

@@ -1,14 +1,17 @@
 """What a stack's last update left: the resources, with the names and shapes of Pulumi's own checkpoints.
 
-`.local/<stack>.state.json` is replaced as a whole after every step, so an interrupt at any moment loses nothing.
-Secrets in it are encrypted with the key in `.local/secrets.key`.
+`.local/<stack>.state.json` holds the whole state. While an update runs, `<stack>.journal` beside it takes one line for each
+change, synced before anything can depend on that change, so an end of the process at any moment loses nothing. The end of
+the update writes the whole state and removes the journal. Secrets are encrypted with the key in `.local/secrets.key`.
 """
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import json
 import os
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -119,11 +122,42 @@ class State:
     pending_creates: list[Resource] = field(default_factory=list)
     emulator: str | None = None
     """The instance of the emulator that holds these resources; None when that can't be told."""
+    pending_deletes: list[Resource] = field(default_factory=list)
 
     def outputs(self) -> Properties:
         """The stack's outputs; none before the first update."""
         stacks = (resource for resource in self.resources if resource.type == STACK_TYPE)
         return next(stacks, Resource("", custom=False)).outputs
+
+    def copy(self) -> State:
+        """A state of its own. The resources' properties are shared: nothing changes those in place."""
+        lists = (self.resources, self.pending_creates, self.pending_deletes)
+        resources, creates, deletes = ([copy.copy(resource) for resource in resources] for resources in lists)
+        return State(resources, creates, self.emulator, deletes)
+
+
+CREATING, DELETING = "creating", "deleting"
+
+DONE, KEEP, DROP, PUT, BEGIN, END = "done", "keep", "drop", "put", "begin", "end"
+Change = list[tuple[Any, ...]]
+"""What happens to a state in one go, as an update sees it: resources that it has done, and those that are left to it.
+
+(DONE, resource)        is done, in the place of an earlier one with its URN
+(KEEP, place)           of those left, the one at that place is done as it is
+(DROP, place)           of those left, the one at that place goes
+(PUT, place, resource)  of those left, this is the one at that place now
+(BEGIN, key, resource)  a creation or deletion is under way; (END, key) when it has ended
+"""
+
+
+def creation_of(resource: Resource) -> str:
+    """The key of a creation that is under way."""
+    return f"{CREATING} {resource.urn}"
+
+
+def deletion_of(resource: Resource) -> str:
+    """The key of a deletion that is under way."""
+    return f"{DELETING} {resource.urn} {resource.id}"
 
 
 class StateFile:
@@ -133,39 +167,98 @@ class StateFile:
         self.folder = folder
         self.stack = stack
         self.path = folder / f"{stack}.state.json"
+        self.journal_path = folder / f"{stack}.journal"
 
     def exists(self) -> bool:
-        return self.path.exists()
+        return self.path.exists() or self.journal_path.exists()
 
     def load(self) -> State:
-        if not self.exists():
-            return State()
+        """The state, with what an unfinished update changed. StateError names a file that can't be read."""
+        # The journal first: an update that ends in between puts all of it into the state, which no longer names it then.
         try:
-            content = json.loads(self.path.read_text())
-            version = content["version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise StateError(f"{self.path} is not a state file: {error}") from error
-        if version != VERSION:
-            raise StateError(f"{self.path} has version {version}; this engine reads version {VERSION}")
-        return State(
-            [self._resource_from_json(item) for item in content["resources"]],
-            [self._resource_from_json(item["resource"]) for item in content.get("pendingOperations", [])],
-            content.get("emulator"),
-        )
+            lines = self.journal_path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            lines = []
+        whole = self._read() if self.path.exists() else {"resources": []}
+        with self._naming(self.path):
+            state = State([self._resource_from_json(item) for item in whole["resources"]], emulator=whole.get("emulator"))
+            for operation in whole.get("pendingOperations", []):
+                pending = state.pending_deletes if operation["type"] == DELETING else state.pending_creates
+                pending.append(self._resource_from_json(operation["resource"]))
+        with self._naming(self.journal_path):
+            # The last line is empty, or torn by an end of the process before it counted.
+            if lines[:-1] and json.loads(lines[0])["continues"] == whole.get("journal", ""):
+                self._replay(state, lines[1:-1])
+        return state
 
     def save(self, state: State) -> None:
+        """Writes the whole state, and ends the journal that led to it."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        pending = [(CREATING, resource) for resource in state.pending_creates]
+        pending += [(DELETING, resource) for resource in state.pending_deletes]
         content = {
             "version": VERSION,
             "stack": self.stack,
             "emulator": state.emulator,
+            "journal": uuid.uuid4().hex,
             "resources": [self._resource_to_json(resource) for resource in state.resources],
-            "pendingOperations": [
-                {"type": "creating", "resource": self._resource_to_json(resource)}
-                for resource in state.pending_creates
-            ],
+            "pendingOperations": [{"type": type_, "resource": self._resource_to_json(resource)} for type_, resource in pending],
         }
         replace_text(self.path, json.dumps(content, indent=2) + "\n", mode=0o600)
+        self.journal_path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forgets the stack."""
+        for path in (self.journal_path, self.path):
+            path.unlink(missing_ok=True)
+
+    def settle(self, state: State) -> None:
+        """Ends an update, which has left `state`: writes the whole of it when anything has changed."""
+        if self.journal_path.exists():
+            self.save(state)
+
+    def journal(self, state: State) -> Journal:
+        """What takes the changes that an update is about to make to `state`, which is what `load` returned."""
+        if self.journal_path.exists():
+            self.save(state)
+        continued = self._read().get("journal", "") if self.path.exists() else ""
+        return Journal(self.journal_path, continued, self._resource_to_json)
+
+    def _read(self) -> dict[str, Any]:
+        with self._naming(self.path):
+            content = json.loads(self.path.read_text())
+            version = content["version"]
+        if version != VERSION:
+            raise StateError(f"{self.path} has version {version}; this engine reads version {VERSION}")
+        return content
+
+    def _replay(self, state: State, lines: list[bytes]) -> None:
+        done: dict[str, Resource] = {}
+        left = state.resources
+        pending = {creation_of(resource): resource for resource in state.pending_creates}
+        pending |= {deletion_of(resource): resource for resource in state.pending_deletes}
+        for kind, *details in (step for line in lines for step in json.loads(line)):
+            resource = self._resource_from_json(details.pop()) if isinstance(details[-1], dict) else None
+            match kind:
+                case "done" | "keep":
+                    resource = resource or left.pop(details[0])
+                    done[resource.urn] = resource
+                case "drop" | "put":
+                    left[details[0] : details[0] + 1] = [resource] if resource else []
+                case "begin" | "end":
+                    pending.pop(details[0], None)
+                    pending |= {details[0]: resource} if resource else {}
+        state.resources = [*done.values(), *left]
+        state.pending_creates = [resource for key, resource in pending.items() if key.startswith(CREATING)]
+        state.pending_deletes = [resource for key, resource in pending.items() if key.startswith(DELETING)]
+
+    @contextmanager
+    def _naming(self, path: Path) -> Generator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            problem = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise StateError(f"{path} is not a state file: {problem}") from error
 
     @contextmanager
     def lock(self) -> Generator[None]:
@@ -192,9 +285,7 @@ class StateFile:
         values = {name: content[key] for name, key in _JSON_NAMES.items() if key in content}
         resource = Resource(**values)
         return replace(
-            resource,
-            inputs=replace_special(resource.inputs, self._decrypt),
-            outputs=replace_special(resource.outputs, self._decrypt),
+            resource, inputs=replace_special(resource.inputs, self._decrypt), outputs=replace_special(resource.outputs, self._decrypt)
         )
 
     def _encrypt(self, special: Any) -> Any:
@@ -221,4 +312,34 @@ class StateFile:
         path = self.folder / "secrets.key"
         if not path.exists():
             replace_text(path, Fernet.generate_key().decode(), mode=0o600)
-        return Fernet(path.read_text())
+        try:
+            return Fernet(path.read_text())
+        except ValueError as error:
+            raise StateError(f"{path} is not a key for secrets: {error}") from error
+
+
+class Journal:
+    """Takes changes, one line each. Whoever calls it calls it from one thread at a time."""
+
+    def __init__(self, path: Path, continues: str, to_json: Callable[[Resource], dict[str, Any]]) -> None:
+        self._path = path
+        self._continues = continues
+        self._to_json = to_json
+        self._end = 0
+
+    def __call__(self, change: Change) -> None:
+        """Returns when the change is on the disk; OSError leaves the journal as it was."""
+        line = [[self._to_json(part) if isinstance(part, Resource) else part for part in step] for step in change]
+        lines = [line] if self._end else [{"continues": self._continues}, line]
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.ftruncate(descriptor, self._end)
+            written = 0
+            while written < len(text):
+                written += os.pwrite(descriptor, text[written:], self._end + written)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._end += len(text)

@@ -167,10 +167,6 @@ class World:
         return self.arn("sqs", "other")
 
     @property
-    def table(self) -> str:
-        return "table"
-
-    @property
     def topic(self) -> str:
         return self.arn("sns", "topic")
 
@@ -185,18 +181,6 @@ class World:
     @property
     def api(self) -> str:
         return "a1b2c3d4"
-
-    @property
-    def key(self) -> str:
-        return "11111111-2222-3333-4444-555555555555"
-
-    @property
-    def other_key(self) -> str:
-        return "66666666-7777-8888-9999-000000000000"
-
-    @property
-    def rule(self) -> str:
-        return "rule"
 
 
 @dataclass(frozen=True)
@@ -219,7 +203,6 @@ class Case:
 
 
 FUNCTION = {"handler": "index.handler", "runtime": "python3.12"}
-ITEM = {"hashKey": "id", "item": json.dumps({"id": {"S": "1"}, "price": {"N": "100"}})}
 ALARM = {
     "comparisonOperator": "GreaterThanThreshold",
     "evaluationPeriods": 1,
@@ -242,7 +225,6 @@ CASES = [
         "aws:apigatewayv2/api:Api",
         lambda w: {"protocolType": "HTTP", "corsConfiguration": {"allowOrigins": ["*"]}, "tags": {"a": "b"}},
         lambda w: {"description": "quotes", "corsConfiguration": None, "tags": {"a": "c"}},
-        {"protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action", "corsConfiguration": None},
     ),
     Case(
         "aws:apigatewayv2/authorizer:Authorizer",
@@ -255,16 +237,10 @@ CASES = [
         lambda w: {"jwtConfiguration": {"audiences": ["b"], "issuer": "https://issuer.example"}},
         {"apiId": "ffffffff"},
     ),
-    # The emulator doesn't know UpdateDeployment.
-    Case(
-        "aws:apigatewayv2/deployment:Deployment",
-        lambda w: {"apiId": w.api, "triggers": {"routes": "1"}},
-        replace={"triggers": {"routes": "2"}},
-    ),
     Case(
         "aws:apigatewayv2/integration:Integration",
         lambda w: {"apiId": w.api, "integrationType": "AWS_PROXY", "integrationUri": w.function},
-        lambda w: {"payloadFormatVersion": "2.0", "timeoutMilliseconds": 5000},
+        lambda w: {"description": "quotes", "payloadFormatVersion": "2.0", "timeoutMilliseconds": 5000},
         {"integrationType": "HTTP_PROXY"},
     ),
     Case(
@@ -281,7 +257,7 @@ CASES = [
             "defaultRouteSettings": {"throttlingBurstLimit": 10, "throttlingRateLimit": 2.5},
             "name": "$default",
         },
-        lambda w: {"stageVariables": {"a": "b"}, "tags": {"a": "b"}},
+        lambda w: {"defaultRouteSettings": {"throttlingBurstLimit": 20, "throttlingRateLimit": 5.5}, "tags": {"a": "b"}},
         {"name": "other"},
     ),
     Case(
@@ -297,28 +273,10 @@ CASES = [
         {"name": "other"},
     ),
     Case(
-        "aws:cloudwatch/eventRule:EventRule",
-        lambda w: {"eventPattern": json.dumps({"source": ["quotes"]})},
-        lambda w: {"eventPattern": json.dumps({"source": ["answers"]}), "state": "DISABLED"},
-        {"name": "other"},
-    ),
-    Case(
-        "aws:cloudwatch/eventTarget:EventTarget",
-        lambda w: {"arn": w.queue, "retryPolicy": {"maximumRetryAttempts": 3}, "rule": w.rule},
-        lambda w: {"input": "{}", "retryPolicy": None},
-        {"rule": "other"},
-    ),
-    Case(
         "aws:cloudwatch/logGroup:LogGroup",
         lambda w: {"retentionInDays": 7, "tags": {"a": "b"}},
         lambda w: {"retentionInDays": None, "tags": {"c": "d"}},
         {"name": "other"},
-    ),
-    Case(
-        "aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
-        lambda w: {"policyDocument": allow("logs:PutLogEvents", "*", "events.amazonaws.com"), "policyName": "events"},
-        lambda w: {"policyDocument": allow("logs:CreateLogStream", "*", "events.amazonaws.com")},
-        {"policyName": "other"},
     ),
     Case(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
@@ -340,17 +298,9 @@ CASES = [
         lambda w: {
             "attributes": [{"name": "id", "type": "S"}, {"name": "owner", "type": "S"}],
             "globalSecondaryIndexes": [{"hashKey": "owner", "name": "owners", "projectionType": "ALL"}],
-            "streamEnabled": True,
-            "streamViewType": "NEW_IMAGE",
             "ttl": None,
         },
         {"hashKey": "key", "attributes": [{"name": "key", "type": "S"}]},
-    ),
-    Case(
-        "aws:dynamodb/tableItem:TableItem",
-        lambda w: ITEM | {"tableName": w.table},
-        lambda w: {"item": ITEM["item"].replace("100", "90")},
-        {"item": ITEM["item"].replace('"1"', '"2"')},
     ),
     Case(
         "aws:iam/policy:Policy",
@@ -376,24 +326,6 @@ CASES = [
         replace={"role": "other"},
     ),
     Case(
-        "aws:kms/alias:Alias",
-        lambda w: {"targetKeyId": w.key},
-        lambda w: {"targetKeyId": w.other_key},
-        {"name": "alias/other"},
-    ),
-    Case(
-        "aws:kms/key:Key",
-        lambda w: {"deletionWindowInDays": 7, "enableKeyRotation": True},
-        lambda w: {"description": "quotes", "isEnabled": False, "tags": {"a": "b"}},
-        {"keyUsage": "GENERATE_VERIFY_MAC"},
-    ),
-    Case(
-        "aws:lambda/alias:Alias",
-        lambda w: {"functionName": w.function, "functionVersion": "$LATEST"},
-        lambda w: {"description": "live"},
-        {"name": "other"},
-    ),
-    Case(
         "aws:lambda/eventSourceMapping:EventSourceMapping",
         lambda w: {
             "batchSize": 5,
@@ -411,7 +343,6 @@ CASES = [
         lambda w: FUNCTION
         | {
             "code": archive("def handler(event, context): return 1"),
-            "deadLetterConfig": {"targetArn": w.queue},
             "environment": {"variables": {"CURRENCY": "EUR"}},
             "role": w.role,
             "tags": {"a": "b"},
@@ -419,23 +350,12 @@ CASES = [
         },
         lambda w: {
             "code": archive("def handler(event, context): return 2"),
-            "deadLetterConfig": None,
             "environment": None,
             "memorySize": 256,
             "reservedConcurrentExecutions": 1,
             "tags": None,
         },
         {"name": "other"},
-    ),
-    Case(
-        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
-        lambda w: {
-            "destinationConfig": {"onFailure": {"destination": w.queue}},
-            "functionName": w.function.rpartition(":")[2],
-            "maximumEventAgeInSeconds": 60,
-        },
-        lambda w: {"destinationConfig": None, "maximumRetryAttempts": 0},
-        {"functionName": "other"},
     ),
     Case(
         "aws:lambda/layerVersion:LayerVersion",
@@ -465,24 +385,12 @@ CASES = [
             "rules": [
                 {
                     "expiration": {"days": 5},
-                    "filter": {"and": {"prefix": "runs/", "tags": {"a": "b"}}},
+                    "filter": {"prefix": "runs/"},
                     "id": "old",
                     "status": "Enabled",
                 }
             ]
         },
-        {"bucket": "other"},
-    ),
-    Case(
-        "aws:s3/bucketObjectv2:BucketObjectv2",
-        lambda w: {"bucket": w.bucket, "content": "[1]", "contentType": "application/json", "key": "data/in.json"},
-        lambda w: {"content": None, "source": asset("[1, 2]"), "tags": {"a": "b c"}},
-        {"key": "other"},
-    ),
-    Case(
-        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-        lambda w: {"bucket": w.bucket, "rule": {"objectOwnership": "BucketOwnerEnforced"}},
-        lambda w: {"rule": {"objectOwnership": "ObjectWriter"}},
         {"bucket": "other"},
     ),
     Case(
@@ -510,29 +418,6 @@ CASES = [
         stays=True,
     ),
     Case(
-        "aws:s3/bucketVersioning:BucketVersioning",
-        lambda w: {"bucket": w.bucket, "versioningConfiguration": {"status": "Enabled"}},
-        lambda w: {"versioningConfiguration": {"status": "Suspended"}},
-        {"bucket": "other"},
-        stays=True,
-    ),
-    Case(
-        "aws:scheduler/schedule:Schedule",
-        lambda w: {
-            "flexibleTimeWindow": {"mode": "OFF"},
-            "scheduleExpression": "at(2099-01-01T00:00:00)",
-            "target": {"arn": w.queue, "input": "{}", "retryPolicy": {"maximumRetryAttempts": 1}, "roleArn": w.role},
-        },
-        lambda w: {"scheduleExpression": "rate(1 hour)", "state": "DISABLED"},
-        {"name": "other"},
-    ),
-    Case(
-        "aws:scheduler/scheduleGroup:ScheduleGroup",
-        lambda w: {"tags": {"a": "b"}},
-        lambda w: {"tags": {"a": "c"}},
-        {"name": "other"},
-    ),
-    Case(
         "aws:sfn/stateMachine:StateMachine",
         lambda w: {
             "definition": DEFINITION,
@@ -552,7 +437,7 @@ CASES = [
         "aws:sns/topic:Topic",
         lambda w: {"displayName": "quotes", "kmsMasterKeyId": "alias/aws/sns", "tags": {"a": "b"}},
         lambda w: {"displayName": None, "tags": {"a": "c"}},
-        {"fifoTopic": True, "name": "other.fifo"},
+        {"name": "other"},
     ),
     Case(
         "aws:sns/topicPolicy:TopicPolicy",
@@ -580,7 +465,7 @@ CASES = [
         "aws:sqs/queue:Queue",
         lambda w: {"redrivePolicy": redrive(w.other_queue, 3), "sqsManagedSseEnabled": True, "tags": {"a": "b"}},
         lambda w: {"delaySeconds": 5, "redrivePolicy": redrive(w.other_queue, 4), "tags": {"c": "d"}},
-        {"fifoQueue": True, "name": "other.fifo"},
+        {"name": "other"},
     ),
     Case(
         "aws:sqs/queuePolicy:QueuePolicy",
@@ -593,18 +478,6 @@ CASES = [
         lambda w: {"queueUrl": w.queue_url, "redriveAllowPolicy": json.dumps({"redrivePermission": "allowAll"})},
         lambda w: {"redriveAllowPolicy": json.dumps({"redrivePermission": "denyAll"})},
         {"queueUrl": "http://127.0.0.1:1/111122223333/other"},
-    ),
-    Case(
-        "aws:sqs/redrivePolicy:RedrivePolicy",
-        lambda w: {"queueUrl": w.queue_url, "redrivePolicy": redrive(w.other_queue, 3)},
-        lambda w: {"redrivePolicy": redrive(w.other_queue, 4)},
-        {"queueUrl": "http://127.0.0.1:1/111122223333/other"},
-    ),
-    Case(
-        "aws:ssm/parameter:Parameter",
-        lambda w: {"name": "/quotes/token", "type": "SecureString", "value": "one"},
-        lambda w: {"description": "a token", "value": "two", "tags": {"a": "b"}},
-        {"name": "/quotes/other"},
     ),
 ]
 BY_TOKEN = {case.token: case for case in CASES}

@@ -10,31 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
-
-from local.provider.errors import ProviderError, code
-
-T = TypeVar("T")
+from local.provider.errors import ProviderError
 
 # The provider's configuration has more than one name for some services: {the boto3 client: other names}.
-SERVICE_NAMES = {
-    "logs": ("cloudwatchlogs", "cloudwatchlog"),
-    "events": ("eventbridge", "cloudwatchevents"),
-    "stepfunctions": ("sfn",),
-}
-
-# What AWS answers while a role that was just made isn't known everywhere yet: {error code: a part of its message}.
-ROLE_NOT_SEEN_YET = {
-    "InvalidParameterValueException": "cannot be assumed",
-    "AccessDeniedException": "is not authorized to",
-    "ValidationException": "must allow AWS EventBridge Scheduler to assume",
-    "BadRequestException": "role",
-    "MalformedPolicyDocument": "principal",
-    "MalformedPolicy": "principal",
-}
+SERVICE_NAMES = {"logs": ("cloudwatchlogs", "cloudwatchlog"), "events": ("eventbridge", "cloudwatchevents"), "stepfunctions": ("sfn",)}
 
 
 @dataclass(frozen=True)
@@ -55,22 +37,16 @@ class Settings:
 
         Raises ProviderError when an endpoint isn't on this machine, or none is given at all.
         """
-        endpoints = {
-            service: url for entry in _json(config, "endpoints", []) for service, url in entry.items() if url
-        }
+        endpoints = {service: url for entry in _json(config, "endpoints", []) for service, url in entry.items() if url}
         endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
         if not endpoints and endpoint is None:
             raise ProviderError(
-                "The local provider needs the emulator's address: set AWS_ENDPOINT_URL or aws:endpoints, "
-                "e.g. http://127.0.0.1:4566."
+                "The local provider needs the emulator's address: set AWS_ENDPOINT_URL or aws:endpoints, e.g. http://127.0.0.1:4566."
             )
         for url in (*endpoints.values(), *([endpoint] if endpoint else [])):
             refuse_unless_loopback(url)
         return cls(
-            region=config.get("region")
-            or os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-            or cls.region,
+            region=config.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or cls.region,
             access_key=config.get("accessKey") or os.environ.get("AWS_ACCESS_KEY_ID") or cls.access_key,
             secret_key=config.get("secretKey") or os.environ.get("AWS_SECRET_ACCESS_KEY") or "test",
             session_token=config.get("token") or os.environ.get("AWS_SESSION_TOKEN"),
@@ -190,17 +166,3 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float = 300) -> No
             raise ProviderError(f"timed out after {seconds:g} s waiting for {what}")
         time.sleep(pause)
         pause = min(pause * 1.3, 1)
-
-
-def once_role_is_seen(call: Callable[[], T], attempts: int = 4, pause: float = 0.1) -> T:
-    """`call()`, repeated while AWS doesn't know a role or policy yet that was made a moment ago."""
-    for attempt in range(1, attempts + 1):
-        try:
-            return call()
-        except ClientError as error:
-            hint = ROLE_NOT_SEEN_YET.get(code(error))
-            message = error.response.get("Error", {}).get("Message", "")
-            if attempt == attempts or hint is None or hint not in message:
-                raise
-            time.sleep(pause * 2**attempt)
-    raise AssertionError("unreachable")

@@ -11,17 +11,9 @@ from local.provider.naming import Name
 from local.provider.resource import Resource
 from local.provider.rules import arn, between, json_document, one_of, text
 from local.provider.schema import Failure
-from local.provider.shapes import from_aws, renamed, tag_changes, tag_list, tag_map, to_aws
+from local.provider.shapes import capitalised, from_aws, renamed, tag_list, to_aws
 
-COMPARISON = (
-    "GreaterThanOrEqualToThreshold",
-    "GreaterThanThreshold",
-    "GreaterThanUpperThreshold",
-    "LessThanLowerOrGreaterThanUpperThreshold",
-    "LessThanLowerThreshold",
-    "LessThanOrEqualToThreshold",
-    "LessThanThreshold",
-)
+COMPARISON = ("GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanOrEqualToThreshold", "LessThanThreshold")
 
 
 def _period(value: Any) -> str | None:
@@ -33,22 +25,26 @@ def _period(value: Any) -> str | None:
 class MetricAlarm(Resource):
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     service = "cloudwatch"
-    name = Name("name", 255, prefix_property=None)
+    name = Name("name", 255)
+    fields = {
+        **capitalised(
+            "actionsEnabled alarmActions alarmDescription comparisonOperator datapointsToAlarm evaluationPeriods metricName "
+            "namespace period statistic threshold treatMissingData"
+        ),
+        "name": "AlarmName",
+        "okActions": "OKActions",
+    }
+    others = frozenset({"dimensions", "metricQueries"})
     defaults = {"actionsEnabled": True, "treatMissingData": "missing"}
-    required = frozenset({"comparisonOperator", "evaluationPeriods"})
+    required = frozenset({"comparisonOperator", "evaluationPeriods", "threshold"})
     replaces = frozenset({"name"})
-    kept = frozenset({"evaluateLowSampleCountPercentiles"})
-    unordered = frozenset({"alarmActions", "insufficientDataActions", "metricQueries", "okActions"})
-    missing = frozenset({"evaluationCriteria", "evaluationInterval", "evaluationWindow", "warmUpConfiguration"})
+    unordered = frozenset({"alarmActions", "metricQueries", "okActions"})
     rules = {
         "alarmActions[*]": arn(),
         "alarmDescription": text(longest=1024),
         "comparisonOperator": one_of(*COMPARISON),
         "datapointsToAlarm": between(1, float("inf")),
-        "evaluateLowSampleCountPercentiles": one_of("evaluate", "ignore"),
         "evaluationPeriods": between(1, float("inf")),
-        "extendedStatistic": text(r"(p|tm|tc|ts|wm|PR|TM|TC|TS|WM)[\d.(]\S*|IQM", what="must be a statistic such as p99"),
-        "insufficientDataActions[*]": arn(),
         "metricName": text(shortest=1, longest=255),
         "namespace": text(r"[^:].*", 1, 255, "must not begin with a colon"),
         "okActions[*]": arn(),
@@ -57,40 +53,13 @@ class MetricAlarm(Resource):
         "treatMissingData": one_of("breaching", "ignore", "missing", "notBreaching"),
     }
 
-    _NAMES = {
-        "actionsEnabled": "ActionsEnabled",
-        "alarmActions": "AlarmActions",
-        "alarmDescription": "AlarmDescription",
-        "comparisonOperator": "ComparisonOperator",
-        "datapointsToAlarm": "DatapointsToAlarm",
-        "evaluateLowSampleCountPercentiles": "EvaluateLowSampleCountPercentile",
-        "evaluationPeriods": "EvaluationPeriods",
-        "extendedStatistic": "ExtendedStatistic",
-        "insufficientDataActions": "InsufficientDataActions",
-        "metricName": "MetricName",
-        "name": "AlarmName",
-        "namespace": "Namespace",
-        "okActions": "OKActions",
-        "period": "Period",
-        "statistic": "Statistic",
-        "threshold": "Threshold",
-        "thresholdMetricId": "ThresholdMetricId",
-        "treatMissingData": "TreatMissingData",
-        "unit": "Unit",
-    }
-
     def check(self, inputs: Properties) -> Iterator[Failure]:
         if ("metricName" in inputs) == ("metricQueries" in inputs):
             yield "metricName", "give exactly one of metricName and metricQueries"
-        if "metricName" in inputs:
-            for property in ("namespace", "period"):
-                if property not in inputs:
-                    yield property, "is required with metricName"
-            if ("statistic" in inputs) == ("extendedStatistic" in inputs):
-                yield "statistic", "give exactly one of statistic and extendedStatistic"
-        if ("threshold" in inputs) == ("thresholdMetricId" in inputs):
-            yield "threshold", "give exactly one of threshold and thresholdMetricId"
-        for property in ("alarmActions", "insufficientDataActions", "okActions"):
+        for property in ("namespace", "period", "statistic") if "metricName" in inputs else ():
+            if property not in inputs:
+                yield property, "is required with metricName"
+        for property in ("alarmActions", "okActions"):
             if len(inputs.get(property, ())) > 5 and isinstance(inputs[property], list):
                 yield property, "may hold 5 actions at most"
 
@@ -103,34 +72,23 @@ class MetricAlarm(Resource):
         if not alarms:
             return None
         found = alarms[0]
-        tags = self.api.list_tags_for_resource(ResourceARN=found["AlarmArn"])["Tags"]
-        return {
-            **{name: found.get(theirs) or None for name, theirs in self._NAMES.items()},
+        return self.properties(found) | {
             "actionsEnabled": found.get("ActionsEnabled", True),
             "arn": found["AlarmArn"],
             "dimensions": _from_dimensions(found.get("Dimensions")),
             # The emulator neither keeps nor returns these; AWS always does.
             "metricQueries": [_from_query(query) for query in found.get("Metrics", [])] or known.get("metricQueries"),
-            "tags": tag_map(tags),
-            "threshold": found.get("Threshold"),
             "treatMissingData": found.get("TreatMissingData") or "missing",
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        if changed - {"tags"}:
-            self._put(new)
-        if "tags" in changed:
-            added, removed = tag_changes(old.get("tags"), new.get("tags"))
-            if added:
-                self.api.tag_resource(ResourceARN=old["arn"], Tags=tag_list(added))
-            if removed:
-                self.api.untag_resource(ResourceARN=old["arn"], TagKeys=removed)
+        self._put(new)
 
     def delete(self, id: str, known: Properties) -> None:
         self.api.delete_alarms(AlarmNames=[id])
 
     def _put(self, inputs: Properties, **more: Any) -> None:
-        arguments = renamed(inputs, self._NAMES)
+        arguments = self.arguments(inputs)
         if inputs.get("dimensions"):
             arguments["Dimensions"] = _dimensions(inputs["dimensions"])
         if inputs.get("metricQueries"):
@@ -141,12 +99,10 @@ class MetricAlarm(Resource):
 class Dashboard(Resource):
     token = "aws:cloudwatch/dashboard:Dashboard"
     service = "cloudwatch"
+    fields = capitalised("dashboardBody dashboardName")
     replaces = frozenset({"dashboardName"})
     documents = frozenset({"dashboardBody"})
-    rules = {
-        "dashboardBody": json_document(),
-        "dashboardName": text(r"[\w-]+", 1, 255, "must consist of letters, digits, - and _"),
-    }
+    rules = {"dashboardBody": json_document(), "dashboardName": text(r"[\w-]+", 1, 255, "must consist of letters, digits, - and _")}
 
     def create(self, inputs: Properties) -> str:
         self._put(inputs)
@@ -154,11 +110,7 @@ class Dashboard(Resource):
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.get_dashboard(DashboardName=id)
-        return {
-            "dashboardArn": found["DashboardArn"],
-            "dashboardBody": found["DashboardBody"],
-            "dashboardName": found["DashboardName"],
-        }
+        return self.properties(found) | {"dashboardArn": found["DashboardArn"]}
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self._put(new)
@@ -167,9 +119,7 @@ class Dashboard(Resource):
         self.api.delete_dashboards(DashboardNames=[id])
 
     def _put(self, inputs: Properties) -> None:
-        answer = self.api.put_dashboard(
-            DashboardName=inputs["dashboardName"], DashboardBody=inputs["dashboardBody"]
-        )
+        answer = self.api.put_dashboard(**self.arguments(inputs))
         if messages := answer.get("DashboardValidationMessages"):
             raise ProviderError(f"dashboard {inputs['dashboardName']}: {messages[0]['Message']}")
 

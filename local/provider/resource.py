@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
-from local.properties import (
-    ARCHIVE,
-    ASSET,
-    SIGNATURE,
-    UNKNOWN,
-    Properties,
-    changed_paths,
-    parse_path,
-    path_contains,
-    signature,
-)
+from local.properties import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, changed_paths, parse_path, path_contains, signature
 from local.provider.aws import Aws
 from local.provider.errors import ProviderError
 from local.provider.naming import Name
 from local.provider.rules import Rule, broken, check_tags
 from local.provider.schema import Failure, Schema, covers, schema
+from local.provider.shapes import TAGGING, from_aws, to_aws
 
 # {the module in a type token: the modules here that implement its types}
 MODULES: Mapping[str, tuple[str, ...]] = {
@@ -34,15 +25,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "cloudwatch": ("logs", "cloudwatch", "events"),
     "dynamodb": ("dynamodb",),
     "iam": ("iam",),
-    "kms": ("kms",),
     "lambda": ("lambda_",),
     "s3": ("s3",),
-    "scheduler": ("scheduler",),
     "sfn": ("sfn",),
     "sns": ("sns",),
     "sqs": ("sqs",),
-    "ssm": ("ssm",),
 }
+
+NOT_IMPLEMENTED = "isn't implemented by the local provider"
 
 _types: dict[str, type[Resource]] = {}
 
@@ -53,6 +43,10 @@ class Resource:
     The tables, all by property name:
     service     the boto3 client behind `api`
     name        the property that holds the physical name, when the provider makes it up
+    fields      {property: what the service calls it}, for those that it takes and tells alike
+    others      further properties that the type implements; what no table names is refused
+    maps        keys below which the keys are the user's own
+    empty       what the service takes to mean that there is none any more
     defaults    values that the provider writes into the inputs
     required    what AWS needs although pulumi_aws calls it optional
     replaces    inputs that can't be changed in place
@@ -61,13 +55,17 @@ class Resource:
     documents   JSON texts, compared by what they say
     policies    IAM policies, compared by what they allow: lists of one and the order of actions don't count
     unordered   lists whose order means nothing
-    rules       {property path: what AWS accepts there}
-    missing     properties of pulumi_aws that aren't implemented here
+    deletion    the operation that deletes the resource, and what it calls the id
+    rules       {property path: what AWS accepts there, of what is implemented here}
     """
 
     token: ClassVar[str] = ""
     service: ClassVar[str] = ""
     name: ClassVar[Name | None] = None
+    fields: ClassVar[Mapping[str, str]] = {}
+    others: ClassVar[frozenset[str]] = frozenset()
+    maps: ClassVar[frozenset[str]] = frozenset()
+    empty: ClassVar[Mapping[str, Any]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {}
     required: ClassVar[frozenset[str]] = frozenset()
     replaces: ClassVar[frozenset[str]] = frozenset()
@@ -76,8 +74,8 @@ class Resource:
     documents: ClassVar[frozenset[str]] = frozenset()
     policies: ClassVar[frozenset[str]] = frozenset()
     unordered: ClassVar[frozenset[str]] = frozenset()
+    deletion: ClassVar[tuple[str, str]] = ("", "")
     rules: ClassVar[Mapping[str, Rule]] = {}
-    missing: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         if cls.token:
@@ -119,7 +117,18 @@ class Resource:
         raise NotImplementedError
 
     def delete(self, id: str, known: Properties) -> None:
-        raise NotImplementedError
+        operation, argument = self.deletion
+        getattr(self.api, operation)(**{argument: id})
+
+    def tagged(self, id: str, known: Properties) -> str:
+        """What its service calls the resource where its tags are told or changed."""
+        return known["arn"]
+
+    def read_tags(self, id: str, found: Properties) -> dict[str, str] | None:
+        return TAGGING[self.service].read(self.api, self.tagged(id, found)) if self.service in TAGGING else found.get("tags")
+
+    def change_tags(self, id: str, old: Properties, new: Properties) -> None:
+        TAGGING[self.service].change(self.api, self.tagged(id, old), old.get("tags") or {}, new.get("tags") or {})
 
     def unsure(self, new: Properties, changed: set[str]) -> set[str]:
         """The outputs that the change of those properties may change in turn."""
@@ -131,6 +140,26 @@ class Resource:
 
     # What all types share
 
+    @classmethod
+    def implemented(cls) -> set[str]:
+        """The properties that a program may set."""
+        named = {*cls.fields, *cls.others, *cls.defaults, *cls.replaces, "region", "tags"} | ({cls.name.key} if cls.name else set())
+        return named & cls.schema().inputs.keys()
+
+    def arguments(self, inputs: Properties, names: Collection[str] | None = None) -> dict[str, Any]:
+        """The `fields` that are set, of all or of those `names`, as the service takes them."""
+        return {
+            theirs: to_aws(inputs[name], self.maps) if theirs[0].isupper() else inputs[name]
+            for name, theirs in self.fields.items()
+            if inputs.get(name) is not None and (names is None or name in names)
+        }
+
+    def properties(self, found: Mapping[str, Any]) -> Properties:
+        """The `fields` as the service tells them; None for what is empty."""
+        values = {name: found.get(theirs) for name, theirs in self.fields.items()}
+        told = {name: from_aws(value, self.maps) if self.fields[name][0].isupper() else value for name, value in values.items()}
+        return {name: None if value in ("", [], {}) else value for name, value in told.items()}
+
     def problems(self, inputs: Properties) -> Iterator[Failure]:
         """Everything that AWS would refuse."""
         rules = dict(self.rules)
@@ -138,7 +167,7 @@ class Resource:
             rules[self.name.key] = self.name.rule
         failures = [
             *((property, "is required") for property in sorted(self.required - inputs.keys())),
-            *((property, "isn't implemented by the local provider") for property in sorted(self.missing & inputs.keys())),
+            *((property, NOT_IMPLEMENTED) for property in sorted(inputs.keys() - self.implemented())),
             *broken(inputs, rules),
             *check_tags(inputs.get("tags")),
         ]
@@ -250,9 +279,7 @@ def resource_type(token: str) -> type[Resource]:
         importlib.import_module(f"local.provider.{module}")
     if token in _types:
         return _types[token]
-    raise ProviderError(
-        f"The local provider doesn't implement {token}. It implements {', '.join(implemented_types())}."
-    )
+    raise ProviderError(f"the local provider doesn't implement {token}; it implements {', '.join(implemented_types())}")
 
 
 def implemented_types() -> list[str]:

@@ -25,9 +25,7 @@ def between(low: float, high: float, *also: float) -> Rule:
 
 
 def one_of(*allowed: Any) -> Rule:
-    return lambda value: (
-        None if value in allowed else f"must be one of {', '.join(map(str, allowed))}, not {value!r}"
-    )
+    return lambda value: None if value in allowed else f"must be one of {', '.join(map(str, allowed))}, not {value!r}"
 
 
 def text(pattern: str = r"[\s\S]*", shortest: int = 0, longest: int | None = None, what: str = "") -> Rule:
@@ -122,11 +120,6 @@ def redrive_policy(value: Any) -> str | None:
     if not str(count).isdigit() or not 1 <= int(count) <= 1000:
         return f"needs a maxReceiveCount between 1 and 1000, not {count!r}"
     return None
-
-
-def schedule_expression(value: Any) -> str | None:
-    pattern = r"(rate\(\d+ (minute|hour|day)s?\)|cron\([^)]+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))"
-    return text(pattern, 1, 256, "must be rate(…), cron(…) or at(yyyy-mm-ddThh:mm:ss)")(value)
 
 
 def check_tags(tags: Any) -> Iterator[tuple[str, str]]:

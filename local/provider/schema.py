@@ -62,10 +62,7 @@ def schema(token: str) -> Schema:
     state = getattr(module, f"_{name}State")
     # Where a nested object has the name already, the resource's own arguments are called …InitArgs.
     arguments = getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")
-    return Schema(
-        inputs=fields(arguments),
-        outputs=frozenset(_types.input_type_py_to_pulumi_names(state).values()),
-    )
+    return Schema(inputs=fields(arguments), outputs=frozenset(_types.input_type_py_to_pulumi_names(state).values()))
 
 
 @cache
@@ -74,10 +71,7 @@ def fields(args: type) -> dict[str, Field]:
     names = _types.input_type_py_to_pulumi_names(args)
     types = _types.input_type_types(args)
     parameters = inspect.signature(args.__init__).parameters
-    return {
-        name: Field(types[name], parameters[python_name].default is inspect.Parameter.empty)
-        for python_name, name in names.items()
-    }
+    return {name: Field(types[name], parameters[python_name].default is inspect.Parameter.empty) for python_name, name in names.items()}
 
 
 def conform(inputs: dict[str, Any], declared: dict[str, Field], path: str = "") -> tuple[dict[str, Any], list[Failure]]:
@@ -154,9 +148,7 @@ def _convert(value: Any, kind: Any, path: str, failures: list[Failure]) -> Any:
         if not isinstance(value, dict):
             return _mismatch(value, "a map", path, failures)
         element = _arguments(kind)[1]
-        return {
-            key: _convert(item, element, f"{path}.{key}", failures) for key, item in value.items() if item is not None
-        }
+        return {key: _convert(item, element, f"{path}.{key}", failures) for key, item in value.items() if item is not None}
     return _convert_scalar(value, kind, path, failures)
 
 

@@ -16,16 +16,7 @@ from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from local.properties import (
-    RESOURCE_REFERENCE,
-    UNKNOWN,
-    Properties,
-    from_struct,
-    is_secret,
-    replace_special,
-    signature,
-    to_struct,
-)
+from local.properties import RESOURCE_REFERENCE, UNKNOWN, Properties, from_struct, is_secret, replace_special, signature, to_struct
 from local.provider import functions
 from local.provider.aws import Aws, Settings
 from local.provider.errors import ProviderError, is_gone, one_line
@@ -114,8 +105,10 @@ class AwsProvider(ResourceProviderServicer):
         resource = self._resource(request)
         olds, news = _inputs(request.olds), _inputs(request.news)
         declared = resource.schema().inputs
+        # Where all changes are ignored, the old inputs come back with the names of those that nobody gave.
+        given = set(news.pop("__defaults", []))
         inputs, failures = conform(news, declared)
-        defaulted = _fill(inputs, resource.defaults)
+        defaulted = _fill(inputs, resource.defaults) | {name for name in given if inputs.get(name) == olds.get(name)}
         if "tags" in declared and self._default_tags:
             inputs["tags"] = dict(self._default_tags) | inputs.get("tags", {})
         if resource.name and resource.name.key not in inputs:
@@ -142,8 +135,7 @@ class AwsProvider(ResourceProviderServicer):
             replaces=sorted(replaces),
             detailedDiff={
                 path: provider_pb2.PropertyDiff(
-                    kind=Kind.Value(f"{kind.upper()}_REPLACE" if _top(path) in replaces else kind.upper()),
-                    inputDiff=True,
+                    kind=Kind.Value(f"{kind.upper()}_REPLACE" if _top(path) in replaces else kind.upper()), inputDiff=True
                 )
                 for path, kind in changes.items()
             },
@@ -178,11 +170,12 @@ class AwsProvider(ResourceProviderServicer):
             stable = {key: value for key, value in outputs.items() if key not in removed}
             changed = {_top(path) for path in changes}
             unsure = dict.fromkeys(sorted(resource.unsure(new, changed)), UNKNOWN) if changes else {}
-            return provider_pb2.UpdateResponse(
-                properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs))
-            )
-        if changes:
-            resource.update(request.id, outputs, inputs, {_top(path) for path in changes})
+            return provider_pb2.UpdateResponse(properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs)))
+        changed = {_top(path) for path in changes}
+        if "tags" in changed:
+            resource.change_tags(request.id, outputs, inputs)
+        if changed - {"tags"}:
+            resource.update(request.id, outputs, inputs, changed - {"tags"})
         return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(resource, request.id, inputs)))
 
     @rpc
@@ -231,8 +224,7 @@ class AwsProvider(ResourceProviderServicer):
         self, name: Name, request: provider_pb2.CheckRequest, olds: Properties, inputs: Properties, defaulted: set[str]
     ) -> list[Failure]:
         options = request.autonaming if request.HasField("autonaming") else None
-        same_prefix = olds.get(name.prefix_property or "") == inputs.get(name.prefix_property or "")
-        if name.key in olds.get("__defaults", []) and name.key in olds and same_prefix:
+        if name.key in olds.get("__defaults", []) and name.key in olds:
             inputs[name.key] = olds[name.key]
         elif options and options.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE:
             return [(name.key, "is required: automatic naming is disabled")]
@@ -241,15 +233,13 @@ class AwsProvider(ResourceProviderServicer):
         else:
             try:
                 logical_name = request.name or request.urn.rpartition("::")[2]
-                inputs[name.key] = name.make(logical_name, inputs, request.randomSeed)
+                inputs[name.key] = name.make(logical_name, request.randomSeed)
             except ProviderError as error:
                 return [(name.key, str(error))]
         defaulted.add(name.key)
         return []
 
-    def _changes(
-        self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]
-    ) -> dict[str, str]:
+    def _changes(self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]) -> dict[str, str]:
         changes = resource.changes(old, new)
         if "region" in resource.schema().inputs:
             changes.pop("region", None)
@@ -258,15 +248,18 @@ class AwsProvider(ResourceProviderServicer):
         return {path: kind for path, kind in changes.items() if not is_ignored(path, ignored)}
 
     def _read(self, resource: Resource, id: str, known: Properties) -> Properties | None:
+        declared = resource.schema()
         try:
             found = resource.read(id, known)
+            if found is None:
+                return None
+            if "tags" in declared.inputs:
+                found["tags"] = resource.read_tags(id, found)
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
-        if found is not None and "region" in resource.schema().outputs:
-            found = {"region": resource.aws.region} | found
-        return found
+        return {"region": resource.aws.region} | found if "region" in declared.outputs else found
 
     def _outputs(self, resource: Resource, id: str, inputs: Properties) -> Properties:
         found = self._read(resource, id, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -18,11 +19,7 @@ def from_aws(value: Any, maps: Collection[str] = ()) -> Any:
 
 def _renamed(value: Any, rename: Callable[[str], str], maps: frozenset[str]) -> Any:
     if isinstance(value, dict):
-        return {
-            rename(key): item if key in maps else _renamed(item, rename, maps)
-            for key, item in value.items()
-            if item is not None
-        }
+        return {rename(key): item if key in maps else _renamed(item, rename, maps) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_renamed(item, rename, maps) for item in value]
     return value
@@ -33,26 +30,66 @@ def renamed(properties: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
     return {there: properties[here] for here, there in names.items() if properties.get(here) is not None}
 
 
-def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
-    """[{"Key", "Value"}]."""
-    return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+def capitalised(names: str) -> dict[str, str]:
+    """{property: its name in an API that spells it with a capital}, of names with blanks between them."""
+    return {name: name[:1].upper() + name[1:] for name in names.split()}
+
+
+def same(names: str) -> dict[str, str]:
+    """{property: its name in an API that spells it alike}, of names with blanks between them."""
+    return {name: name for name in names.split()}
+
+
+def words(value: Any) -> str:
+    """A value as SQS and SNS take all attributes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def tag_list(tags: dict[str, str] | None, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """[{"Key", "Value"}], under other names where the service has others."""
+    return [{key: name, value: text} for name, text in (tags or {}).items()]
 
 
 def tag_map(tags: Any) -> dict[str, str] | None:
-    """{key: value} of [{"Key", "Value"}] or of a map already, without AWS's own tags; None for none."""
-    pairs = tags.items() if isinstance(tags, dict) else ((_tag(tag, "key"), _tag(tag, "value")) for tag in tags or [])
+    """{key: value} of a list of tags or of a map already, without AWS's own tags; None for none."""
+    pairs = tags.items() if isinstance(tags, dict) else (tuple(tag[name] for name in sorted(tag)) for tag in tags or [])
     return {key: value for key, value in pairs if not key.startswith("aws:")} or None
 
 
-def _tag(tag: dict[str, str], part: str) -> str:
-    # KMS says TagKey, ECS and a few others say key.
-    for name in (part.capitalize(), f"Tag{part.capitalize()}", part):
-        if name in tag:
-            return tag[name]
-    raise KeyError(part)
+@dataclass(frozen=True)
+class Tagging:
+    """How a service tells and changes the tags of what exists: its operations, and what it calls their arguments."""
+
+    resource: str
+    list: str = "list_tags_for_resource"
+    add: str = "tag_resource"
+    remove: str = "untag_resource"
+    tags: str = "Tags"
+    keys: str = "TagKeys"
+    spelling: tuple[str, str] | None = ("Key", "Value")
+    """None where the tags are a map."""
+
+    def read(self, api: Any, target: str) -> dict[str, str] | None:
+        return tag_map(getattr(api, self.list)(**{self.resource: target}).get(self.tags))
+
+    def change(self, api: Any, target: str, old: dict[str, str], new: dict[str, str]) -> None:
+        added = {key: value for key, value in new.items() if old.get(key) != value}
+        if added:
+            tags = tag_list(added, *self.spelling) if self.spelling else added
+            getattr(api, self.add)(**{self.resource: target, self.tags: tags})
+        if removed := sorted(old.keys() - new.keys()):
+            getattr(api, self.remove)(**{self.resource: target, self.keys: removed})
 
 
-def tag_changes(old: dict[str, str] | None, new: dict[str, str] | None) -> tuple[dict[str, str], list[str]]:
-    """(tags to set, keys to remove) that lead from the old tags to the new ones."""
-    old, new = old or {}, new or {}
-    return {key: value for key, value in new.items() if old.get(key) != value}, sorted(old.keys() - new.keys())
+TAGGING = {
+    "apigatewayv2": Tagging("ResourceArn", "get_tags", spelling=None),
+    "cloudwatch": Tagging("ResourceARN"),
+    "dynamodb": Tagging("ResourceArn", "list_tags_of_resource"),
+    "events": Tagging("ResourceARN"),
+    "lambda": Tagging("Resource", "list_tags", spelling=None),
+    "logs": Tagging("resourceArn", tags="tags", keys="tagKeys", spelling=None),
+    "sns": Tagging("ResourceArn"),
+    "sqs": Tagging("QueueUrl", "list_queue_tags", "tag_queue", "untag_queue", spelling=None),
+    "stepfunctions": Tagging("resourceArn", tags="tags", keys="tagKeys", spelling=("key", "value")),
+}
+"""Of each service whose resources are tagged alike."""

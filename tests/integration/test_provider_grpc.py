@@ -65,13 +65,6 @@ class RealWorld(World):
         return self._made("aws:sqs/queue:Queue", "arn", name="other")
 
     @cached_property
-    def table(self) -> str:
-        attributes = [{"name": "id", "type": "S"}]
-        return self._made(
-            "aws:dynamodb/table:Table", "name", attributes=attributes, billingMode="PAY_PER_REQUEST", hashKey="id"
-        )
-
-    @cached_property
     def topic(self) -> str:
         return self._made("aws:sns/topic:Topic", "arn")
 
@@ -86,18 +79,6 @@ class RealWorld(World):
     @cached_property
     def api(self) -> str:
         return self._made("aws:apigatewayv2/api:Api", "arn", protocolType="HTTP").rpartition("/")[2]
-
-    @cached_property
-    def key(self) -> str:
-        return self._made("aws:kms/key:Key", "keyId")
-
-    @cached_property
-    def other_key(self) -> str:
-        return self._made("aws:kms/key:Key", "keyId", name="other")
-
-    @cached_property
-    def rule(self) -> str:
-        return self._made("aws:cloudwatch/eventRule:EventRule", "name", scheduleExpression="rate(1 hour)")
 
 
 class Plugin:

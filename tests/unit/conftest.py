@@ -88,23 +88,26 @@ class Bench:
     def destroy(self) -> Run:
         run = Run(self.deployment(preview=False))
         run.deployment.finish()
+        self.file.settle(self.state)
         return run
 
     def refresh(self) -> Run:
         run = Run(self.deployment(preview=False))
         run.deployment.refresh()
+        self.file.settle(self.state)
         return run
 
     def deployment(self, *, preview: bool) -> Deployment:
         plugin = Plugin("test", self.provider)
         plugin.configure({})
+        state = self.file.load()
         return Deployment(
             project="proj",
             stack="dev",
-            state=self.file.load(),
+            state=state,
             plugins={"test": plugin},
             folder=self.folder,
-            save=None if preview else self.file.save,
+            save=None if preview else self.file.journal(state),
         )
 
     def _run(self, program: str, *, preview: bool) -> Run:
@@ -119,6 +122,7 @@ class Bench:
             run.error = error
         else:
             run.deployment.finish()
+        self.file.settle(self.state)
         return run
 
 

@@ -89,7 +89,9 @@ def test_without_a_project_the_error_says_what_is_missing(tmp_path: Path):
         ("variants: map", "'variants' of stack 'dev' is 'map', but must be an array whose items are each a string"),
         ("variants: [{}]", "'variants' of stack 'dev' is '[{}]', but must be an array whose items are each a string"),
         ("distributed: 3", "'distributed' of stack 'dev' is '3', but must be an object"),
-        ("token: {}", "'token' of stack 'dev' is '[secret]', but must be a string"),
+        ('variants: "[map]"', "'variants' of stack 'dev' is '[map]', but must be an array whose items are each a string"),
+        ("distributed: '{}'", "'distributed' of stack 'dev' is '{}', but must be an object"),
+        ("token: t", "'token' of stack 'dev' must be encrypted as it's secret, which the local engine can't do; use --cli"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_what_is_allowed(folder: Path, line: str, message: str):
@@ -157,6 +159,17 @@ def test_set_refuses_a_value_of_the_wrong_type_and_leaves_the_file(folder: Path)
         config.set("maxConcurrency", "many")
 
     assert (folder / "Pulumi.dev.yaml").read_text() == "config:\n  proj:maxConcurrency: 4\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("variants", '["map"]', "must be an array"), ("distributed", "{}", "must be an object"), ("token", "t", "must be encrypted")],
+)
+def test_set_refuses_what_the_cli_refuses_later(folder: Path, key: str, value: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        stack_config(folder).set(key, value)
+
+    assert not (folder / "Pulumi.dev.yaml").exists()
 
 
 def test_set_refuses_an_index_beyond_the_end(folder: Path):

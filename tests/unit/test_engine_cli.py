@@ -274,7 +274,7 @@ def test_expect_no_changes_fails_when_there_are_some(project: Project):
     project.run("up", "--yes")
     unchanged = project.run("preview", "--expect-no-changes")
 
-    assert (changed.code, unchanged.code) == (1, 0)
+    assert (changed.code, unchanged.code) == (7, 0)
     assert changed.err == "error: no changes were expected but changes were proposed\n"
 
 
@@ -282,6 +282,113 @@ def test_flags_that_are_not_supported_are_refused_by_name(project: Project):
     result = project.run("up", "--yes", "--target", "urn")
 
     assert (result.code, result.err) == (2, "error: --target isn't supported by the local engine; use --cli\n")
+
+
+def test_flags_are_not_taken_for_others_that_begin_alike(project: Project):
+    result = project.run("up", "--yes", "--config", "x=1")
+
+    assert (result.code, result.err) == (2, "error: --config isn't supported by the local engine; use --cli\n")
+
+
+@pytest.mark.parametrize("words", ["cancel", "import", "stack export", "stack import", "state"])
+def test_verbs_that_only_the_cli_has_are_refused_in_one_line(project: Project, words: str):
+    result = project.run(*words.split(), "--file", "x")
+
+    assert (result.code, result.err) == (2, f"error: {words} isn't supported by the local engine; use --cli\n")
+
+
+def test_a_stack_is_removed_when_it_has_no_resources(project: Project):
+    project.run("up", "--yes")
+
+    refused = project.run("stack", "rm", "--yes")
+    project.run("destroy", "--yes")
+    removed = project.run("stack", "rm", "--yes")
+
+    assert (refused.code, "still has resources" in refused.err) == (1, True)
+    assert (removed.code, removed.out) == (0, "Stack 'local' has been removed!\n")
+    assert project.run("stack", "ls").out == "NAME  RESOURCE COUNT\n"
+
+
+def test_what_the_cli_has_deployed_is_left_to_it(project: Project):
+    stacks = project.folder / ".local" / "cli" / ".pulumi" / "stacks" / "proj"
+    stacks.mkdir(parents=True)
+    (stacks / "local.json").write_text('{"checkpoint": {"latest": {"resources": [{}, {}]}}}')
+
+    result = project.run("up", "--yes")
+
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: stack local has 2 resources that `--cli` made: go on with --cli")
+
+
+def test_the_cli_leaves_alone_what_was_deployed_without_it(project: Project, monkeypatch: pytest.MonkeyPatch):
+    project.run("up", "--yes")
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/false")
+
+    result = project.run("up", "--cli", "--yes")
+
+    assert result.code == 1
+    assert result.err.startswith("error: stack local has 3 resources that were made without --cli")
+
+
+@pytest.mark.parametrize(("code", "expected"), [("0", (0, "")), ("3", (1, "error: Program exited with non-zero exit code: 3\n"))])
+def test_a_program_that_ends_itself_is_taken_at_its_exit_code(project: Project, code: str, expected: tuple[int, str]):
+    project.program(f'import sys; Thing("a"); sys.exit({code})')
+
+    result = project.run("up", "--yes")
+
+    assert (result.code, result.err) == expected
+    assert len(project.provider.alive) == (1 if code == "0" else 0)
+
+
+def test_what_is_retained_says_so(project: Project):
+    project.program('Thing("a", ResourceOptions(retain_on_delete=True))')
+    project.run("up", "--yes")
+
+    result = project.run("destroy", "--yes", "--skip-preview")
+
+    assert re.search(r"^ -  test:index:Thing a deleted( \([0-9.]+s\))?\[retain\]$", result.out, re.MULTILINE)
+
+
+def test_an_address_file_of_a_process_that_is_gone_is_not_believed(project: Project):
+    project.run("up", "--yes")
+    project.provider.alive.clear()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    project.emulator.pid = gone.pid
+
+    result = project.run("up", "--yes")
+
+    assert result.err == "warning: the emulator at http://127.0.0.1:1 does not have 1 of this stack's 1 resources\n"
+    assert "    + 1 created\n    2 unchanged\n" in result.out
+
+
+def test_a_deletion_that_was_interrupted_after_it_happened_is_made_good(project: Project):
+    project.run("up", "--yes")
+    project.program('Thing("b")')
+    file = StateFile(project.folder / ".local", "local")
+    project.run("up", "--yes")
+    project.program('Thing("b"); Thing("c")')
+    project.run("up", "--yes")
+    state = file.load()
+    state.pending_deletes = [resource for resource in state.resources if resource.name == "b"]
+    file.save(state)
+    del project.provider.alive[state.pending_deletes[0].id]
+
+    result = project.run("up", "--yes")
+
+    assert "    + 1 created\n    2 unchanged\n" in result.out
+    assert file.load().pending_deletes == []
+
+
+@pytest.mark.parametrize("text", ["{", '{"version": 1}', '{"version": 1, "resources": [{"id": "x"}]}', '{"version": 1, "resources": 7}'])
+def test_a_damaged_state_is_one_line_that_names_the_file(project: Project, text: str):
+    project.run("up", "--yes")
+    (project.folder / ".local" / "local.state.json").write_text(text)
+
+    result = project.run("up", "--yes")
+
+    assert result.code == 1
+    assert re.fullmatch(r"error: \S+local\.state\.json is not a state file: [^\n]+\n", result.err)
 
 
 def test_outputs_are_printed_as_the_cli_prints_them(project: Project):
@@ -388,7 +495,7 @@ def test_two_updates_at_once_are_refused(project: Project):
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ):

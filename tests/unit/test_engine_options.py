@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pulumi.runtime.proto import provider_pb2
 
 from tests.unit.conftest import Bench
 
@@ -78,6 +79,16 @@ def test_ignored_changes_are_not_seen(bench: Bench):
     assert ignored.changes == {"same": 2}
     assert seen.changes == {"same": 1, "update": 1}
     assert bench.resource("a").inputs == {"value": "1", "tags": {"x": "1", "y": "2"}}
+
+
+def test_all_changes_can_be_ignored(bench: Bench):
+    program = 'Thing("a", ResourceOptions(ignore_changes=["*"]), value="{0}", {1})'
+    bench.up(program.format(1, "bucket='auto'"))
+
+    run = bench.up(program.format(2, "other='x'"))
+
+    assert run.changes == {"same": 2}
+    assert bench.resource("a").inputs["value"] == "1"
 
 
 def test_replace_on_changes_turns_an_update_into_a_replacement(bench: Bench):
@@ -157,6 +168,20 @@ def test_additional_secret_outputs_are_kept_secret(bench: Bench):
 
     assert "secret of" not in bench.file.path.read_text()
     assert bench.outputs()["h"]["value"].startswith("secret of a")
+
+
+def test_a_secret_tag_is_secret_among_all_tags_too(bench: Bench):
+    create = bench.provider.Create
+    bench.provider.Create = lambda request, context: with_all_tags(create(request, context))
+
+    bench.up('Thing("a", tags={"token": pulumi.Output.secret("hush")})')
+
+    assert "hush" not in bench.file.path.read_text()
+
+
+def with_all_tags(response: provider_pb2.CreateResponse) -> provider_pb2.CreateResponse:
+    response.properties.update({"tagsAll": {"token": "hush"}})
+    return response
 
 
 def test_a_secret_that_did_not_change_is_no_change(bench: Bench):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+from pulumi.runtime import resource, stack
 
 from tests.unit.conftest import Bench
 
@@ -234,3 +241,31 @@ def test_what_an_emulator_lost_is_dropped_and_created_again(bench: Bench):
 
     assert [resource.name for resource in missing] == ["a", "b"]
     assert bench.up(program).ops() == {"proj-dev": "same", "c": "same", "a": "create", "b": "create"}
+
+
+def test_a_program_twice_as_large_is_waited_for_twice_as_long(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    waited: list[int] = []
+    wait = asyncio.wait
+
+    async def counted(outputs: Collection[Any], **options: Any) -> Any:
+        waited.append(len(outputs))
+        return await wait(outputs, **options)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+    totals = []
+    for size in (10, 20):
+        waited.clear()
+        bench.preview(f'for number in range({size}): Thing(f"t{{number}}")')
+        totals.append(sum(waited))
+
+    assert totals[0] > 0
+    assert totals[1] < 3 * totals[0]
+
+
+def test_the_sdk_is_its_own_again_after_a_run(bench: Bench):
+    own = stack.wait_for_rpcs, resource._get_stack_trace
+
+    bench.preview("raise ValueError")
+
+    assert (stack.wait_for_rpcs, resource._get_stack_trace) == own
+    assert gc.isenabled()

@@ -1,12 +1,11 @@
 """Configuration of the local provider, its errors, and the functions that need no emulator."""
 
-import json
 
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
 from local.provider import AwsProvider, ProviderError
-from tests.provider_cases import TRUST, Caller
+from tests.provider_cases import Caller
 
 QUEUE = "aws:sqs/queue:Queue"
 
@@ -97,43 +96,3 @@ def test_other_functions_are_refused_by_name(provider: Caller) -> None:
 
     with pytest.raises(ProviderError, match="doesn't implement aws:ec2/getVpc:getVpc"):
         provider.invoke("aws:ec2/getVpc:getVpc")
-
-
-def test_policy_document_is_put_together(provider: Caller) -> None:
-    provider.configure(endpoints=[{"sts": "http://127.0.0.1:9"}])
-    statement = {
-        "actions": ["sts:AssumeRole"],
-        "principals": [{"identifiers": ["lambda.amazonaws.com"], "type": "Service"}],
-    }
-
-    document = provider.invoke("aws:iam/getPolicyDocument:getPolicyDocument", {"statements": [statement]})
-
-    wanted = json.loads(TRUST)
-    assert json.loads(document["json"]) == json.loads(document["minifiedJson"]) == wanted
-
-
-def test_policy_document_merges_by_sid(provider: Caller) -> None:
-    provider.configure(endpoints=[{"sts": "http://127.0.0.1:9"}])
-    statement = {
-        "actions": ["sqs:SendMessage", "sqs:ReceiveMessage"],
-        "conditions": [{"test": "StringEquals", "values": ["1"], "variable": "aws:SourceAccount"}],
-        "effect": "Deny",
-        "resources": ["*"],
-        "sid": "one",
-    }
-    source = json.dumps({"Statement": [{"Sid": "one", "Effect": "Allow"}, {"Sid": "two", "Effect": "Allow"}]})
-
-    document = provider.invoke(
-        "aws:iam/getPolicyDocument:getPolicyDocument", {"sourcePolicyDocuments": [source], "statements": [statement]}
-    )
-
-    assert json.loads(document["json"])["Statement"] == [
-        {
-            "Sid": "one",
-            "Effect": "Deny",
-            "Action": ["sqs:SendMessage", "sqs:ReceiveMessage"],
-            "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": "1"}},
-        },
-        {"Sid": "two", "Effect": "Allow"},
-    ]

@@ -156,9 +156,9 @@ def test_another_region_replaces() -> None:
 
 
 def test_outputs_that_follow_from_the_change_are_unknown_in_the_preview(provider: Caller) -> None:
-    old = existing(provider, FUNCTION, publish=True)
-    old.outputs |= {"arn": "arn", "qualifiedArn": "arn:1", "version": "1"}
+    old = existing(provider, FUNCTION)
+    old.outputs |= {"arn": "arn", "codeSha256": "of 1", "lastModified": "then"}
 
-    outputs = provider.update(old, example(FUNCTION, publish=True, timeout=9), preview=True).outputs
+    outputs = provider.update(old, example(FUNCTION, timeout=9), preview=True).outputs
 
-    assert (outputs["arn"], outputs["qualifiedArn"], outputs["version"]) == ("arn", UNKNOWN, UNKNOWN)
+    assert (outputs["arn"], outputs["codeSha256"], outputs["lastModified"]) == ("arn", "of 1", UNKNOWN)

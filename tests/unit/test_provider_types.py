@@ -35,9 +35,11 @@ def test_tables_name_properties_that_the_type_has(token: str) -> None:
     kind = resource_type(token)
     inputs, outputs = kind.schema().inputs.keys(), kind.schema().outputs
     named = {*kind.defaults, *kind.required, *kind.replaces, *kind.kept, *kind.documents, *kind.policies, *kind.unordered}
-    named |= {str(parse_path(path)[0]) for path in kind.rules} | kind.missing | ({kind.name.key} if kind.name else set())
+    named |= {str(parse_path(path)[0]) for path in kind.rules} | kind.fields.keys() | kind.empty.keys()
+    named |= {kind.name.key} if kind.name else set()
 
     assert named <= inputs
+    assert named <= kind.implemented()
     assert kind.volatile <= outputs
 
 
@@ -85,9 +87,7 @@ def test_preview_of_an_update_calls_nothing(provider: Caller, case: Case) -> Non
     assert case.changed(WORLD).items() <= previewed.outputs.items()
 
 
-def test_other_types_are_refused_by_name() -> None:
-    provider = Caller(AwsProvider())
-    provider.configure(endpoints=[{"sts": NOWHERE}])
-
-    with pytest.raises(ProviderError, match=r"doesn't implement aws:ec2/vpc:Vpc\. It implements aws:apigatewayv2/api:Api, "):
-        provider.check("aws:ec2/vpc:Vpc", {})
+@pytest.mark.parametrize("token", ["aws:ec2/vpc:Vpc", "aws:kms/key:Key", "aws:sqs/redrivePolicy:RedrivePolicy"])
+def test_other_types_are_refused_by_name(provider: Caller, token: str) -> None:
+    with pytest.raises(ProviderError, match=rf"doesn't implement {token}; it implements aws:apigatewayv2/api:Api, "):
+        provider.check(token, {})

@@ -10,12 +10,30 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.files import replace_text
 from local.properties import secret
-from local.state import Resource, State, StateError, StateFile, make_urn, urn_name, urn_type
+from local.state import (
+    BEGIN,
+    DONE,
+    DROP,
+    END,
+    KEEP,
+    PUT,
+    Change,
+    Resource,
+    State,
+    StateError,
+    StateFile,
+    creation_of,
+    deletion_of,
+    make_urn,
+    urn_name,
+    urn_type,
+)
 
 URN = "urn:pulumi:dev::proj::aws:sqs/queue:Queue::q"
 STACK_URN = "urn:pulumi:dev::proj::pulumi:pulumi:Stack::proj-dev"
@@ -92,6 +110,96 @@ def test_a_file_that_cannot_be_read_is_named(file: StateFile, text: str, message
 
     with pytest.raises(StateError, match=message):
         file.load()
+
+
+def changed(file: StateFile, *changes: Change) -> State:
+    """What a state of two resources is after these changes, when the update never came to its end."""
+    journal = file.journal(file.load())
+    for change in changes:
+        journal(change)
+    return file.load()
+
+
+def thing(name: str, **more: Any) -> Resource:
+    return Resource(f"urn:pulumi:dev::proj::test:index:Thing::{name}", True, f"id of {name}", **more)
+
+
+def test_changes_are_found_again_though_the_update_did_not_end(file: StateFile):
+    file.save(State([thing("a"), thing("b"), thing("c")], emulator="life-1"))
+    new = thing("b", inputs={"value": 2})
+
+    state = changed(
+        file,
+        [(KEEP, 0)],
+        [(BEGIN, creation_of(new), new), (BEGIN, deletion_of(thing("c")), thing("c"))],
+        [(DONE, new), (END, creation_of(new)), (DROP, 0), (PUT, 0, thing("c", delete=True))],
+    )
+
+    assert state == State([thing("a"), new, thing("c", delete=True)], emulator="life-1", pending_deletes=[thing("c")])
+
+
+def test_the_end_of_an_update_puts_its_changes_into_the_state(file: StateFile):
+    file.save(State([thing("a")]))
+    state = changed(file, [(DONE, thing("b"))])
+
+    file.settle(state)
+
+    assert not file.journal_path.exists()
+    assert file.load() == state
+
+
+def test_a_line_that_was_torn_does_not_count(file: StateFile):
+    state = changed(file, [(DONE, thing("a"))])
+    with file.journal_path.open("ab") as journal:
+        journal.write(b'[["done", {"urn": "urn:pul')
+
+    assert file.load() == state
+    assert changed(file, [(KEEP, 0), (DONE, thing("b"))]).resources == [thing("a"), thing("b")]
+
+
+def test_a_journal_of_an_earlier_state_does_not_count(file: StateFile):
+    """As after a crash between the whole state and the removal of the journal that led to it."""
+    changed(file, [(DONE, thing("a"))])
+    left = file.journal_path.read_bytes()
+    file.save(State([thing("b")]))
+    file.journal_path.write_bytes(left)
+
+    assert file.load().resources == [thing("b")]
+
+
+def test_a_state_of_the_form_before_the_journal_is_read(file: StateFile):
+    file.save(State([thing("a")]))
+    content = json.loads(file.path.read_text())
+    del content["journal"]
+    file.path.write_text(json.dumps(content))
+
+    assert changed(file, [(KEEP, 0), (DONE, thing("b"))]).resources == [thing("a"), thing("b")]
+
+
+def test_a_damaged_journal_is_named(file: StateFile):
+    changed(file, [(DONE, thing("a"))], [(DONE, thing("b"))])
+    file.journal_path.write_bytes(file.journal_path.read_bytes().replace(b"done", b"\xff", 1))
+
+    with pytest.raises(StateError, match=r"dev\.journal is not a state file"):
+        file.load()
+
+
+def test_a_change_that_the_disk_does_not_take_leaves_no_trace(file: StateFile, monkeypatch: pytest.MonkeyPatch):
+    journal = file.journal(file.load())
+    journal([(DONE, thing("a"))])
+    write = os.pwrite
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", lambda descriptor, text, place: write(descriptor, text[:9], place) and no_space())
+        with pytest.raises(OSError, match="no space"):
+            journal([(DONE, thing("b"))])
+
+    journal([(DONE, thing("c"))])
+
+    assert file.load().resources == [thing("a"), thing("c")]
+
+
+def no_space() -> int:
+    raise OSError("no space left on device")
 
 
 def test_replacing_a_file_keeps_the_old_text_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
