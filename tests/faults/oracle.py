@@ -8,10 +8,10 @@
     closed wrongly  a request whose answers do not meet the rule that it says closed it, or that was closed by another rule than its
                     plan allows, though all answered as planned. The deadline it always allows: the machine may be slow
     invented        an answer that nobody gave
-    unannounced     a closed request of SNS whose completed event never came
+    unannounced     a closed request whose completed event never came
 
-An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. A
-workflow that gave a responder up when its time was over has no place for what that answered in the same moment: it was cut off.
+An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. An existing
+function that was given up when its time was over has no place for what it answers afterwards: it was cut off.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.ledger import Entry
-from tests.faults.request import BARGAIN_BELOW, Request
+from tests.faults.request import BARGAIN_BELOW, EXISTING, Request
 
 Answer = Mapping[str, Any]
 Record = Mapping[str, Any]
@@ -125,7 +125,7 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
         trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
-    elif any(entry["kind"] == "cut off" for entry in its):
+    elif responder == EXISTING and record["answers"].get(responder, {}).get("status") == "TIMED_OUT":
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}")
@@ -195,7 +195,7 @@ def _judge_closing(trial: _Trial) -> None:
     if closes > 1:
         trial.blame("closed twice", f"{closes} times")
     events = [event for event in trial.evidence.events if event["requestId"] == request.id]
-    if request.variant == "sns" and not events:
+    if not events:
         trial.blame("unannounced", "no event")
     trial.count("events repeated", max(0, len(events) - 1))
     kept = _as_closed(record["completedAt"], [record["answers"][name] for name in record["recipients"] if name in record["answers"]])
