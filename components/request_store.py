@@ -19,7 +19,7 @@ import pulumi_aws as aws
 
 from components import code, policy
 from components.handler_function import HandlerFunction
-from components.queue import MIN_RECEIVES, Queue
+from components.queue import Queue
 from handlers.selection import Selection
 
 AGGREGATOR_SECONDS = 10
@@ -27,6 +27,10 @@ SELECTOR_SECONDS = 10
 """More for the user's own selection, which the aggregator waits for."""
 
 HANDLER_MEMORY_MB = 256
+
+RECEIVES = 20
+"""How often a message is delivered before it is given up: through more than a minute in which nothing can be written, since
+what is given up leaves its request open."""
 
 AGGREGATOR_BATCH = 10
 AGGREGATOR_CONCURRENCY = 10
@@ -76,7 +80,7 @@ class RequestStore(pulumi.ComponentResource):
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
-        self.queue = Queue(f"{name}-responses", {"functionSeconds": seconds, "receives": MIN_RECEIVES}, self._child)
+        self.queue = Queue(f"{name}-responses", {"functionSeconds": seconds, "receives": RECEIVES}, self._child)
         self.tableName, self.tableArn = self.table.name, self.table.arn
         self.responseQueueUrl, self.responseQueueArn = self.queue.url, self.queue.arn
         self.deadLetterQueueUrl = self.queue.dead_letters.url

@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.logging import Logger
 
-from handlers import aggregation, clock, contract, environment
+from handlers import aggregation, attempt, clock, contract, environment
 from handlers.aggregation import Gathered, Message, Rejected, Rules
 from handlers.records import Records
 from handlers.selection import Ranking
@@ -29,9 +29,6 @@ EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
 MAX_EVENT_BYTES = 250_000
 """EventBridge takes 256 KB for an entry with its source and type."""
-
-AGAIN_AFTER_SECONDS = 1
-"""When a message is delivered again that a passing fault has kept from being gathered."""
 
 SPARE_SECONDS = 1
 """What has to be left of an invocation for another request to be begun."""
@@ -121,7 +118,7 @@ def _gather_or_give_back(
         again = [message_id for message_id, reason in rejected.items() if not _is_rejected(message_id, received[message_id]["body"], reason)]
     except Exception:
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
-        return _come_back(ids, received, AGAIN_AFTER_SECONDS)
+        return [each for message_id in ids for each in _come_back([message_id], received, _pause_seconds(received[message_id]))]
     if not gathered.announced and gathered.record is not None:
         # Whoever closed it has promised to announce it, and may have ended before it could.
         return _come_back(ids, received, math.ceil(max(clock.seconds_until(gathered.record["announceBy"]), 0)) + 1)
@@ -142,6 +139,11 @@ def announce(result: contract.Json) -> None:
         "Detail": json.dumps(detail, ensure_ascii=False)}])
     if response["FailedEntryCount"]:
         raise EventNotSent(json.dumps(response["Entries"]))
+
+
+def _pause_seconds(record: Mapping[str, Any]) -> int:
+    """When a message comes again that a passing fault has kept from being gathered."""
+    return attempt.pause_seconds(int(record["attributes"]["ApproximateReceiveCount"]))
 
 
 def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_seconds: int) -> list[str]:

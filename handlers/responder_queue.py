@@ -56,6 +56,7 @@ def _is_dealt_with(record: dict[str, Any], responder: str, answer_of: Callable[[
         hand_over(question, answer)
     except Exception:
         logger.exception("not answered", extra={"responder": responder, "messageId": record["messageId"]})
+        come_back(record, attempt.pause_seconds(int(record["attributes"]["ApproximateReceiveCount"])))
         return False
     logger.info("answered", extra={"responder": responder, "status": answer["status"], "error": answer.get("error")})
     return True
