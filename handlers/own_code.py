@@ -19,7 +19,7 @@ class OwnCode:
         try:
             # Outside of any call, while a sandbox starts, it has a whole processor to itself.
             self._load()
-        except BaseException:  # noqa: BLE001 - each request says what it is, in an answer
+        except BaseException:
             logger.exception("the module cannot be imported", extra={"module": module})
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:

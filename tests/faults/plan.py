@@ -2,9 +2,9 @@
 
 Of two runs with one seed the same are: the requests in their order, with their responders, policies and deadlines; what each
 responder does; how often a request, a published message and an answer are repeated, and how long each copy of an answer is held
-back; which of the calls made for a request fails, and how, and which of its messages are received twice; between which requests the store is out, the aggregator throttled and
-the emulator restarted. What depends on timing: which of the aggregator's invocations meets a fault, whether an answer in its
-last moment comes before the close or after it, and so how many faults are met at all.
+back; which of the calls made for a request fails, and how; which of its messages are received twice; between which requests the store
+is out, the aggregator throttled and the emulator restarted. What depends on timing: which of the aggregator's invocations meets a
+fault, whether an answer in its last moment comes before the close or after it, and so how many faults are met at all.
 """
 
 import random
@@ -54,6 +54,10 @@ MOST_OF_A_CALL = 4
 
 UNTAMPERED = 0.25
 """The share of the requests whose messages and calls are left alone, so that more of their end is decided."""
+
+REPEATED_WHEN_CLOSED, STOPPED = 0.1, 0.5
+"""The share of the requests that are sent once more when they are closed, and, of those by a workflow that only their deadline closes, of
+those whose execution is stopped from outside."""
 
 SENT_BEFORE_A_RESTART = 6
 RESTART_DELAY_SECONDS, RESTART_DEADLINE_SECONDS = 12, 30
@@ -108,6 +112,10 @@ def _request(chance: random.Random, seed: int, number: int) -> Request:
     if is_tampered:
         faults = _sns_faults(chance) if variant == "sns" else _workflow_faults(chance, asks)
         request = replace(request, copies=chance.choice((1, 1, 1, 2)) if variant == "sns" else 1, faults=faults)
+    if variant == "sns":
+        request = replace(request, is_repeated_when_closed=chance.random() < REPEATED_WHEN_CLOSED)
+    elif policy == "deadline":
+        request = replace(request, is_stopped=chance.random() < STOPPED)
     # Where nothing but the deadline can close it, nobody need wait long for that.
     return replace(request, deadline_seconds=SHORT_SECONDS) if request.rules() == {"DEADLINE"} else request
 

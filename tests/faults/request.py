@@ -48,7 +48,8 @@ class Ask:
 class Request:
     """submissions: how often the caller sends it, at once. wants_bargain: a quote below BARGAIN_BELOW closes it. copies: of the
     published message. faults: for the calls made for this request, by the point where they are made (see `proxy` and
-    `faulty_emulator`), one for each call in turn."""
+    `faulty_emulator`), one for each call in turn. is_stopped: its execution is stopped from outside once a responder is held.
+    is_repeated_when_closed: the caller sends it once more then."""
 
     id: str
     variant: str
@@ -60,6 +61,11 @@ class Request:
     deadline_seconds: int = 20
     copies: int = 1
     faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_stopped: bool = False
+    is_repeated_when_closed: bool = False
+
+    def behaviour(self, responder: str) -> str:
+        return next(ask.behaviour for ask in self.asks if ask.responder == responder)
 
     def outcome(self, ask: Ask) -> str | None:
         # A queue delivers again what crashed its reader, long after the deadline; a workflow has its failure at once.
@@ -71,6 +77,8 @@ class Request:
         found = self._rules(outcomes)
         if THROTTLED in outcomes:
             found |= self._rules({**outcomes, THROTTLED: "FAILED"})
+        if self.is_stopped:
+            return frozenset({"DEADLINE"})
         if self.held_up_seconds + SLOW_SECONDS >= self.deadline_seconds:
             found |= {"DEADLINE"}
         return frozenset(found)
@@ -96,6 +104,11 @@ class Request:
         return early | {"ALL"}
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether nothing that happens to it makes anybody ask again."""
+        return not any(self.faults.values()) and self.copies == 1 and not self.is_stopped
+
+    @property
     def expected_answers(self) -> int:
         """How many responders answer, as long as nothing stalls for seconds. One that is held answers once the request is closed,
         unless that was the deadline."""
@@ -106,11 +119,11 @@ class Request:
 
     @property
     def planned_duplicates(self) -> int:
-        return (self.submissions - 1 + self.copies - 1 + sum(len(ask.delays) - 1 for ask in self.asks)
+        return (self.submissions - 1 + self.is_repeated_when_closed + self.copies - 1 + sum(len(ask.delays) - 1 for ask in self.asks)
                 + sum(ask.behaviour == "twice" for ask in self.asks))
 
     @property
     def planned_faults(self) -> int:
-        return (sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
+        return (self.is_stopped + sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
                 + sum(delay > 0 for ask in self.asks for delay in ask.delays)
                 + sum(ask.behaviour not in (*BENIGN, "twice") for ask in self.asks))

@@ -6,7 +6,7 @@ import threading
 import time
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.faults.request import BARGAIN_BELOW, BENIGN, EXISTING, THROTTLED, Req
 from tests.integration.conftest import deploy
 
 ACCOUNT = "000000000042"
-EXISTING_SECONDS = 5
+EXISTING_SECONDS = 3
 TIME_LIMITS = dict.fromkeys(HASTY, 2) | dict.fromkeys(PATIENT, RESTART_DEADLINE_SECONDS) | {EXISTING: 2 * EXISTING_SECONDS}
 RETRIES = 1
 SENDERS = 8
@@ -48,11 +48,13 @@ class NotAtRest(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """seconds: that it took. injected: faults by kind, by carrier or STACK. redriven: dead letters that were sent once more."""
+    """seconds: that it took. injected: faults by kind, by carrier or STACK. redriven: dead letters that were sent once more. hit: how many
+    requests a fault was meant for, and met."""
 
     verdict: Verdict
     injected: dict[str, Counter[str]]
     redriven: int
+    hit: int
     seconds: float
 
 
@@ -119,6 +121,8 @@ class Bench:
         self.results: dict[str, list[Any]] = {}
         self.injected: dict[str, Counter[str]] = defaultdict(Counter)
         self.held: list[Request] = []
+        self.to_stop: list[Request] = []
+        self.outages: list[tuple[float, float]] = []
         self.is_over = threading.Event()
         self._route_through_the_proxy()
         self.events = self._catch_events()
@@ -132,12 +136,13 @@ class Bench:
                 self.is_over.set()
             letting_go.result()
         self.proxy.calm()
+        left_open = {request_id for request_id, record in self._records(plan).items() if record["status"] == "OPEN"}
         # As an operator does once the faults are over.
         redriven = sum(queue.count for queue in redrive.dead_letters(self.stack))
         if redriven:
             redrive.redrive(self.stack)
             self._come_to_rest(plan)
-        return self._report(plan, redriven, began)
+        return self._report(plan, left_open, redriven, began)
 
     def _send_everything(self, plan: Plan) -> None:
         half = len(plan.requests) // 2 if plan.before_restart else 0
@@ -149,12 +154,13 @@ class Bench:
         self._send_all(plan, range(half, len(plan.requests)))
         self._come_to_rest(plan)
 
-    def _report(self, plan: Plan, redriven: int, began: float) -> Report:
+    def _report(self, plan: Plan, left_open: Collection[str], redriven: int, began: float) -> Report:
         journal = ledger.read(self.folder / "journal.jsonl")
         carriers = {request.id: request.variant for request in plan.all_requests}
         entries = ledger.read(self.ledger)
         verdict = judge(Evidence(
-            plan.all_requests, entries, self._records(plan), self.results, self._completed_events(), self._dead_bodies(), self.proxy.closes))
+            plan.all_requests, entries, self._records(plan), self.results, self._completed_events(), self._dead_bodies(), self.proxy.closes,
+            left_open, self.outages))
         for request_id, its in self.proxy.injected.items():
             self.injected[carriers[request_id]] += its
         for entry in journal:
@@ -164,16 +170,28 @@ class Bench:
             behaviour = told[entry["requestId"], entry["responder"]]
             if entry["kind"] == "asked" and behaviour not in BENIGN:
                 self.injected[carriers[entry["requestId"]]][f"responder {behaviour}"] += 1
-        return Report(verdict, self.injected, redriven, time.monotonic() - began)
+        hit = {request_id for request_id, its in self.proxy.injected.items() if its.total()} | {entry["requestId"] for entry in journal}
+        return Report(verdict, self.injected, redriven, len(hit), time.monotonic() - began)
 
     def _let_go(self) -> None:
-        """Opens the gate of each request that somebody is held in, once it is closed."""
+        """Opens the gate of each request that somebody is held in, once it is closed, and stops each execution that is to be stopped."""
         while not self.is_over.wait(POLL_SECONDS):
+            asked = {entry["requestId"] for entry in ledger.read(self.ledger)} if self.to_stop else set()
+            for request in [each for each in self.to_stop if each.id in asked]:
+                self._stop(request)
+                self.to_stop.remove(request)
             for request in [*self.held]:
                 record = self.stack.record(request.id)
                 if record is not None and record["status"] != "OPEN":
                     self._gate(request).touch()
                     self.held.remove(request)
+
+    def _stop(self, request: Request) -> None:
+        workflows, arn = self.stack.client("stepfunctions"), self.stack.outputs[f"{request.variant}StateMachineArn"]
+        for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+            if execution["name"].startswith(f"{request.id}-"):
+                workflows.stop_execution(executionArn=execution["executionArn"])
+                self.injected[request.variant]["execution stopped"] += 1
 
     def _gate(self, request: Request) -> Path:
         return self.folder / f"gate-{request.id}"
@@ -200,9 +218,11 @@ class Bench:
             sent = []
             for number in numbers:
                 request = plan.requests[number]
-                self.injected[request.variant]["submission repeated"] += request.submissions - 1
+                self.injected[request.variant]["submission repeated"] += request.submissions - 1 + request.is_repeated_when_closed
                 if any(ask.behaviour == "held" for ask in request.asks):
                     self.held.append(request)
+                if request.is_stopped:
+                    self.to_stop.append(request)
                 sent += [senders.submit(self._send, request) for _ in range(request.submissions)]
                 if number in windows:
                     self._wait_for(sent)  # so that what the window hits does not depend on how fast this machine is
@@ -214,6 +234,7 @@ class Bench:
             each.result()
 
     def _open(self, kind: str, seconds: float, senders: ThreadPoolExecutor, sent: list[Future[None]]) -> None:
+        self.outages.append((time.time(), time.time() + seconds))
         if kind == "outage":
             self.proxy.refuse_writes(seconds)
             self.injected[STACK]["outage"] += 1
@@ -229,6 +250,12 @@ class Bench:
 
     def _send(self, request: Request) -> None:
         """As a caller does: with an id of its own, again where the carrier was broken."""
+        self._submit(request)
+        if request.is_repeated_when_closed:
+            self.stack.wait(request.id)
+            self._submit(request)
+
+    def _submit(self, request: Request) -> None:
         body = self._body(request)
         for attempt in range(1, SEND_ATTEMPTS + 1):
             try:
@@ -264,9 +291,11 @@ class Bench:
         _until(lambda: awaited <= {(entry["requestId"], entry["responder"]) for entry in ledger.read(self.ledger)
                                    if entry["kind"] == "answered"}, RESTART_DEADLINE_SECONDS / 2)
         time.sleep(1)  # the last of them is on its way to the queue
+        stopped = time.time()
         port = int(self.emulator.endpoint.rpartition(":")[2])
         self.emulator.stop()
         self.emulator = _start(self.folder, port)
+        self.outages.append((stopped, time.time()))
         self.injected[STACK]["restart"] += 1
 
     def _come_to_rest(self, plan: Plan) -> None:
