@@ -56,7 +56,7 @@ class Faults:
 
 
 def faulty(call: Callable[[str, Any], Any], failure: Callable[[str, str], Exception], faults: Faults) -> Callable[[str, Any], Any]:
-    """`call`, a workflow's call of whatever it uses, with faults. failure: makes the error that the workflow sees, of a name and a cause."""
+    """`call`, a workflow's call of whatever it uses, with faults. failure: makes what the workflow sees, of a name and a cause."""
     def called(resource: str, arguments: Any) -> Any:
         if not resource.endswith("lambda:invoke"):
             return call(resource, arguments)
