@@ -102,9 +102,12 @@ def main(folder: Path) -> None:
     def note(**entry: Any) -> None:
         ledger.note(folder / "journal.jsonl", **entry)
 
+    def replace(owner: Any, name: str, make: Callable[..., Any], *arguments: Any) -> None:
+        setattr(owner, name, make(getattr(owner, name), *arguments))
+
     faults = Faults(json.loads((folder / "faults.json").read_text()), note)
-    stepfunctions._invoke_resource = faulty(stepfunctions._invoke_resource, stepfunctions._ExecutionError, faults)
-    sqs._receive_messages_for_esm = received_again(sqs._receive_messages_for_esm, faults)
+    replace(stepfunctions, "_invoke_resource", faulty, stepfunctions._ExecutionError, faults)
+    replace(sqs, "_receive_messages_for_esm", received_again, faults)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,9 @@ REPEATED_WHEN_CLOSED, STOPPED = 0.1, 0.5
 """The share of the requests that are sent once more when they are closed, and, of those by a workflow that only their deadline closes, of
 those whose execution is stopped from outside."""
 
+LONGEST_OUTAGE_SECONDS = 6
+"""In which the store refuses all writes."""
+
 SENT_BEFORE_A_RESTART = 6
 RESTART_DELAY_SECONDS, RESTART_DEADLINE_SECONDS = 12, 30
 
@@ -92,7 +95,7 @@ def plan(seed: int, requests: int, *, restart: bool = True) -> Plan:
     crossing = min(SENT_BEFORE_A_RESTART, requests // 4) if restart else 0
     ordinary = tuple(_request(chance, seed, number) for number in range(requests - crossing))
     # Every forty requests the store refuses writes, and every sixty the aggregator is throttled.
-    windows = [Window(after, "outage", round(chance.uniform(1, 4), 1)) for after in range(15, len(ordinary), 40)]
+    windows = [Window(after, "outage", round(chance.uniform(1, LONGEST_OUTAGE_SECONDS), 1)) for after in range(15, len(ordinary), 40)]
     windows += [Window(after, "throttle", round(chance.uniform(1, 3), 1)) for after in range(30, len(ordinary), 60)]
     return Plan(ordinary, tuple(windows), tuple(_crossing(chance, f"{seed}-r{number}") for number in range(crossing)))
 

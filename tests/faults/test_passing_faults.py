@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from components import definition
 from handlers import clock
 from handlers.records import Records
 from local.emulator import Emulator
+from tests.faults.plan import LONGEST_OUTAGE_SECONDS
 from tests.in_process import Context, Killed, kill, loaded, make_queue, make_table, taken
 
 LATEST_SECONDS = 30
@@ -140,3 +142,16 @@ def test_a_record_with_late_answers_does_not_give_way(clients):
     kept, is_new = store.create(record, clock.later(now, 1))
 
     assert (list(kept["late"]), is_new) == (["avis"], False)
+
+
+@pytest.mark.parametrize("carrier", ["map", "parallel"])
+def test_a_workflow_keeps_its_answers_through_an_outage(carrier):
+    """Nobody else has them, unless they may close the request early."""
+    gather = definition.load(f"{carrier}_scatter_gather.asl.json")["States"]["Gather"]
+    [retrier] = gather["Retry"]
+
+    pauses = [min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number, retrier["MaxDelaySeconds"])
+              for number in range(retrier["MaxAttempts"])]
+
+    # Full jitter takes half of each pause, on average.
+    assert sum(pauses) / 2 > 2 * LONGEST_OUTAGE_SECONDS
