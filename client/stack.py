@@ -227,7 +227,7 @@ class Stack:
             state = workflows.describe_execution(executionArn=execution)
             return None if state["status"] == "RUNNING" else _outcome(state)
 
-        return ended
+        return self._closed_or(ended, request["requestId"])
 
     def _run_express(self, machine: str, request: dict[str, Any], timeout: float) -> Ended:
         # Nobody can ask how an Express execution is doing, so one call stays open until it ends. It is never repeated, because
@@ -243,7 +243,11 @@ class Stack:
 
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
-        return lambda: _outcome(future.result()) if future.done() else None
+        return self._closed_or(lambda: _outcome(future.result()) if future.done() else None, request["requestId"])
+
+    def _closed_or(self, ended: Ended, request_id: str) -> Ended:
+        """A request may close before its execution ends, which waits for whoever was asked; an execution may fail, and close nothing."""
+        return lambda: self._closed(request_id) or ended()
 
 
 def _looks(timeout: float) -> Iterator[None]:

@@ -26,6 +26,8 @@ class QueueArgs(TypedDict):
     """The time limit of the function behind it."""
     receives: int
     """How often it delivers a message before it gives it up."""
+    deadLettersName: str
+    """Of the queue of what was given up."""
 
 
 class Queue(pulumi.ComponentResource):
@@ -37,7 +39,7 @@ class Queue(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:Queue", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.dead_letters = aws.sqs.Queue(
-            f"{name}-dead", message_retention_seconds=DEAD_LETTER_SECONDS, sqs_managed_sse_enabled=True, opts=child)
+            args["deadLettersName"], message_retention_seconds=DEAD_LETTER_SECONDS, sqs_managed_sse_enabled=True, opts=child)
         self.queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=args["functionSeconds"] + VISIBILITY_MARGIN_SECONDS,
@@ -47,7 +49,7 @@ class Queue(pulumi.ComponentResource):
         aws.sqs.RedriveAllowPolicy(
             name, queue_url=self.dead_letters.url,
             redrive_allow_policy=policy.compact({"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}), opts=child)
-        for its_name, queue in ((name, self.queue), (f"{name}-dead", self.dead_letters)):
+        for its_name, queue in ((name, self.queue), (args["deadLettersName"], self.dead_letters)):
             statements = [policy.deny_without_tls("sqs:*", queue.arn)]
             if topic_arn is not None:
                 statements.append(policy.allow_topic(queue.arn, topic_arn))

@@ -36,8 +36,6 @@ ACCESS_LOG = {
 class RequestApiArgs(TypedDict):
     stateMachines: Mapping[str, pulumi.Input[str]]
     """ARNs by variant."""
-    workflowType: str
-    """STANDARD or EXPRESS: of all of them."""
     requesters: Mapping[str, pulumi.Input[str]]
     """ARNs of the functions that take requests, by variant."""
     tableName: pulumi.Input[str]
@@ -171,7 +169,6 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
         "environment": {
             "TABLE_NAME": args["tableName"],
             "STATE_MACHINES": pulumi.Output.json_dumps(args["stateMachines"]),
-            "WORKFLOW_TYPE": args["workflowType"],
             "REQUESTERS": pulumi.Output.json_dumps(args["requesters"]),
             # As short as can be: there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
@@ -192,10 +189,7 @@ def _statements(args: RequestApiArgs) -> list[policy.Statement]:
     """Each kind of carrier that there is, and the table."""
     statements = [policy.allow(["dynamodb:GetItem"], args["tableArn"])]
     if args["stateMachines"]:
-        actions = ["states:StartExecution"]
-        if args["workflowType"] == "EXPRESS":
-            actions.append("states:StartSyncExecution")
-        statements.append(policy.allow(actions, list(args["stateMachines"].values())))
+        statements.append(policy.allow(["states:StartExecution"], list(args["stateMachines"].values())))
     if args["requesters"]:
         statements.append(policy.allow(["lambda:InvokeFunction"], list(args["requesters"].values())))
     return statements

@@ -71,6 +71,7 @@ class RequestStore(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:RequestStore", name, {}, opts)
         args = args or {}
         self._child = pulumi.ResourceOptions(parent=self)
+        self.name = name
         self.completion = {"deadlineSeconds": 60, **(args.get("completion") or {})}
         self.selection = Selection(args.get("selection") or "lowest", int(args.get("topK") or 3))
         self.currency = args.get("currency") or "USD"
@@ -80,7 +81,8 @@ class RequestStore(pulumi.ComponentResource):
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
-        self.queue = Queue(f"{name}-responses", {"functionSeconds": seconds, "receives": RECEIVES}, self._child)
+        self.queue = Queue(f"{name}-responses", {
+            "functionSeconds": seconds, "receives": RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
         self.tableName, self.tableArn = self.table.name, self.table.arn
         self.responseQueueUrl, self.responseQueueArn = self.queue.url, self.queue.arn
         self.deadLetterQueueUrl = self.queue.dead_letters.url

@@ -102,7 +102,7 @@ class ResponderFleet(pulumi.ComponentResource):
     def requester(self) -> HandlerFunction:
         """The function that opens requests for state machines."""
         if self._requester is None:
-            self._requester = HandlerFunction(f"{self._name}-requester", {
+            self._requester = HandlerFunction(f"{self._store.name}-{self._name}-requester", {
                 "module": "handlers.requester",
                 "withModules": [],
                 "environment": self.environment,

@@ -24,7 +24,7 @@ LONGEST_DEADLINE = 900
 """How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
 
 EXPRESS_DEADLINE = EXPRESS_SECONDS - 10
-"""An Express workflow that is still closing its record when its time is over leaves a request without a result."""
+"""The answers that an Express workflow still waits for when its time is over reach nobody."""
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """What CloudWatch Logs accepts."""
@@ -34,6 +34,9 @@ SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("eu
 
 DEFAULT_MODULE = "handlers.quotes.car_rental"
 DEFAULT_PROCESS = "handlers.processes.log_item"
+
+MAX_RETRIES = 5
+"""What the state machines allow; each responder says which attempt is its last."""
 
 INLINE_CONCURRENCY = 40
 DISTRIBUTED_CONCURRENCY = 10_000
@@ -148,7 +151,7 @@ class Responder(BaseModel):
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
-    retries: Annotated[int, _whole(0, 5)] = 2
+    retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
 
     @model_validator(mode="after")

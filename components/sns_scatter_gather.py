@@ -83,6 +83,7 @@ class SnsScatterGather(pulumi.ComponentResource):
         queue = Queue(name, {
             "functionSeconds": responder.timeout_seconds,
             "receives": max(MIN_RECEIVES, 1 + responder.retries + SPARE_RECEIVES),
+            "deadLettersName": f"{self._name}-dead-ask-{responder.name}",
         }, self._child, topic_arn=self.topic.arn)
         # A policy of this component's own, so that it comes and goes with it; the function belongs to the fleet.
         allowed = aws.iam.RolePolicy(name, role=responder.function.roleName, policy=policy.document([

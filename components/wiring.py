@@ -82,7 +82,6 @@ def for_api(settings: Settings, store: RequestStore, carriers: Mapping[str, Any]
     return {
         "stateMachines": {variant: carrier.stateMachineArn for variant, carrier in carriers.items() if variant != "sns"},
         "requesters": {variant: carrier.requesterFunctionArn for variant, carrier in carriers.items() if variant == "sns"},
-        "workflowType": settings.workflowType,
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "responderNames": [responder.name for responder in settings.responders],

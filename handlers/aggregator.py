@@ -114,9 +114,8 @@ def _gather_or_give_back(
         return _come_back(ids, received, 0)
     try:
         gathered = _gather(request_id, messages, alive_until)
-        rejected = {message.message_id: reason for message, reason in gathered.rejected}
-        again = [message_id for message_id, reason in rejected.items()
-                 if not _is_rejected(message_id, received[message_id]["body"], reason)]
+        again = [message.message_id for message, reason in gathered.rejected
+                 if not _is_rejected(message.message_id, received[message.message_id]["body"], reason)]
     except Exception:
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
         return [each for message_id in ids for each in _come_back([message_id], received, _pause_seconds(received[message_id]))]

@@ -1,7 +1,7 @@
 """Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
 
-Environment: see `handlers.environment`; STATE_MACHINES and REQUESTERS (JSON: what carries each variant), WORKFLOW_TYPE, RESPONDERS (names,
-separated by commas), COMPLETION (JSON), SELECTION, TOP_K, AUTH, SAMPLE (JSON: a request without its recipients).
+Environment: STATE_MACHINES and REQUESTERS (JSON: what carries each variant), AUTH, SAMPLE (JSON: a request without its recipients), and
+see `handlers.environment`.
 """
 
 import base64
@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from handlers import environment, openapi, records
-from handlers.carriers import ExpressWorkflow, Requester, StandardWorkflow
-from handlers.routes import BOARD, ROUTES, WAIT_SECONDS, Call, Carrier, Operations, Problem, Reply
+from handlers.carriers import Requester, StateMachine
+from handlers.routes import BOARD, ROUTES, Call, Carrier, Operations, Problem, Reply
 
 logger = Logger(service="api")
 
@@ -28,7 +28,6 @@ THROTTLES = frozenset({
 """Errors of Step Functions, Lambda and DynamoDB that say: later."""
 
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-PATIENT = Config(connect_timeout=2, read_timeout=WAIT_SECONDS, retries={"total_max_attempts": 1})
 OPERATIONS = {route.key: route.operation for route in (*ROUTES, BOARD)}
 
 
@@ -68,10 +67,7 @@ def operations() -> Operations:
     store = records.Records.of_the_stack(boto3.client("dynamodb", config=QUICK))
     carriers: dict[str, Carrier] = {}
     for variant, arn in json.loads(os.environ["STATE_MACHINES"]).items():
-        if os.environ["WORKFLOW_TYPE"] == "EXPRESS":
-            carriers[variant] = ExpressWorkflow(states, boto3.client("stepfunctions", config=PATIENT), arn)
-        else:
-            carriers[variant] = StandardWorkflow(states, arn)
+        carriers[variant] = StateMachine(states, arn)
     for variant, arn in json.loads(os.environ["REQUESTERS"]).items():
         carriers[variant] = Requester(boto3.client("lambda", config=QUICK), arn)
     known = environment.responders()

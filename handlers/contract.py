@@ -180,7 +180,8 @@ def error_of(kind: str, message: str) -> Json:
 
 def declined(responder: str, reason: Any) -> Json:
     """reason: a text; whatever else it is, is shown as one."""
-    return unsuccessful(responder, "DECLINED", "Declined", NO_REASON if reason is None else reason if isinstance(reason, str) else show(reason))
+    text = reason if isinstance(reason, str) else NO_REASON if reason is None else show(reason)
+    return unsuccessful(responder, "DECLINED", "Declined", text)
 
 
 def invalid_answer(responder: str, message: str) -> Json:

@@ -1,4 +1,8 @@
-"""Asks an existing Lambda function as a responder: it gets the question, and what it returns, raises or breaks is its answer."""
+"""Asks an existing Lambda function as a responder.
+
+It gets {"requestId", "description", "data", "deadlineAt", "attempt"}; what it returns, raises or breaks is its answer, see
+`contract.normalise_answer`.
+"""
 
 import json
 import math
@@ -22,7 +26,8 @@ class ExistingFunction:
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
         """The work of one attempt, see `attempt.answer`."""
-        return lambda: self._ask({**question, "attempt": attempt}, details_limit)
+        payload = {key: question[key] for key in ("requestId", "description", "data", "deadlineAt")}
+        return lambda: self._ask({**payload, "attempt": attempt}, details_limit)
 
     def _ask(self, payload: Mapping[str, Any], details_limit: int) -> contract.Json:
         try:

@@ -51,7 +51,7 @@ def check_number(number: float | Decimal) -> None:
     exact = Decimal(str(number))
     if not exact.is_finite() or (exact and not MIN_NUMBER <= abs(exact) < MAX_NUMBER):
         raise NotCarried(OUT_OF_RANGE)
-    if len(exact.normalize().as_tuple().digits) > MAX_DIGITS:
+    if len("".join(map(str, exact.as_tuple().digits)).strip("0")) > MAX_DIGITS:
         raise NotCarried(TOO_MANY_DIGITS)
 
 

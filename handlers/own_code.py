@@ -20,6 +20,7 @@ class OwnCode:
             # Outside of any call, while a sandbox starts, it has a whole processor to itself.
             self._load()
         except BaseException:
+            # Each request says what it was, in its answer.
             logger.exception("the module cannot be imported", extra={"module": module})
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:

@@ -1,8 +1,9 @@
 """Lambda adapter of one responder: the user's own code, or an existing function, behind one answer.
 
-Event     {"question": see `opening.question`, "retryCount": of this call}, or SQS messages with questions (`handlers.responder_queue`)
+Event     {"question": see `opening.question`, "retryCount": of this call}, or SQS messages with questions (`handlers.responder_queue`),
+          or what an existing function gets (`handlers.existing_function`), from another stack that has this one for such a function
 Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}; {"requestId", "responder", "asked": false} where the
-          question is for others. An answer to a question with replyTo goes to that queue as well
+          question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
 
 Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`) and SETTINGS (JSON), or FUNCTION_ARN; CURRENCY, TIMEOUT_SECONDS,
 RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
@@ -14,8 +15,9 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import attempt, contract, responder_queue
+from handlers import attempt, contract
 from handlers.own_code import OwnCode
+from handlers.responder_queue import ResponderQueue
 
 logger = Logger(service="responder")
 RESPONDER = os.environ["RESPONDER"]
@@ -44,21 +46,29 @@ def _guard() -> attempt.Guard:
 
 source = _source()
 guard = _guard()
+queue = ResponderQueue(RESPONDER)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> contract.Json:
     if "Records" in event:
-        return responder_queue.answer_each(event, RESPONDER, respond)
+        return queue.answer_each(event, respond)
+    if "question" not in event:
+        return _answer({**event, "recipients": [RESPONDER]}, event["attempt"])
     question = event["question"]
-    logger.append_keys(correlation_id=question["requestId"])
     if RESPONDER not in question["recipients"]:
-        logger.info("skipped: another was asked", extra={"responder": RESPONDER})
+        logger.info("skipped: another was asked", extra={"responder": RESPONDER, "correlation_id": question["requestId"]})
         return {"requestId": question["requestId"], "responder": RESPONDER, "asked": False}
-    answer = respond(question, event["retryCount"] + 1)
+    answer = _answer(question, event["retryCount"] + 1)
     if "replyTo" in question:
         _hand_over(question, answer)
-    logger.info("answered", extra={"responder": RESPONDER, "status": answer["status"], "error": answer.get("error")})
     return {"requestId": question["requestId"], "answer": answer}
+
+
+def _answer(question: dict[str, Any], attempts: int) -> contract.Json:
+    logger.append_keys(correlation_id=question["requestId"])
+    answer = respond(question, attempts)
+    logger.info("answered", extra={"responder": RESPONDER, "status": answer["status"], "error": answer.get("error")})
+    return answer
 
 
 def respond(question: dict[str, Any], attempts: int) -> contract.Json:
@@ -69,7 +79,7 @@ def respond(question: dict[str, Any], attempts: int) -> contract.Json:
 
 def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:
     try:
-        responder_queue.hand_over(question, answer)
+        queue.hand_over(question, answer)
     except Exception:
         # The state machine brings it to the aggregator too, if only when all have answered.
         logger.exception("not handed over at once")

@@ -99,9 +99,8 @@ class Reply:
 
 
 class Carrier(Protocol):
-    def start(self, request: Json, wait_seconds: float) -> None:
-        """Hands the request over; it may come back at once, or when the request is closed, but by then. Raises InvalidRequest for what
-        only the carrier knows to be wrong."""
+    def start(self, request: Json) -> None:
+        """Hands the request over. Raises InvalidRequest for what only the carrier knows to be wrong."""
 
 
 class Operations:
@@ -200,7 +199,7 @@ class Operations:
         request_id = asked["requestId"]
         ends = self._seconds() + (WAIT_SECONDS if wait else OPEN_SECONDS)
         try:
-            carrier.start(asked, WAIT_SECONDS if wait else 0)
+            carrier.start(asked)
         except contract.InvalidRequest as refusal:
             winner = self._read_record(request_id)
             if winner is not None:

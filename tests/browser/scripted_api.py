@@ -92,12 +92,11 @@ class Script:
 
 
 class _Carrier:
-    can_close_early = True
 
     def __init__(self, variant: str, script: Script) -> None:
         self.variant, self.script = variant, script
 
-    def start(self, request: contract.Json, wait_seconds: float) -> None:
+    def start(self, request: contract.Json) -> None:
         self.script.start(self.variant, request)
 
 

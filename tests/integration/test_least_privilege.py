@@ -65,7 +65,7 @@ def test_the_requester_cannot_publish_without_its_right(strict, without):
 
 
 def test_the_aggregator_cannot_count_without_its_right(strict, without):
-    without("sns-aggregator", "dynamodb:UpdateItem")
+    without("quotes-aggregator", "dynamodb:UpdateItem")
 
     request_id = strict.send("sns", {**strict.sample_request, "requestId": uuid.uuid4().hex})
 
@@ -81,23 +81,25 @@ def test_a_responder_cannot_answer_without_its_right(strict, without):
     assert {answer["responder"]: answer["status"] for answer in result["answers"]}["avis"] == "TIMED_OUT"
 
 
-@pytest.mark.parametrize(("variant", "action", "resource"), [
-    (variant, action, resource) for variant in ("map", "parallel")
-    for action, resource in (("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("lambda:InvokeFunction", "function"))])
-def test_a_state_machine_may_do_what_it_needs_and_nothing_else(strict, variant, action, resource):
+def test_a_workflows_requester_cannot_open_without_its_right(strict, without):
+    without("quotes-responder-requester", "dynamodb:PutItem")
+
+    request_id = strict.send("map", {**strict.sample_request, "requestId": uuid.uuid4().hex})
+
+    with pytest.raises(RequestFailed):
+        strict.wait(request_id, timeout=3)
+
+
+@pytest.mark.parametrize("variant", ["map", "parallel"])
+@pytest.mark.parametrize(("function", "decision"), [
+    ("responder-avis", "allowed"), ("quotes-aggregator", "allowed"), ("quotes-responder-requester", "allowed"),
+    ("sns-requester", "implicitDeny"), ("api-handler", "implicitDeny")])
+def test_a_state_machine_may_invoke_its_own_functions_and_nobody_elses(strict, variant, function, decision):
     iam = strict.client("iam")
-    # The Standard workflow, and the one that records each answer as it comes.
-    roles = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
-    functions = strict.client("lambda").list_functions()["Functions"]
-    own = {"table": strict.client("dynamodb").describe_table(TableName=strict.outputs["quoteTableName"])["Table"]["TableArn"],
-           "function": next(found["FunctionArn"] for found in functions if found["FunctionName"].startswith("responder-avis"))}
-    foreign = {"table": own["table"] + "-of-another", "function": next(
-        found["FunctionArn"] for found in functions if found["FunctionName"].startswith("sns-requester"))}
+    [role] = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
+    [arn] = [found["FunctionArn"] for found in strict.client("lambda").list_functions()["Functions"]
+             if found["FunctionName"].startswith(function)]
 
-    def decisions(target: str) -> list[str]:
-        simulated = [iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[target]) for role in roles]
-        return [each["EvaluationResults"][0]["EvalDecision"] for each in simulated]
+    simulated = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[arn])
 
-    # The recorder finds its record opened.
-    assert decisions(own[resource]).count("allowed") == (1 if action == "dynamodb:PutItem" else 2)
-    assert "allowed" not in decisions(foreign[resource])
+    assert simulated["EvaluationResults"][0]["EvalDecision"] == decision

@@ -13,6 +13,7 @@ from handlers.contract import InvalidRequest
 MODULE = "tests.responders"
 LOOK_SECONDS = 0.02
 VARIANTS = ["map", "parallel"]
+SCATTER = {"map": "Ask each responder", "parallel": "Ask the responders"}
 
 
 def responder(name, behaviour="quote", **settings):
@@ -94,12 +95,12 @@ def test_when_nobody_quotes_the_request_fails_with_every_reason(mixed, variant):
 @pytest.mark.parametrize(("request_body", "reason"), [
     ({}, "data must be an object"),
     ([], "the request must be a JSON object"),
-    ({"data": {}, "recipients": ["zipcar"]}, "unknown recipient zipcar; known responders: avis, alamo, hertz, sixt, budget, thrifty"),
+    ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo, hertz, sixt, budget, thrifty'),
     ({"data": {}, "recipients": ["avis", "avis"]}, "named more than once; known responders: avis"),
     ({"data": {}, "recipients": []}, "recipients must not be empty; known responders: avis"),
-    ({"data": {}, "recipients": [7]}, "recipients must be names; known responders: avis"),
-    ({"data": {}, "recipients": [{"arn": "x"}]}, "recipients must be names; known responders: avis"),
-    ({"data": {"x": "x" * 70_000}}, "the request takes more than 65536 bytes"),
+    ({"data": {}, "recipients": [7]}, "recipients must be names, not a number; known responders: avis"),
+    ({"data": {}, "recipients": [{"arn": "x"}]}, "recipients must be names, not an object; known responders: avis"),
+    ({"data": {"x": "x" * 70_000}}, "the request takes 70017 bytes as JSON; at most 65536 are allowed"),
 ])
 def test_a_broken_request_is_refused_before_anything_is_scattered(mixed, variant, request_body, reason):
     machine = mixed.outputs[f"{variant}StateMachineArn"]
@@ -112,7 +113,7 @@ def test_a_broken_request_is_refused_before_anything_is_scattered(mixed, variant
     assert (state["status"], state["error"]) == ("FAILED", "InvalidRequest")
     assert reason in state["cause"]
     entered = [event for event in workflows.get_execution_history(executionArn=execution)["events"] if "Entered" in event["type"]]
-    assert [event["stateEnteredEventDetails"]["name"] for event in entered] == ["Open", "Turn", "Refuse"]
+    assert [event["stateEnteredEventDetails"]["name"] for event in entered] == ["Open request", "Is it new?", "Reject"]
 
 
 def test_the_same_request_id_asks_nobody_twice(mixed, variant):
@@ -131,21 +132,21 @@ def test_a_request_id_of_another_request_is_refused(mixed, variant):
         mixed.request(variant, {"requestId": request_id, "data": {"days": 4}, "recipients": ["avis"]})
 
 
-def test_an_execution_that_died_gives_way_to_a_repetition_of_its_request(mixed, variant):
-    body = {"requestId": uuid.uuid4().hex, "data": {"days": 3}, "recipients": ["avis"]}
-    mixed.request(variant, body)
-    mixed.client("dynamodb").update_item(
-        TableName=mixed.outputs["quoteTableName"], Key={"requestId": {"S": body["requestId"]}},
-        UpdateExpression="SET #status = :open, createdAt = :long_ago", ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":open": {"S": "OPEN"}, ":long_ago": {"S": "2020-01-01T00:00:00.000Z"}})
+def test_an_execution_that_was_stopped_leaves_a_request_that_its_deadline_closes(mixed, variant):
+    body = {"requestId": uuid.uuid4().hex, "data": {}, "recipients": ["avis", "budget"], "completion": {"deadlineSeconds": 1}}
+    workflows = mixed.client("stepfunctions")
+    execution = workflows.start_execution(
+        stateMachineArn=mixed.outputs[f"{variant}StateMachineArn"], input=json.dumps(body))["executionArn"]
+    while mixed.record(body["requestId"]) is None:
+        time.sleep(LOOK_SECONDS)
 
-    result = mixed.request(variant, body)
+    workflows.stop_execution(executionArn=execution)
 
-    assert result["status"] == "COMPLETE"
-    assert result["createdAt"] > "2026"
+    result = mixed.wait(body["requestId"], timeout=60)
+    assert (result["completedBy"], mixed.request(variant, body)["completedAt"]) == ("DEADLINE", result["completedAt"])
 
 
-def test_a_successful_request_costs_three_transitions_and_one_for_each_responder(mixed, variant):
+def test_a_request_costs_four_transitions_and_one_for_each_responder(mixed, variant):
     """The emulator's history has no iterations, but says what was entered outside them; inside, only Ask is entered."""
     workflows = mixed.client("stepfunctions")
     machine = mixed.outputs[f"{variant}StateMachineArn"]
@@ -156,9 +157,9 @@ def test_a_successful_request_costs_three_transitions_and_one_for_each_responder
 
     entered = [event for event in workflows.get_execution_history(executionArn=execution)["events"] if "Entered" in event["type"]]
 
-    assert [event["stateEnteredEventDetails"]["name"] for event in entered] == ["Open", "Scatter", "Close"]
+    assert [event["stateEnteredEventDetails"]["name"] for event in entered] == ["Open request", "Is it new?", SCATTER[variant], "Gather"]
     definition = json.loads(workflows.describe_state_machine(stateMachineArn=machine)["definition"])
-    scatter = definition["States"]["Scatter"]
+    scatter = definition["States"][SCATTER[variant]]
     for asking in [scatter["ItemProcessor"]] if variant == "map" else scatter["Branches"]:
         assert asking["States"][asking["StartAt"]]["End"] is True
 
@@ -241,7 +242,7 @@ def test_an_express_workflow_answers_the_same(deployed, variant):
 def test_an_express_workflow_refuses_a_broken_request(deployed, variant):
     stack = deployed(variants=VARIANTS, workflowType="EXPRESS", responders=MIXED[:2], api=NO_API)
 
-    with pytest.raises(InvalidRequest, match="unknown recipient zipcar"):
+    with pytest.raises(InvalidRequest, match='unknown recipient "zipcar"'):
         stack.request(variant, {"data": {}, "recipients": ["zipcar"]})
 
 

@@ -43,7 +43,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
         "RESPONDERS": "avis,alamo,hertz", "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
         "SELECTION": "lowest", "TOP_K": "3",
         "RESULT_RETENTION_SECONDS": "86400"}
-    with loaded("handlers.requester", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.sns_requester", environment, emulator.endpoint, account) as module:
         yield Bench(module, sqs, asked, responses)
 
 
@@ -62,9 +62,9 @@ def test_a_request_is_kept_and_then_published_to_its_recipients(bench):
     assert "publishBy" not in record
     message, = bench.published()
     assert json.loads(message["Body"]) == {
-        "requestId": context.aws_request_id, "description": "Zürich", "data": {"days": 3.5}, "deadlineAt": record["deadlineAt"]}
+        "requestId": context.aws_request_id, "description": "Zürich", "data": {"days": 3.5}, "deadlineAt": record["deadlineAt"],
+        "recipients": ["hertz", "avis"], "replyTo": bench.responses}
     assert json.loads(message["MessageAttributes"]["recipients"]["StringValue"]) == ["hertz", "avis"]
-    assert message["MessageAttributes"]["replyTo"]["StringValue"] == bench.responses
 
 
 def test_the_deadline_comes_to_the_response_queue_when_it_is_due(bench):
@@ -114,35 +114,48 @@ def test_of_many_at_once_with_one_id_one_is_published(bench):
 
 
 @pytest.mark.parametrize("after_publish", [False, True])
-def test_what_was_not_published_for_certain_is_published_by_the_repetition(bench, monkeypatch, after_publish):
-    body, context = {"data": {}}, Context()
+def test_what_was_not_published_for_certain_is_published_by_another_call_once_the_first_must_have_ended(bench, monkeypatch, after_publish):
+    body = {"requestId": "r1", "data": {}}
     killed = (bench.module.records, "published") if after_publish else (bench.module.sns, "publish")
     with monkeypatch.context() as patch:
         patch.setattr(*killed, kill)
         with pytest.raises(Killed):
-            bench.request(body, context)
-    first = bench.module.records.read(context.aws_request_id)
+            bench.request(body)
+    first = bench.module.records.read("r1")
 
-    assert bench.request(body, context)["createdAt"] == first["createdAt"], "the first attempt may still be at it"
+    assert bench.request(body)["createdAt"] == first["createdAt"], "the first attempt may still be at it"
     assert len(bench.published()) == after_publish
     after_the_invocation(monkeypatch)
 
-    assert bench.request(body, context)["createdAt"] > first["createdAt"], "a new attempt has its whole time"
-    assert bench.request(body, context)["status"] == "OPEN"
+    assert bench.request(body)["createdAt"] > first["createdAt"], "a new attempt has its whole time"
+    assert bench.request(body)["status"] == "OPEN"
+    assert len(bench.published()) == 1
+
+
+def test_an_invocation_that_lambda_repeats_publishes_at_once_what_it_has_not_published(bench, monkeypatch):
+    body, context = {"data": {}}, Context()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.module.sns, "publish", kill)
+        with pytest.raises(Killed):
+            bench.request(body, context)
+
+    bench.request(body, context)
+    bench.request(body, context)
+
     assert len(bench.published()) == 1
 
 
 def test_a_request_that_somebody_has_answered_was_published(bench, monkeypatch):
-    context = Context()
+    body = {"requestId": "r1", "data": {}}
     with monkeypatch.context() as patch:
         patch.setattr(bench.module.records, "published", kill)
         with pytest.raises(Killed):
-            bench.request({"data": {}}, context)
-    record = bench.module.records.read(context.aws_request_id)
+            bench.request(body)
+    record = bench.module.records.read("r1")
     bench.module.records.add(record, {"avis": {"responder": "avis", "status": "DECLINED", "respondedAt": clock.now()}})
     after_the_invocation(monkeypatch)
 
-    assert bench.request({"data": {}}, context)["declined"] == 1
+    assert bench.request(body)["declined"] == 1
     assert len(bench.published()) == 1
 
 

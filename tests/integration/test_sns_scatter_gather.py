@@ -1,4 +1,4 @@
-"""SnsScatterGather as a whole stack on the emulator: requester, topic, queues, responders, relays, aggregator, store, bus."""
+"""SnsScatterGather as a whole stack on the emulator: requester, topic, queues, responders, store, bus."""
 
 import io
 import json
@@ -169,7 +169,7 @@ def test_good_messages_are_gathered_and_poison_is_put_aside_at_once(stack):
     assert stack.wait(good)["status"] == "COMPLETE"
     found = []
     eventually(lambda: found.extend(dead_letters(stack, "responses")) or len(found) >= 2)
-    assert sorted(found) == [("not JSON", "the message is not JSON"), (stranger, "no such request is gathered here")]
+    assert sorted(found) == [("not JSON", "the message is not JSON"), (stranger, "there is no such request")]
     assert stack.record("unheard-of") is None
 
 

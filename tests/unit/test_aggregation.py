@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers import aggregation, clock, contract
+from handlers import aggregation, attribute_values, clock, contract
 from handlers.aggregation import Message, Rejected, Rules
 from handlers.completion import Policy
 from handlers.selection import Selection
@@ -216,11 +216,12 @@ def test_what_is_no_message_is_rejected(body, reason):
         aggregation.parse("m", body)
 
 
-@pytest.mark.parametrize("store", [MemoryStore(), MemoryStore(record(variant="map"))])
-def test_an_answer_for_a_request_that_is_not_gathered_here_is_rejected_and_not_stored(store):
+def test_an_answer_for_an_unknown_request_is_rejected_and_not_stored():
+    store = MemoryStore()
+
     gathered = gather(store, [answer("avis"), DEADLINE])
 
-    assert [(rejected.message_id, why) for rejected, why in gathered.rejected] == [("m0", "no such request is gathered here")]
+    assert [(rejected.message_id, why) for rejected, why in gathered.rejected] == [("m0", "there is no such request")]
     assert store.writes == 0
 
 
@@ -233,7 +234,34 @@ def test_details_share_the_budget_of_one_item():
         gathered = gather(store, [answer(name, details=big)])
 
     assert all("at most" in given["details"]["omitted"] for given in gathered.record["answers"].values())
-    assert len(json.dumps(contract.attribute_value(gathered.record))) < 400_000
+    assert len(json.dumps(attribute_values.encode(gathered.record))) < 400_000
+
+
+def test_replies_of_a_state_machine_are_gathered_as_messages_are():
+    store = MemoryStore(record(["avis", "alamo", "hertz"]))
+    crash = {"Error": "Runtime.ExitError", "Cause": json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "exit status 1"})}
+
+    found = aggregation.replies([
+        {"requestId": "r1", "answer": answer("avis")}, {"requestId": "r1", "responder": "alamo", "fault": crash},
+        {"requestId": "r1", "responder": "sixt", "asked": False},
+        {"requestId": "r1", "responder": "hertz", "fault": {"Error": "States.Timeout"}}], clock.later(CREATED, 5))
+    gathered = aggregation.gather(
+        store, RULES, "r1", found, lambda result: None, now=clock.later(CREATED, 5), alive_until=clock.later(CREATED, 20))
+
+    assert gathered.closed
+    errors = {name: given.get("error") for name, given in gathered.record["answers"].items()}
+    assert errors == {"avis": None, "alamo": {"type": "Runtime.ExitError", "message": "exit status 1"},
+                      "hertz": {"type": "Timeout", "message": "its function took too long"}}
+
+
+@pytest.mark.parametrize(("fault", "status", "kind", "message"), [
+    ({"Error": "Lambda.Unknown", "Cause": "not JSON"}, "FAILED", "Lambda.Unknown", "not JSON"),
+    ({"Error": "Sandbox.Timedout", "Cause": json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 3.00 s"})},
+     "TIMED_OUT", "Timeout", "Task timed out after 3.00 s"),
+    ({"Error": "X", "Cause": "é" * 30_000}, "FAILED", "X", "é" * 250),
+])
+def test_a_function_that_broke_is_the_failure_of_its_responder(fault, status, kind, message):
+    assert aggregation.broken("avis", fault) == {"responder": "avis", "status": status, "error": {"type": kind, "message": message}}
 
 
 def test_a_closer_that_was_killed_before_its_event_is_stood_in_for():
@@ -245,8 +273,9 @@ def test_a_closer_that_was_killed_before_its_event_is_stood_in_for():
     with pytest.raises(Killed):
         aggregation.gather(store, RULES, "r1", [message(answer("avis"))], killed,
                            now=clock.later(CREATED, 2), alive_until=clock.later(CREATED, 2 + LEASE_SECONDS))
-    gather(store, [answer("avis")], seconds=3, announced=announced)
+    waiting = gather(store, [answer("avis")], seconds=3, announced=announced)
     assert announced == [], "the closer may still be at it"
+    assert not waiting.announced, "and may have ended: its message must come again"
 
     gather(store, [answer("avis")], seconds=3 + LEASE_SECONDS, announced=announced)
     gather(store, [answer("avis")], seconds=90, announced=announced)

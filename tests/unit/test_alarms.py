@@ -29,8 +29,7 @@ def arn(service, name):
 
 def test_one_alarm_of_a_kind(all_variants):
     assert set(all_variants.of_type(ALARM)) == {
-        "alarms-dead-letters", "alarms-map-executions", "alarms-map-recorder-executions", "alarms-parallel-executions",
-        "alarms-parallel-recorder-executions", "alarms-distributed-executions", "alarms-errors",
+        "alarms-dead-letters", "alarms-map-executions", "alarms-parallel-executions", "alarms-distributed-executions", "alarms-errors",
         "alarms-throttles"}
     assert sorted(all_variants.outputs["alarmNames"]) == sorted(all_variants.of_type(ALARM))
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
 from components import code
-from handlers import clock, contract
+from handlers import attribute_values, clock
 
 ENVIRONMENT = {
-    "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}', "WORKFLOW_TYPE": "STANDARD",
-    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "ABANDONED_SECONDS": "300", "SELECTION": "lowest",
+    "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}',
+    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest",
     "TOP_K": "3", "AUTH": "NONE",
     "SAMPLE": '{"data": {"days_rental": 30}}',
 }
@@ -29,7 +29,6 @@ class FakeAws:
         self.items: dict[str, Any] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failure: Exception | None = None
-        self.sync: dict[str, Any] | Exception = {"status": "SUCCEEDED"}
         self.returned: dict[str, Any] = {"Payload": b"{}"}
 
     def _called(self, name: str, arguments: dict[str, Any]) -> None:
@@ -46,13 +45,6 @@ class FakeAws:
         self._called("start_execution", arguments)
         self._open("map", json.loads(arguments["input"]), closed=False)
 
-    def start_sync_execution(self, **arguments: Any) -> dict[str, Any]:
-        self._called("start_sync_execution", arguments)
-        self._open("map", json.loads(arguments["input"]), closed=self.sync == {"status": "SUCCEEDED"})
-        if isinstance(self.sync, Exception):
-            raise self.sync
-        return self.sync
-
     def invoke(self, **arguments: Any) -> dict[str, Any]:
         self._called("invoke", arguments)
         if self.returned["Payload"] == b"{}":
@@ -66,7 +58,7 @@ class FakeAws:
             "createdAt": clock.now(), "deadlineAt": clock.now()}
         if closed:
             record |= {"completedBy": "ALL", "completedAt": clock.now(), "top": []}
-        self.items[asked["requestId"]] = contract.attribute_value(record)["M"]
+        self.items[asked["requestId"]] = attribute_values.encode_item(record)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.calls]
@@ -107,7 +99,7 @@ def throttled(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, "StartExecution")
 
 
-def test_a_request_starts_a_standard_workflow_under_a_name_of_its_own(api, aws):
+def test_a_request_starts_an_execution_under_a_name_of_its_own(api, aws):
     status, body, headers = call(api, event())
 
     assert (status, body["href"], headers["location"]) == (202, "/requests/trip-1", "../requests/trip-1")
@@ -123,41 +115,6 @@ def test_the_longest_id_still_makes_a_name(api, aws):
 
     [(_, started)] = [made for made in aws.calls if made[0] == "start_execution"]
     assert len(started["name"]) <= 80
-
-
-def test_an_express_workflow_is_run_while_the_caller_waits(api, aws, monkeypatch):
-    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
-
-    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
-
-    assert (status, body["completedBy"]) == (200, "ALL")
-    assert aws.names() == ["get_item", "start_sync_execution", "get_item"]
-
-
-def test_an_express_workflow_is_only_started_when_nobody_waits(api, aws, monkeypatch):
-    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
-
-    assert call(api, event())[0] == 202
-    assert "start_sync_execution" not in aws.names()
-
-
-def test_an_express_workflow_that_takes_too_long_goes_on_alone(api, aws, monkeypatch):
-    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
-    aws.sync = ReadTimeoutError(endpoint_url="x")
-
-    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
-
-    assert (status, body["status"]) == (202, "OPEN")
-
-
-def test_an_express_workflow_that_breaks_is_our_fault(api, aws, monkeypatch):
-    monkeypatch.setenv("WORKFLOW_TYPE", "EXPRESS")
-    aws.sync = {"status": "FAILED", "error": "States.Runtime", "cause": "secret"}
-
-    status, body, _ = call(api, event(queryStringParameters={"wait": "true"}))
-
-    assert (status, body["error"]["type"]) == (500, "InternalError")
-    assert "secret" not in json.dumps(body)
 
 
 def test_a_request_for_sns_goes_through_the_requester(api, aws):

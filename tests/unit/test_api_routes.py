@@ -57,14 +57,12 @@ class World:
 class FakeCarrier:
     """Opens the record `opens` seconds after the start and closes it after `closes` (None: never)."""
 
-    can_close_early = True
-
     def __init__(self, world: World, variant: str, opens: float | None = 0.1, closes: float | None = 2) -> None:
         self.world, self.variant, self.opens, self.closes = world, variant, opens, closes
-        self.started: list[tuple[Json, float]] = []
+        self.started: list[Json] = []
 
-    def start(self, request: Json, wait_seconds: float) -> None:
-        self.started.append((request, wait_seconds))
+    def start(self, request: Json) -> None:
+        self.started.append(request)
         if self.opens is not None:
             self.world.after(self.opens, lambda: self.world.open(self.variant, request))
         if self.closes is not None:
@@ -72,7 +70,7 @@ class FakeCarrier:
 
 
 class Refusing(FakeCarrier):
-    def start(self, request: Json, wait_seconds: float) -> None:
+    def start(self, request: Json) -> None:
         raise InvalidRequest("completion.quorum must be at most 1, as the stack has it, not 2")
 
 
@@ -93,7 +91,7 @@ def carriers(world):
 
 @pytest.fixture
 def api(world, carriers):
-    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3), abandoned_seconds=300,
+    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3),
                       document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, sleep=world.sleep)
 
 
@@ -117,7 +115,7 @@ def test_a_request_is_taken_with_its_address(api, carriers):
     assert (reply.status, reply.body) == (
         202, {"requestId": "trip-1", "variant": "map", "status": "OPEN", "href": "/requests/trip-1"})
     assert reply.headers == {"location": "../requests/trip-1"}
-    assert carriers["map"].started == [(BODY, 0)]
+    assert carriers["map"].started == [BODY]
 
 
 def test_what_was_answered_can_be_read_at_once(api):
@@ -129,7 +127,7 @@ def test_what_was_answered_can_be_read_at_once(api):
 def test_a_request_without_an_id_gets_one(api, carriers, world):
     reply = send(api, {"data": {}})
 
-    [(asked, _)] = carriers["map"].started
+    [asked] = carriers["map"].started
     assert reply.body["requestId"] == asked["requestId"] == str(uuid.UUID(asked["requestId"]))
     assert world.reads.count(asked["requestId"]) == len(world.reads)
 
@@ -141,7 +139,7 @@ def test_waiting_returns_the_result(api, carriers, world):
     assert (reply.body["status"], reply.body["completedBy"], reply.body["best"]["responder"]) == ("COMPLETE", "ALL", "avis")
     assert [given["responder"] for given in reply.body["answers"]] == KNOWN
     assert reply.headers == {"location": "../requests/trip-1"}
-    assert carriers["map"].started == [(BODY, WAIT_SECONDS)]
+    assert carriers["map"].started == [BODY]
     assert world.now < 4
 
 
@@ -242,13 +240,6 @@ def test_two_equal_requests_at_once_are_one(api, world):
     assert len(world.records) == 1
 
 
-def test_an_abandoned_request_is_started_again(api, carriers, world):
-    world.open("map", BODY, created_at=clock.later(clock.now(), -301))
-
-    assert send(api, wait="true").status == 200
-    assert len(carriers["map"].started) == 1
-
-
 def test_a_request_whose_maker_ended_before_it_was_published_is_started_again(api, carriers, world):
     world.open("map", BODY, publishBy=clock.later(clock.now(), -1))
 
@@ -256,8 +247,8 @@ def test_a_request_whose_maker_ended_before_it_was_published_is_started_again(ap
     assert len(carriers["map"].started) == 1
 
 
-def test_an_abandoned_request_does_not_give_way_to_another(api, carriers, world):
-    world.open("map", BODY, created_at=clock.later(clock.now(), -301))
+def test_a_request_that_was_never_published_does_not_give_way_to_another(api, carriers, world):
+    world.open("map", BODY, publishBy=clock.later(clock.now(), -1))
 
     refused(409, "Conflict", lambda: send(api, {**BODY, "data": {}}))
     assert not carriers["map"].started
@@ -280,9 +271,9 @@ def test_what_only_the_carrier_refuses_is_an_invalid_request(world, api, carrier
 
 def test_a_carrier_that_refuses_because_another_was_first_is_a_conflict(world, api, carriers):
     class First(Refusing):
-        def start(self, request: Json, wait_seconds: float) -> None:
+        def start(self, request: Json) -> None:
             self.world.open("map", {**BODY, "data": {}})
-            super().start(request, wait_seconds)
+            super().start(request)
 
     carriers["map"] = First(world, "map")
 

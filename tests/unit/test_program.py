@@ -1,7 +1,6 @@
 """The whole program, registered under Pulumi's mocks: what there is, who owns it, and what it may do."""
 
 import json
-import re
 
 import pulumi
 import pytest
@@ -20,12 +19,12 @@ def all_variants():
 def test_a_variant_that_is_not_chosen_leaves_no_trace():
     registered = program.run({"variants": ["map"]})
 
-    assert list(registered.of_type("aws:sfn/stateMachine:StateMachine")) == ["map-recorder", "map"]
+    assert list(registered.of_type("aws:sfn/stateMachine:StateMachine")) == ["map"]
     assert not any(name.startswith("parallel") for name in registered.outputs)
 
 
 def test_the_fleet_and_the_store_are_made_once(all_variants):
-    assert len(all_variants.of_type("scatter-gather:index:QuoteStore")) == 1
+    assert len(all_variants.of_type("scatter-gather:index:RequestStore")) == 1
     assert len(all_variants.of_type("scatter-gather:index:ResponderFleet")) == 1
     assert len([name for name in all_variants.of_type("aws:lambda/function:Function") if name.startswith("responder-")]) == 5
 
@@ -66,7 +65,7 @@ def test_a_hundred_responders_with_the_longest_names_fit_their_functions_environ
 
 
 def test_an_environment_that_lambda_would_refuse_stops_the_preview():
-    with pytest.raises(Exception, match=r"sns-aggregator's environment takes 4,\d{3} bytes, COMPLETION 3,\d{3} of them; "
+    with pytest.raises(Exception, match=r"quotes-aggregator's environment takes 4,\d{3} bytes, COMPLETION 3,\d{3} of them; "
                                         "Lambda allows 4,096"):
         run_with_long_names(completion={"quorum": 9, "weights": dict.fromkeys(LONG_NAMES, 2)})
 
@@ -111,42 +110,44 @@ def test_the_policy_is_an_output_for_those_who_send_requests():
     assert json.loads(registered.outputs["completion"]) == {"deadlineSeconds": 60, "quorum": 2, "amountBelow": "99.5"}
 
 
-def test_a_responder_with_a_function_of_its_own_gets_no_second_one():
+def test_an_existing_function_has_a_responder_in_front_that_may_ask_it_and_nothing_else():
     arn = "arn:aws:lambda:us-east-1:000000000000:function:acme"
 
-    registered = program.run({"responders": [{"name": "acme", "functionArn": arn}, {"name": "avis", "rate": 99}],
-                              "variants": ["map"], "api": {"enabled": False}})
+    registered = program.run({"responders": [{"name": "acme", "functionArn": arn}], "variants": ["map"], "api": {"enabled": False}})
 
-    assert list(registered.of_type("aws:lambda/function:Function")) == ["responder-avis"]
-    assert all(arn in machine["definition"] for machine in registered.of_type("aws:sfn/stateMachine:StateMachine").values())
+    responder = registered.of_type("aws:lambda/function:Function")["responder-acme"]
+    assert responder["environment"]["variables"]["FUNCTION_ARN"] == arn
+    allowed = [statement for policy in registered.of_type("aws:iam/rolePolicy:RolePolicy").values()
+               for statement in json.loads(policy["policy"])["Statement"] if arn in statement["Resource"]]
+    assert allowed == [{"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": arn}]
 
 
 def test_a_selection_of_ones_own_is_one_function_for_all_carriers():
     registered = program.run({"selection": "handlers.rankings.nearest", "api": {"enabled": False}})
 
     functions = registered.of_type("aws:lambda/function:Function")
-    assert functions["selector"]["environment"]["variables"] == {"RANK_MODULE": "handlers.rankings.nearest", "TOP_K": "3"}
-    assert "SELECTOR_ARN" in functions["sns-aggregator"]["environment"]["variables"]
+    assert functions["quotes-selector"]["environment"]["variables"] == {"RANK_MODULE": "handlers.rankings.nearest", "TOP_K": "3"}
+    assert "SELECTOR_ARN" in functions["quotes-aggregator"]["environment"]["variables"]
 
 
-def test_a_workflow_may_do_to_its_table_what_its_states_do_and_no_more(all_variants):
+def test_a_state_machine_that_carries_requests_may_invoke_their_functions_and_nothing_else(all_variants):
     policies = all_variants.of_type("aws:iam/rolePolicy:RolePolicy")
-    for name, machine in all_variants.of_type("aws:sfn/stateMachine:StateMachine").items():
-        used = {f"dynamodb:{verb[0].upper()}{verb[1:]}" for verb in re.findall(r"states:::dynamodb:(\w+)", machine["definition"])}
-        allowed = {action for statement in json.loads(policies[f"{name}-runs"]["policy"])["Statement"]
-                   for action in statement["Action"] if action.startswith("dynamodb:")}
-        assert allowed == used, name
+    excepted = {tuple(actions) for actions in policy.WITHOUT_RESOURCES.values()}
+    for name in ("map", "parallel"):
+        [own] = [statement for statement in json.loads(policies[f"{name}-runs"]["policy"])["Statement"]
+                 if tuple(statement["Action"]) not in excepted]
+        assert own["Action"] == ["lambda:InvokeFunction"]
+        assert [arn.rsplit(":", 1)[-1] for arn in own["Resource"]] == [
+            "quotes-aggregator", "quotes-responder-requester", *(f"responder-{name}" for name in all_variants.outputs["responderNames"])]
 
 
-def test_only_a_recorder_may_reply_and_only_to_its_own_workflow(all_variants):
-    policies = all_variants.of_type("aws:iam/rolePolicy:RolePolicy")
-    replies = {name: json.loads(inputs["policy"])["Statement"] for name, inputs in policies.items()
-               if "states:SendTask" in inputs["policy"]}
+def test_a_responder_may_be_called_as_one_of_the_stacks_own_functions_is():
+    names = ["requester", "aggregator", "selector", "responses", "dead-avis", "avis", "ask-avis", "dead-ask-avis", "api"]
 
-    assert set(replies) == {"map-recorder-replies", "parallel-recorder-replies"}
-    for name, [statement] in replies.items():
-        assert statement["Action"] == ["states:SendTaskSuccess", "states:SendTaskFailure"]
-        assert statement["Resource"].rsplit(":", 1)[-1].startswith(name.removesuffix("-recorder-replies"))
+    registered = program.run({"responders": [{"name": name, "rate": 1} for name in names]})
+
+    named = [(resource.type, resource.name) for resource in registered.resources]
+    assert len(set(named)) == len(named)
 
 
 def test_wrong_configuration_ends_the_program_with_one_message():

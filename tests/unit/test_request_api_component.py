@@ -75,13 +75,6 @@ def test_the_function_may_start_these_machines_and_read_this_table(registered):
     ]
 
 
-def test_express_workflows_may_be_waited_for():
-    [_, states] = [statement for statement in statements(api(workflowType="EXPRESS"))
-                   if statement["Action"][0].split(":")[0] in ("dynamodb", "states")]
-
-    assert states["Action"] == ["states:StartExecution", "states:StartSyncExecution"]
-
-
 def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
     function = registered.of_type("aws:lambda/function:Function")["api-handler"]
 

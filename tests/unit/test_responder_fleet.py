@@ -9,13 +9,15 @@ from tests.program import Registered
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:prices"
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:quotes"
+ANSWERS = {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": "arn:aws:sqs:us-east-1:000000000000:quotes-responses"}
 
 
 @pytest.fixture(scope="module")
 def registered() -> Registered:
     return program.run({"variants": ["map", "parallel", "sns"], "api": {"enabled": False}, "responders": [
         {"name": "plain", "rate": 99}, {"name": "once", "rate": 99, "retries": 0}, {"name": "stubborn", "rate": 99, "retries": 5},
-        {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}}, {"name": "foreign", "functionArn": ARN}]})
+        {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
+        {"name": "foreign", "functionArn": ARN, "retries": 3}]})
 
 
 def environment(registered, function):
@@ -29,7 +31,7 @@ def rights(registered, function):
 
 
 def test_a_circuit_breaker_may_read_and_change_its_own_circuit_and_nothing_else(registered):
-    assert rights(registered, "responder-guarded") == [{
+    assert rights(registered, "responder-guarded") == [ANSWERS, {
         "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:UpdateItem"], "Resource": TABLE,
         "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["circuit/guarded"]}}}]
     assert json.loads(environment(registered, "responder-guarded")["CIRCUIT_BREAKER"]) == {"failures": 3, "pauseSeconds": 7.5}
@@ -37,25 +39,14 @@ def test_a_circuit_breaker_may_read_and_change_its_own_circuit_and_nothing_else(
 
 
 def test_without_one_there_is_nothing_of_it(registered):
-    assert rights(registered, "responder-plain") == []
+    assert rights(registered, "responder-plain") == [ANSWERS]
     assert not {"CIRCUIT_BREAKER", "TABLE_NAME"} & set(environment(registered, "responder-plain"))
 
 
 def test_who_counts_the_attempts_knows_the_retries(registered):
-    functions = ["responder-plain", "responder-once", "responder-stubborn", "sns-relay-foreign"]
+    functions = ["responder-plain", "responder-once", "responder-stubborn", "responder-foreign"]
 
-    assert [environment(registered, function)["RETRIES"] for function in functions] == ["2", "0", "5", "2"]
-
-
-def test_the_machines_allow_as_many_attempts_as_anybody_wants_and_never_too_few_for_lambdas_own_faults(registered):
-    found = registered.of_type("aws:sfn/stateMachine:StateMachine")
-    machines = {variant: json.loads(found[variant]["definition"])["States"]["Scatter"] for variant in ("map", "parallel")}
-
-    [of_map] = machines["map"]["ItemProcessor"]["States"]["Ask"]["Retry"]
-    of_parallel = {name.removeprefix("Ask "): state["Retry"][0]["MaxAttempts"]
-                   for branch in machines["parallel"]["Branches"] for name, state in branch["States"].items() if "Retry" in state}
-    assert of_map["MaxAttempts"] == 5
-    assert of_parallel == {"plain": 2, "once": 2, "stubborn": 5, "guarded": 2, "foreign": 2}
+    assert [environment(registered, function)["RETRIES"] for function in functions] == ["2", "0", "5", "3"]
 
 
 def test_a_queue_delivers_more_often_than_its_responder_is_asked(registered):

@@ -35,14 +35,15 @@ def statements(registered, name):
 def test_everything_belongs_to_the_component_or_to_a_function_of_its(registered):
     own = [resource for resource in registered.resources if resource.name == "sns" or resource.name.startswith("sns-")]
 
-    component, function = "scatter-gather:index:SnsScatterGather", "scatter-gather:index:HandlerFunction"
+    component = "scatter-gather:index:SnsScatterGather"
+    parts = (component, "scatter-gather:index:HandlerFunction", "scatter-gather:index:Queue")
     for resource in own:
         if resource.type != component:
-            assert resource.parent_type.rpartition("$")[2] in (component, function), resource
+            assert resource.parent_type.rpartition("$")[2] in parts, resource
     assert {resource.type for resource in own if resource.type.startswith("aws:")} == {
         "aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy", "aws:sns/topicSubscription:TopicSubscription",
         "aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy", "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
-        "aws:cloudwatch/eventBus:EventBus", "aws:lambda/eventSourceMapping:EventSourceMapping", "aws:lambda/function:Function",
+        "aws:lambda/eventSourceMapping:EventSourceMapping", "aws:lambda/function:Function",
         "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "aws:cloudwatch/logGroup:LogGroup"}
 
 
@@ -50,26 +51,26 @@ def test_every_queue_has_a_dead_letter_queue_that_takes_from_it_alone(registered
     queues = registered.of_type("aws:sqs/queue:Queue")
     allowed = registered.of_type("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
 
-    assert set(queues) == {"sns-responses", "sns-dead-responses", "sns-ask-avis", "sns-dead-ask-avis", "sns-ask-acme",
+    assert set(queues) == {"quotes-responses", "quotes-dead-responses", "sns-ask-avis", "sns-dead-ask-avis", "sns-ask-acme",
                            "sns-dead-ask-acme"}
     for name, queue in queues.items():
         assert queue["sqsManagedSseEnabled"] is True
         if "-dead-" in name:
             assert queue["messageRetentionSeconds"] == 1_209_600
             continue
-        dead = name.replace("sns-", "sns-dead-", 1)
+        dead = name.replace("-", "-dead-", 1)
         assert json.loads(queue["redrivePolicy"]) == {"deadLetterTargetArn": arn("sqs", dead), "maxReceiveCount": 5}
         assert allowed[name]["queueUrl"] == url(dead)
         assert json.loads(allowed[name]["redriveAllowPolicy"]) == {
             "redrivePermission": "byQueue", "sourceQueueArns": [arn("sqs", name)]}
 
 
-def test_a_queue_is_invisible_for_six_times_as_long_as_its_function_may_run(registered):
+def test_a_message_comes_again_soon_after_its_function_must_have_ended(registered):
     queues, functions = registered.of_type("aws:sqs/queue:Queue"), registered.of_type("aws:lambda/function:Function")
 
-    behind = {"sns-responses": "sns-aggregator", "sns-ask-avis": "responder-avis", "sns-ask-acme": "sns-relay-acme"}
+    behind = {"quotes-responses": "quotes-aggregator", "sns-ask-avis": "responder-avis", "sns-ask-acme": "responder-acme"}
     for queue, function in behind.items():
-        assert queues[queue]["visibilityTimeoutSeconds"] == 6 * functions[function]["timeout"]
+        assert queues[queue]["visibilityTimeoutSeconds"] == functions[function]["timeout"] + 5
 
 
 def test_queues_and_topic_take_nothing_without_tls_and_the_responders_queues_only_this_topic(registered):
@@ -107,9 +108,9 @@ def test_batches_are_answered_with_partial_failures(registered):
     taken = {name: (mapping["eventSourceArn"], mapping["functionName"], mapping["batchSize"], mapping["scalingConfig"])
              for name, mapping in mappings.items()}
     assert taken == {
-        "sns-aggregator": (arn("sqs", "sns-responses"), arn("lambda", "sns-aggregator"), 10, {"maximumConcurrency": 10}),
+        "quotes-aggregator": (arn("sqs", "quotes-responses"), arn("lambda", "quotes-aggregator"), 10, {"maximumConcurrency": 10}),
         "sns-ask-avis": (arn("sqs", "sns-ask-avis"), arn("lambda", "responder-avis"), 1, {"maximumConcurrency": 10}),
-        "sns-ask-acme": (arn("sqs", "sns-ask-acme"), arn("lambda", "sns-relay-acme"), 1, {"maximumConcurrency": 10})}
+        "sns-ask-acme": (arn("sqs", "sns-ask-acme"), arn("lambda", "responder-acme"), 1, {"maximumConcurrency": 10})}
     assert all(mapping["functionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings.values())
 
 
@@ -132,33 +133,25 @@ def test_rights_are_exact(registered):
     assert statements(registered, "sns-requester-runs") == [
         allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], arn("dynamodb", "quotes")),
         allow(["sns:Publish"], arn("sns", "sns")),
-        allow(["sqs:SendMessage"], arn("sqs", "sns-responses"))]
-    assert statements(registered, "sns-aggregator-runs") == [
+        allow(["sqs:SendMessage"], arn("sqs", "quotes-responses"))]
+    assert statements(registered, "quotes-aggregator-runs") == [
         allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], arn("dynamodb", "quotes")),
-        allow(["events:PutEvents"], arn("cloudwatch", "sns")),
-        allow(["sqs:SendMessage"], arn("sqs", "sns-dead-responses")),
-        allow(consume, arn("sqs", "sns-responses"))]
-    for policy, queue in (("sns-ask-avis", "sns-ask-avis"), ("sns-relay-acme-runs", "sns-ask-acme")):
-        assert statements(registered, policy)[:3] == [
-            allow(consume, arn("sqs", queue)),
-            allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], arn("sqs", queue)),
-            allow(["sqs:SendMessage"], arn("sqs", "sns-responses"))]
-    assert statements(registered, "sns-relay-acme-runs")[3:] == [allow(["lambda:InvokeFunction"], EXISTING)]
-
-
-def test_no_responders_name_can_be_taken_for_another_resource():
-    names = ["responses", "requester", "aggregator", "dead-avis", "avis", "ask-avis", "relay-avis"]
-
-    registered = program.run({**CONFIG, "responders": [{"name": name, "rate": 1} for name in names]})
-
-    assert len(registered.of_type("aws:sqs/queue:Queue")) == 2 * (len(names) + 1)
-    assert set(registered.outputs["snsDeadLetterQueueUrls"]) == {"responses", *(f"ask-{name}" for name in names)}
+        allow(["events:PutEvents"], arn("cloudwatch", "quotes")),
+        allow(["sqs:SendMessage"], arn("sqs", "quotes-dead-responses")),
+        allow(["sqs:ChangeMessageVisibility"], arn("sqs", "quotes-responses")),
+        allow(consume, arn("sqs", "quotes-responses"))]
+    for responder in ("avis", "acme"):
+        assert statements(registered, f"sns-ask-{responder}") == [
+            allow(consume, arn("sqs", f"sns-ask-{responder}")),
+            allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], arn("sqs", f"sns-ask-{responder}"))]
+    assert statements(registered, "responder-acme-runs") == [
+        allow(["sqs:SendMessage"], arn("sqs", "quotes-responses")), allow(["lambda:InvokeFunction"], EXISTING)]
 
 
 def test_the_outputs_say_how_to_start_and_where_to_look(registered):
     assert {key: value for key, value in registered.outputs.items() if key.startswith("sns")} == {
         "snsRequesterFunctionName": "sns-requester", "snsRequesterFunctionArn": arn("lambda", "sns-requester"),
-        "snsAggregatorFunctionName": "sns-aggregator", "snsTopicArn": arn("sns", "sns"),
-        "snsResponseQueueUrl": url("sns-responses"), "snsEventBusName": "sns",
-        "snsDeadLetterQueueUrls": {"responses": url("sns-dead-responses"), "ask-avis": url("sns-dead-ask-avis"),
+        "snsAggregatorFunctionName": "quotes-aggregator", "snsTopicArn": arn("sns", "sns"),
+        "snsResponseQueueUrl": url("quotes-responses"), "snsEventBusName": "quotes",
+        "snsDeadLetterQueueUrls": {"responses": url("quotes-dead-responses"), "ask-avis": url("sns-dead-ask-avis"),
                                    "ask-acme": url("sns-dead-ask-acme")}}
