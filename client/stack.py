@@ -205,7 +205,7 @@ class Stack:
         from handlers.carriers import CarrierError, Requester
 
         try:
-            Requester(self.client("lambda"), function).start(request, 0)
+            Requester(self.client("lambda"), function).start(request)
         except CarrierError as error:
             raise RequestFailed(str(error)) from None
         return lambda: self._closed(request["requestId"])
