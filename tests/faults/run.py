@@ -18,7 +18,7 @@ from local import emulator as emulator_control
 from local.emulator import Emulator
 from tests.faults import faulty_emulator, ledger
 from tests.faults.oracle import Evidence, Verdict, judge
-from tests.faults.plan import HASTY, PATIENT, RESTART_DEADLINE_SECONDS, Plan
+from tests.faults.plan import CARRIERS, HASTY, PATIENT, RESTART_DEADLINE_SECONDS, Plan
 from tests.faults.proxy import Proxy
 from tests.faults.request import BARGAIN_BELOW, BENIGN, EXISTING, THROTTLED, Request
 from tests.integration.conftest import deploy
@@ -93,12 +93,12 @@ def packed(*modules: str, instead: Mapping[str, str] | None = None) -> bytes:
 
 
 def config_for(plan: Plan, existing_function: str) -> dict[str, Any]:
-    """The configuration of a stack with the carriers and the responders that the plan takes."""
+    """The configuration of a stack with all carriers and the responders that the plan takes."""
     asked = {ask.responder for request in plan.all_requests for ask in request.asks}
     source = {EXISTING: {"functionArn": existing_function}}
     return {
         **CONFIG,
-        "variants": sorted({request.variant for request in plan.all_requests}),
+        "variants": [*CARRIERS],
         "responders": [
             {"name": name, **source.get(name, {"module": "tests.faults.responders"}), "timeoutSeconds": TIME_LIMITS[name],
              "queueConcurrency": 4, "retries": RETRIES}
