@@ -112,7 +112,7 @@ class ApiStack(Stack):
 
         region, account = self._whereabouts()
         if self.endpoint:
-            return Credentials(account, "local"), region
+            return Credentials(account, "local", self.session_token), region
         session = boto3.Session()
         found = session.get_credentials()
         return found and found.get_frozen_credentials(), region or session.region_name

@@ -15,18 +15,18 @@ LOCAL_FOLDER = PROJECT / ".local"
 CLI_SECONDS = 60
 
 
-def find(stack: str | None = None, file: Path | None = None) -> tuple[Mapping[str, Any], str | None]:
-    """The outputs, and the emulator's address where the stack lives there (None: AWS).
+def find(stack: str | None = None, file: Path | None = None) -> tuple[Mapping[str, Any], str | None, str | None]:
+    """The outputs, and the emulator's address and the session token that it asks for where the stack lives there (None: AWS).
 
     file: JSON as `pulumi stack output --json` prints it. Without a file the stacks of `python -m local` come first, those of its
     `--cli` too. Outside of the emulator the address is AWS_ENDPOINT_URL, as for every AWS tool.
     """
     if file is not None:
-        return _from_file(file), os.environ.get("AWS_ENDPOINT_URL")
+        return _from_file(file), *_given()
     local = _from_embedded_state(stack or "local") or _from_cli_on_the_emulator(stack or "local")
     if local is not None:
-        return local, os.environ.get("AWS_ENDPOINT_URL") or _emulator(stack or "local")
-    return _from_cli(stack), os.environ.get("AWS_ENDPOINT_URL")
+        return local, *(_given() if os.environ.get("AWS_ENDPOINT_URL") else _emulator(stack or "local"))
+    return _from_cli(stack), *_given()
 
 
 def _from_file(file: Path) -> Mapping[str, Any]:
@@ -60,13 +60,28 @@ def _from_cli_on_the_emulator(stack: str) -> Mapping[str, Any] | None:
     return _ask_cli(stack, pulumi_cli.environment_of(backend))[0] or None
 
 
-def _emulator(stack: str) -> str:
-    from local import emulator
-
-    running = emulator.find(LOCAL_FOLDER)
+def _emulator(stack: str) -> tuple[str, str | None]:
+    running = _running_emulator()
     if running is None:
         raise NoStack(f"stack {stack} lives in an emulator that is not running: python -m local up")
-    return running.endpoint
+    return running.endpoint, running.session_token
+
+
+def _given() -> tuple[str | None, str | None]:
+    """The address in the environment, and the token: the emulator's own, where it is the project's, else the one in the environment."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return None, None
+    running = _running_emulator()
+    if running is not None and running.endpoint == endpoint.rstrip("/"):
+        return endpoint, running.session_token
+    return endpoint, os.environ.get("AWS_SESSION_TOKEN")
+
+
+def _running_emulator() -> Any:
+    from local import emulator
+
+    return emulator.find(LOCAL_FOLDER)
 
 
 def _from_cli(stack: str | None) -> Mapping[str, Any]:

@@ -42,13 +42,15 @@ Ended = Callable[[], Result | None]
 
 @dataclass(frozen=True)
 class Stack:
-    """outputs: the stack's; endpoint: the emulator's address, None for AWS with the usual credential chain.
+    """outputs: the stack's; endpoint: the emulator's address, None for AWS with the usual credential chain; session_token: that the
+    emulator asks for.
 
     Every method may raise what botocore raises when AWS cannot be reached or refuses the credentials.
     """
 
     outputs: Mapping[str, Any]
     endpoint: str | None = None
+    session_token: str | None = field(default=None, repr=False)
     _clients: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -153,7 +155,8 @@ class Stack:
         from botocore.config import Config
 
         region, account = self._whereabouts()
-        local = {"endpoint_url": self.endpoint, "aws_access_key_id": account, "aws_secret_access_key": "local"}
+        local = {"endpoint_url": self.endpoint, "aws_access_key_id": account, "aws_secret_access_key": "local",
+                 "aws_session_token": self.session_token}
         # A session of its own: boto3's default one is not made for several threads.
         return boto3.Session().client(
             service,

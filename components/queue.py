@@ -14,9 +14,6 @@ VISIBILITY_MARGIN_SECONDS = 5
 """Past the function's time limit. AWS advises six of these limits for a function that is throttled; a mapping with a concurrency of its
 own is not, and a message whose function broke must come again before its request's deadline."""
 
-MIN_RECEIVES = 5
-"""AWS advises to deliver a message no less often before its queue gives it up: a delivery that is throttled counts as well."""
-
 DEAD_LETTER_SECONDS = 14 * 86_400
 """The longest that SQS keeps a message (its limit)."""
 

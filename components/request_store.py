@@ -28,9 +28,9 @@ SELECTOR_SECONDS = 10
 
 HANDLER_MEMORY_MB = 256
 
-RECEIVES = 20
-"""How often a message is delivered before it is given up: through more than a minute in which nothing can be written, since
-what is given up leaves its request open."""
+RESPONSE_RECEIVES = 12
+"""How often the response queue delivers a message, with pauses that grow (`handlers.aggregator`): what is given up leaves a request
+without an answer, or open."""
 
 AGGREGATOR_BATCH = 10
 AGGREGATOR_CONCURRENCY = 10
@@ -82,7 +82,7 @@ class RequestStore(pulumi.ComponentResource):
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
         self.queue = Queue(f"{name}-responses", {
-            "functionSeconds": seconds, "receives": RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
+            "functionSeconds": seconds, "receives": RESPONSE_RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
         self.tableName, self.tableArn = self.table.name, self.table.arn
         self.responseQueueUrl, self.responseQueueArn = self.queue.url, self.queue.arn
         self.deadLetterQueueUrl = self.queue.dead_letters.url

@@ -3,10 +3,11 @@
 No AWS and no resources, so a wrong value stops a preview before anything is registered.
 """
 
+import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -125,6 +126,9 @@ Email = Annotated[str, _matching(r"[^\s@]+@[^\s@]+\.[^\s@]+", "an e-mail address
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "three capital letters such as USD")]
 
 
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -140,7 +144,8 @@ class CircuitBreaker(_Strict):
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
-    Whatever else its entry holds (`rate` …) is its own, handed to `quote` as `request.settings`.
+    `settings` is handed to `quote` as `request.settings`, and so is whatever else its entry holds (`rate` …), unless that looks like a
+    misspelt key.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -153,9 +158,19 @@ class Responder(BaseModel):
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
     retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
+    settings: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _one_source(self) -> "Responder":
+    def _no_misspelt_key(self) -> Self:
+        for key in self.model_extra or {}:
+            meant = difflib.get_close_matches(key.lower(), {name.lower(): name for name in type(self).model_fields}, n=1, cutoff=0.8)
+            if meant:
+                raise ValueError(f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}. A setting of the responder's "
+                                 "own with such a name belongs under settings")
+        return self
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
         if self.module and self.functionArn:
             raise ValueError("module and functionArn exclude each other: give one of them")
         if self.functionArn and self.own:
@@ -169,7 +184,7 @@ class Responder(BaseModel):
 
     @property
     def own(self) -> dict[str, Any]:
-        return self.model_extra or {}
+        return {**(self.model_extra or {}), **self.settings}
 
 
 class Completion(_Strict):
@@ -306,24 +321,48 @@ class Alarms(_Strict):
         return self
 
 
-class Settings(_Strict):
+class StoreSettings(_Strict):
+    """What a RequestStore takes."""
+
+    completion: Completion = Completion()
+    selection: Annotated[str, AfterValidator(_selection)] = "lowest"
+    topK: Annotated[int, _whole(1, 100)] = 3
+    currency: Currency = "USD"
+    resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
+    logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
+    retainData: bool = False
+
+
+class FleetSettings(_Strict):
+    """What a ResponderFleet takes beside its store."""
+
+    responders: list[Responder] = []
+
+    @model_validator(mode="after")
+    def _distinct_responders(self) -> Self:
+        _refuse_repeated("responders", [responder.name for responder in self.responders])
+        return self
+
+
+class WorkflowSettings(_Strict):
+    """What a carrier that is a state machine takes beside its store and its fleet."""
+
+    workflowType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
+
+
+class MapSettings(WorkflowSettings):
+    maxConcurrency: Annotated[int, _whole(0, INLINE_CONCURRENCY)] = 0
+
+
+class Settings(StoreSettings, FleetSettings, WorkflowSettings):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
     variants: list[Variant] = list(VARIANTS)
     responderCount: Annotated[int, _whole(1, 100)] = 5
-    responders: list[Responder] = []
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
-    workflowType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
-    selection: Annotated[str, AfterValidator(_selection)] = "lowest"
-    topK: Annotated[int, _whole(1, 100)] = 3
-    currency: Currency = "USD"
-    completion: Completion = Completion()
     distributed: Distributed = Distributed()
     api: Api = Api()
     alarms: Alarms = Alarms()
-    resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
-    logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
-    retainData: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -335,10 +374,7 @@ class Settings(_Strict):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Settings":
-        for key, names in (("variants", [str(v) for v in self.variants]), ("responders", [r.name for r in self.responders])):
-            repeated = next((name for name in names if names.count(name) > 1), None)
-            if repeated:
-                raise ValueError(f"{key} names {json.dumps(repeated)} more than once; allowed: each name once")
+        _refuse_repeated("variants", self.variants)
         if not self.variants:
             raise ValueError(f"variants is []; allowed: one or more of {', '.join(VARIANTS)}")
         return self
@@ -346,10 +382,8 @@ class Settings(_Strict):
     @model_validator(mode="after")
     def _policy(self) -> "Settings":
         self.completion.check(responder.name for responder in self.responders)
-        express = [variant for variant in self.variants if variant in WORKFLOWS] if self.workflowType == "EXPRESS" else []
-        if express and self.completion.deadlineSeconds > EXPRESS_DEADLINE:
-            raise ValueError(f"completion.deadlineSeconds is {self.completion.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
-                             f"a number from 1 to {EXPRESS_DEADLINE}")
+        if any(variant in WORKFLOWS for variant in self.variants):
+            check_deadline(self.workflowType, self.completion)
         return self
 
     @model_validator(mode="after")
@@ -362,6 +396,12 @@ class Settings(_Strict):
                 f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY}"
                 f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)")
         return self
+
+
+def _refuse_repeated(key: str, names: Iterable[str]) -> None:
+    twice = contract.repeated(names)
+    if twice is not None:
+        raise ValueError(f"{key} names {json.dumps(twice)} more than once; allowed: each name once")
 
 
 def _sample_responder(number: int) -> dict[str, Any]:
@@ -394,12 +434,42 @@ def load(read: Callable[[str], str | None], keys: Iterable[str] = ()) -> Setting
     return parse({key: _decode(key, text) for key, text in found.items() if text is not None})
 
 
+def check_deadline(workflow_type: str, policy: Completion) -> None:
+    """Raises ValueError where an Express workflow would end before the deadline."""
+    if workflow_type == "EXPRESS" and policy.deadlineSeconds > EXPRESS_DEADLINE:
+        raise ValueError(f"completion.deadlineSeconds is {policy.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
+                         f"a number from 1 to {EXPRESS_DEADLINE}")
+
+
 def parse(values: Mapping[str, Any]) -> Settings:
     """The settings from plain values; SettingsError names key, value and what is allowed."""
+    return _validated(Settings, values)
+
+
+def checked(model: type[Checked], component: str, args: Mapping[str, Any]) -> Checked:
+    """A component's arguments, or pulumi.RunError, which ends a preview in one line, with what the configuration would say of them.
+
+    An argument that is None is one that was left out; whole numbers may arrive as floats (from other languages than Python).
+    """
     try:
-        return Settings.model_validate(dict(values))
+        return _validated(model, {key: _whole_number(value) for key, value in args.items() if value is not None})
+    except SettingsError as error:
+        raise pulumi.RunError(f"{component}: {error}") from None
+
+
+def _whole_number(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _whole_number(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [_whole_number(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _validated(model: type[Checked], values: Mapping[str, Any]) -> Checked:
+    try:
+        return model.model_validate(dict(values))
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        raise SettingsError(_explain(error, model)) from None
 
 
 def _decode(key: str, text: str) -> Any:
@@ -412,7 +482,7 @@ def _decode(key: str, text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
     reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:").replace("'", "")
@@ -421,7 +491,21 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{path} is missing"
     if first["type"] == "extra_forbidden":
-        return f"{path} is not a known key"
+        return f"{path} is not a known key; allowed: {', '.join(_keys_at(model, first['loc']))}"
     if isinstance(first["input"], dict):
         return f"{path}: {reason}"
     return f"{path} is {json.dumps(first['input'], default=str)}; {reason}"
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The keys that are allowed beside the last one of a path."""
+    for part in path[:-1]:
+        if isinstance(part, str):
+            model = _models_in(model.model_fields[part].annotation)[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

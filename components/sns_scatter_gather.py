@@ -15,9 +15,12 @@ import pulumi_aws as aws
 
 from components import policy
 from components.handler_function import HandlerFunction
-from components.queue import MIN_RECEIVES, Queue
+from components.queue import Queue
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.responder_fleet import REQUESTER_SECONDS, Responder, ResponderFleet
+
+MIN_RECEIVES = 5
+"""AWS advises to deliver a message no less often before its queue gives it up: a delivery that is throttled counts as well."""
 
 SPARE_RECEIVES = 2
 """Deliveries beyond a responder's last retry, lest throttling take the one that ends in an answer."""

@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.logging import Logger
 
-from handlers import aggregation, attempt, clock, contract, environment
+from handlers import aggregation, clock, contract, environment
 from handlers.aggregation import Gathered, Message, Rejected, Rules
 from handlers.records import Records
 from handlers.selection import Ranking
@@ -29,6 +29,10 @@ EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
 MAX_EVENT_BYTES = 250_000
 """EventBridge takes 256 KB for an entry with its source and type."""
+
+LONGEST_PAUSE_SECONDS = 120
+"""Before a message is delivered again that a passing fault has kept from being gathered: 1 second at first, then twice as long each time.
+With the queue's number of deliveries this outlasts an outage of ten minutes."""
 
 SPARE_SECONDS = 1
 """What has to be left of an invocation for another request to be begun."""
@@ -118,10 +122,11 @@ def _gather_or_give_back(
                  if not _is_rejected(message.message_id, received[message.message_id]["body"], reason)]
     except Exception:
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
-        return [each for message_id in ids for each in _come_back([message_id], received, _pause_seconds(received[message_id]))]
+        return _come_back(ids, received)
     if not gathered.announced and gathered.record is not None:
-        # Whoever closed it has promised to announce it, and may have ended before it could.
-        return _come_back(ids, received, math.ceil(max(clock.seconds_until(gathered.record["announceBy"]), 0)) + 1)
+        # Whoever closed it has promised to announce it, and may have ended before it could. The deadline is every request's last message.
+        deadlines = [message.message_id for message in messages if message.deadline_at]
+        again += _come_back(deadlines, received, math.ceil(max(clock.seconds_until(gathered.record["announceBy"]), 0)) + 1)
     return again
 
 
@@ -141,18 +146,16 @@ def announce(result: contract.Json) -> None:
         raise EventNotSent(json.dumps(response["Entries"]))
 
 
-def _pause_seconds(record: Mapping[str, Any]) -> int:
-    """When a message comes again that a passing fault has kept from being gathered."""
-    return attempt.pause_seconds(int(record["attributes"]["ApproximateReceiveCount"]))
-
-
-def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_seconds: int) -> list[str]:
-    """The ids. Their messages come again after so many seconds, rather than when the queue's visibility timeout is over, which has to
-    outlast this function."""
+def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_seconds: int | None = None) -> list[str]:
+    """The ids. Their messages come again after so many seconds, or after a pause that grows with their deliveries, rather than when the
+    queue's visibility timeout is over, which has to outlast this function."""
     for message_id in ids:
+        record = received[message_id]
+        pause = min(2 ** (int(record["attributes"]["ApproximateReceiveCount"]) - 1), LONGEST_PAUSE_SECONDS)
         try:
             sqs.change_message_visibility(
-                QueueUrl=RESPONSE_QUEUE_URL, ReceiptHandle=received[message_id]["receiptHandle"], VisibilityTimeout=after_seconds)
+                QueueUrl=RESPONSE_QUEUE_URL, ReceiptHandle=record["receiptHandle"],
+                VisibilityTimeout=pause if after_seconds is None else after_seconds)
         except Exception:
             logger.exception("delivered again no sooner than its queue would", extra={"messageId": message_id})
     return ids

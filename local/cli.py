@@ -317,7 +317,12 @@ def _stop(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     project = _project(options)
     running = emulator_control.find(project.local_folder)
-    if options.json:
+    if options.env:
+        if running is None:
+            raise CommandError("the emulator isn't running: python -m local start")
+        for name, value in running.environment.items():
+            print(f"export {name}={value}")
+    elif options.json:
         address = {"endpoint": running.endpoint, "pid": running.pid} if running is not None else {}
         print(json.dumps({"running": running is not None, **address}, indent=2))
     elif running is None:
@@ -416,7 +421,10 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("start", _start, "Start the emulator")
     verb("stop", _stop, "Stop the emulator")
-    _add_json(verb("status", _status, "Say whether the emulator runs; exit code 1 when it doesn't"))
+    status = verb("status", _status, "Say whether the emulator runs; exit code 1 when it doesn't")
+    shown = status.add_mutually_exclusive_group()
+    _add_json(shown)
+    shown.add_argument("--env", action="store_true", help="print its address and credentials as a shell sets them: eval \"$(...)\"")
     return parser
 
 
@@ -438,7 +446,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
+def _add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("-j", "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 

@@ -2,10 +2,12 @@
 
 The emulator's folder (the project's `.local/`, or a test's own) holds
 
-    emulator.json   {"pid", "port", "instance"}: written once, by whoever starts it
+    emulator.json   {"pid", "port", "scheme", "instance", "sessionToken"}: written once, by whoever starts it
     emulator.lock   locked by the emulator process itself for as long as it lives
     emulator.log    what it printed
     tmp/            its temporary files
+
+None but the user can read them. The session token is what a request must have to get in (`local.emulator_door`).
 
 The lock is what tells a living emulator from a stale record: it disappears with the process, however that ends, and
 a process that was given the same pid later doesn't hold it.
@@ -18,6 +20,8 @@ import http.client
 import ipaddress
 import json
 import os
+import re
+import secrets
 import signal
 import socket
 import ssl
@@ -26,15 +30,16 @@ import sys
 import time
 import urllib.parse
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Self
 
 from local.errors import LocalError
-from local.files import replace_text
+from local.files import private_folder, replace_text
 
-DEFAULT_PORT = 4566
+ACCOUNT = "000000000000"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
@@ -58,10 +63,34 @@ class Emulator:
     pid: int | None = None
     instance: str | None = None
     folder: Path | None = None
+    session_token: str | None = field(default=None, repr=False)
+    """What every request must have; None for an emulator of the user's that asks for none."""
+
     started: bool = False
     """True when this call started it, False when it was found running."""
 
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For requests that no AWS tool makes, as to its health."""
+        return {} if self.session_token is None else {"X-Amz-Security-Token": self.session_token}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What AWS's tools and SDKs read, to reach it with credentials that it takes.
+
+        The access key is the account: the one that is set already, or else ACCOUNT. Where the user gave the address, the credentials are
+        the user's too.
+        """
+        environment = {"AWS_ENDPOINT_URL": self.endpoint}
+        if self.session_token is not None:
+            environment["AWS_SESSION_TOKEN"] = self.session_token
+        if self.folder is not None:
+            account = os.environ.get("AWS_ACCESS_KEY_ID", "")
+            environment["AWS_ACCESS_KEY_ID"] = account if re.fullmatch(r"\d{12}", account) else ACCOUNT
+            environment["AWS_SECRET_ACCESS_KEY"] = "test"
+        return environment
 
     @property
     def certificate(self) -> Path:
@@ -114,22 +143,25 @@ def start(
 ) -> Emulator:
     """Starts an emulator in `folder`, or returns the one that runs there already.
 
-    port: 4566 when free, else any free one, when not given; 0 asks for any free one.
+    port: any free one when not given, or 0.
     auth: enforce the policies of Lambda roles.
     tls: serve https, as policies that demand it (aws:SecureTransport) need it; `certificate` is what clients have to trust.
     state_folder: load the state from there, and save it there on `stop`.
     wait_scale: factor on the Wait and Retry delays of state machines; 0 doesn't wait at all.
     script: what runs as the emulator, with its arguments.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "emulator.lock").open("a")
-    with lock:
+    private_folder(folder)
+    with open(folder / "emulator.lock", "a", opener=_private) as lock:
         if not _try_lock(lock):
             return _await_start_by_another(folder)
-        record: dict[str, Any] = {"port": _choose_port(port), "instance": uuid.uuid4().hex, "scheme": "https" if tls else "http"}
-        process = _launch(folder, lock, record["port"], auth, tls, state_folder, wait_scale, script)
+        record: dict[str, Any] = {
+            "port": _choose_port(port or 0), "scheme": "https" if tls else "http", "instance": uuid.uuid4().hex,
+            "sessionToken": secrets.token_urlsafe(32),
+        }  # fmt: skip
+        process = _launch(folder, lock, record, auth, state_folder, wait_scale, script)
     record["pid"] = process.pid
-    replace_text(_record_path(folder), json.dumps(record))
+    _record_path(folder).unlink(missing_ok=True)  # one that is left over may be readable by others
+    replace_text(_record_path(folder), json.dumps(record), mode=0o600)
     emulator = _from_record(folder, record)
     emulator.started = True
     emulator._process = process
@@ -151,31 +183,40 @@ def find(folder: Path) -> Emulator | None:
     if record is None:
         return None
     emulator = _from_record(folder, record)
-    return emulator if is_healthy(emulator.endpoint) else None
+    return emulator if _health(emulator) == HTTPStatus.OK else None
 
 
-def at(endpoint: str) -> Emulator:
-    """The emulator at an address that the user gave, which must be on this machine and answer."""
+def at(endpoint: str, folder: Path) -> Emulator:
+    """The emulator at an address that the user gave, which must be on this machine and answer: the one of `folder`, where that is its
+    address, else one of the user's, to which the user's own AWS_SESSION_TOKEN is sent."""
     require_loopback(endpoint)
-    if not is_healthy(endpoint):
-        raise EmulatorError(f"no emulator answers at {endpoint} (asked for {endpoint.rstrip('/')}/_ministack/health)")
-    return Emulator(endpoint.rstrip("/"))
+    own = find(folder)
+    if own is not None and own.endpoint == endpoint.rstrip("/"):
+        return own
+    theirs = Emulator(endpoint.rstrip("/"), session_token=os.environ.get("AWS_SESSION_TOKEN"))
+    status = _health(theirs)
+    if status == HTTPStatus.FORBIDDEN:
+        raise EmulatorError(f"the emulator at {endpoint} takes requests with the session token of its start only: set AWS_SESSION_TOKEN")
+    if status != HTTPStatus.OK:
+        raise EmulatorError(f"no emulator answers at {endpoint} (asked for {theirs.endpoint}/_ministack/health)")
+    return theirs
 
 
-def is_healthy(endpoint: str, timeout: float = 2.0) -> bool:
-    address = urllib.parse.urlsplit(endpoint)
+def _health(emulator: Emulator, timeout: float = 2.0) -> int | None:
+    """The status that it answers with; None where nobody does."""
+    address = urllib.parse.urlsplit(emulator.endpoint)
     host, port = address.hostname or "", address.port
     if address.scheme == "https":
-        # Whether it lives is all that is asked of it here; nothing is sent that would need its certificate checked.
+        # It is on this machine, and whether it lives is all that is asked of it here.
         trusting = ssl._create_unverified_context()
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=timeout, context=trusting)
     else:
         connection = http.client.HTTPConnection(host, port or 80, timeout=timeout)
     try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == 200
+        connection.request("GET", "/_ministack/health", headers=emulator.headers)
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
@@ -188,7 +229,7 @@ def require_loopback(endpoint: str) -> None:
     except ValueError as error:
         raise EmulatorError(f"endpoint {endpoint!r} is not an address: {error}") from error
     if address.scheme not in ("http", "https") or not host:
-        raise EmulatorError(f"endpoint {endpoint!r} must look like http://127.0.0.1:{DEFAULT_PORT}")
+        raise EmulatorError(f"endpoint {endpoint!r} must look like http://127.0.0.1:4566")
     if host == "localhost":
         return
     try:
@@ -200,26 +241,27 @@ def require_loopback(endpoint: str) -> None:
 
 
 def _launch(
-    folder: Path, lock: IO[str], port: int, auth: bool, tls: bool, state_folder: Path | None, wait_scale: float | None,
+    folder: Path, lock: IO[str], record: Mapping[str, Any], auth: bool, state_folder: Path | None, wait_scale: float | None,
     script: Sequence[str | Path],
 ) -> subprocess.Popen[bytes]:
     # Real credentials and profiles must not reach the functions that run in the emulator.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     temporary = folder / "tmp"
-    temporary.mkdir(exist_ok=True)
-    environment |= {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "TMPDIR": str(temporary.resolve())}
+    private_folder(temporary)
+    environment |= {"AWS_SESSION_TOKEN": record["sessionToken"]}
+    environment |= {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(record["port"]), "TMPDIR": str(temporary.resolve())}
     environment |= {"S3_DATA_DIR": str(temporary.resolve() / "s3"), "PYTHONUNBUFFERED": "1"}
     environment |= {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}  # these listeners would bind every interface
     if auth:
         environment["AUTH"] = "true"
-    if tls:
+    if record["scheme"] == "https":
         environment["USE_SSL"] = "1"
     if state_folder is not None:
-        state_folder.mkdir(parents=True, exist_ok=True)
+        private_folder(state_folder)
         environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_folder.resolve())}
     if wait_scale is not None:
         environment["SFN_WAIT_SCALE"] = str(wait_scale)
-    with (folder / "emulator.log").open("wb") as log:
+    with open(folder / "emulator.log", "wb", opener=_private) as log:
         return subprocess.Popen(
             # -P: what lies beside the script is not for the emulator to import.
             [sys.executable, "-P", *map(str, script)],
@@ -229,13 +271,14 @@ def _launch(
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[lock.fileno()],
+            umask=0o077,
             start_new_session=True,  # Ctrl-C in the terminal is for the command, not for the emulator
         )
 
 
 def _await_health(emulator: Emulator, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not is_healthy(emulator.endpoint):
+    while _health(emulator) != HTTPStatus.OK:
         if process.poll() is not None:
             raise EmulatorError(f"the emulator ended with code {process.returncode}: {_log_tail(emulator.folder)}")
         if time.monotonic() > deadline:
@@ -254,16 +297,22 @@ def _await_start_by_another(folder: Path) -> Emulator:
     raise EmulatorError(f"the emulator runs but doesn't answer: {_log_tail(folder)}")
 
 
-def _choose_port(wanted: int | None) -> int:
-    for port in [DEFAULT_PORT, 0] if wanted is None else [wanted]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise EmulatorError(f"port {wanted} is in use")
+def _choose_port(wanted: int) -> int:
+    """The port, or any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            raise EmulatorError(f"port {wanted} is in use") from None
+        return probe.getsockname()[1]
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file that only the user can read, also one that was left behind for all to read."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _try_lock(lock: IO[str]) -> bool:
@@ -295,7 +344,7 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
 
 def _from_record(folder: Path, record: dict[str, Any]) -> Emulator:
     scheme = record.get("scheme", "http")
-    return Emulator(f"{scheme}://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder)
+    return Emulator(f"{scheme}://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder, record.get("sessionToken"))
 
 
 def _log_tail(folder: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""Writing a file so that a crash at any moment leaves either the old or the new text, never a part."""
+"""Files that a crash at any moment leaves with either the old or the new text, never a part; folders that only the user can open."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
     except BaseException:
         Path(temporary).unlink()
         raise
+
+
+def private_folder(path: Path) -> None:
+    """Makes the folder where it is missing. It is the user's alone, also where it was made for all to read."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)

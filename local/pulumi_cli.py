@@ -46,7 +46,7 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
         print("The emulator isn't the one of the last update: refreshing first", file=sys.stderr)
         words.append("--refresh")
     words += ["--config-file", str(_stack_file_for_cli(StackConfig(project, options.stack, options.config_file).path, backend, salt))]
-    environment["AWS_ENDPOINT_URL"] = emulator.endpoint
+    environment |= emulator.environment
     with _provider(environment, project.folder) as port:
         environment["PULUMI_DEBUG_PROVIDERS"] = f"aws:{port}"
         code = _wait([pulumi, *words], environment, project.folder)
@@ -117,10 +117,11 @@ def _stack_salt(pulumi: str, project: Project, stack: str, environment: dict[str
 
 
 def _stack_file_for_cli(path: Path, backend: Path, salt: str) -> Path:
-    """A copy of the stack's configuration with the backend's salt, and without the endpoints of the genuine plugin."""
+    """A copy of the stack's configuration with the backend's salt, and without the endpoints of the genuine plugin and their token."""
     document = (YAML().load(path) if path.exists() else None) or {}
     document.setdefault("encryptionsalt", salt)
-    (document.get("config") or {}).pop("aws:endpoints", None)
+    for key in ("aws:endpoints", "aws:token"):
+        (document.get("config") or {}).pop(key, None)
     copy = backend / path.name
     with copy.open("w") as file:
         YAML().dump(document, file)

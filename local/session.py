@@ -21,6 +21,7 @@ from local.config import StackConfig
 from local.display import Display, LiveDisplay, PlainDisplay, QuietConsole, SilentDisplay, digest
 from local.emulator import Emulator
 from local.engine import Deployment
+from local.files import private_folder
 from local.interrupt import stopping
 from local.plugin import Plugin
 from local.program import run_program
@@ -90,7 +91,7 @@ class Session:
         self._file = file
         self.state = file.load()
         self.emulator = self._open_emulator()
-        self._plugin = configure_provider(config, self.emulator.endpoint)
+        self._plugin = configure_provider(config, self.emulator)
 
     def take_up(self, *, save: bool) -> list[str]:
         """Squares the state with the emulator before anything else; returns what the user should know about it.
@@ -120,7 +121,7 @@ class Session:
 
         def work(deployment: Deployment, display: Display) -> None:
             root = root_urn(self.config.stack, self.config.project.name)
-            with _printing_to(display, root), _pointing_at(self.emulator.endpoint):
+            with _printing_to(display, root), _pointing_at(self.emulator):
                 run_program(
                     self.config.project.program_folder,
                     deployment,
@@ -182,38 +183,43 @@ class Session:
         return emulator
 
 
-def configure_provider(config: StackConfig, endpoint: str) -> Plugin:
+def configure_provider(config: StackConfig, emulator: Emulator) -> Plugin:
     """The project's own provider of package `aws`, set to the emulator."""
     # boto3 and the provider take most of a second to import, and are only needed from here on.
     from local.provider import AwsProvider
 
     settings = config.provider_config("aws")
-    # The configured endpoints are for the genuine plugin; here the emulator may be at any address.
-    settings.pop("endpoints", None)
+    # The configured endpoints and their token are for the genuine plugin; here the emulator may be at any address.
+    for name in ("endpoints", "token"):
+        settings.pop(name, None)
     plugin = Plugin("aws", AwsProvider())
-    with _pointing_at(endpoint):
+    with _pointing_at(emulator):
         plugin.configure(settings)
     return plugin
 
 
 def open_emulator(folder: Path, endpoint: str | None) -> Emulator:
-    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running."""
+    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running.
+
+    folder: where the project keeps what it knows of its stacks, which is the user's alone from here on.
+    """
+    private_folder(folder)
     address = endpoint or os.environ.get("AWS_ENDPOINT_URL")
-    return emulator_control.at(address) if address else emulator_control.start(folder)
+    return emulator_control.at(address, folder) if address else emulator_control.start(folder)
 
 
 @contextlib.contextmanager
-def _pointing_at(endpoint: str) -> Generator[None]:
+def _pointing_at(emulator: Emulator) -> Generator[None]:
     """The provider finds the emulator there, and so does boto3 in a program that uses it directly."""
-    former = os.environ.get("AWS_ENDPOINT_URL")
-    os.environ["AWS_ENDPOINT_URL"] = endpoint
+    ours = emulator.environment
+    former = {name: os.environ[name] for name in ours if name in os.environ}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        if former is None:
-            del os.environ["AWS_ENDPOINT_URL"]
-        else:
-            os.environ["AWS_ENDPOINT_URL"] = former
+        for name in ours:
+            del os.environ[name]
+        os.environ.update(former)
 
 
 @contextlib.contextmanager

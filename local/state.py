@@ -172,6 +172,7 @@ class StateFile:
         """Held by one update of the stack at a time; StateError names the process that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{self.stack}.lock").open("a+") as file:
+            os.fchmod(file.fileno(), 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

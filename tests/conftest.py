@@ -56,7 +56,8 @@ def clients(emulator: Emulator, account: str, region: str) -> Callable[..., Any]
     import boto3
     from botocore.config import Config
 
-    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name=region)
+    session = boto3.Session(
+        aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name=region)
     config = Config(inject_host_prefix=False, retries={"max_attempts": 1})
 
     @functools.cache

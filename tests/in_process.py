@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from handlers import clock
+from local.emulator import Emulator
 
 INVOCATION_SECONDS = 20.0
 
@@ -43,11 +44,11 @@ class Context:
 
 
 @contextmanager
-def loaded(name: str, environment: Mapping[str, str], endpoint: str, account: str) -> Generator[ModuleType]:
+def loaded(name: str, environment: Mapping[str, str], emulator: Emulator, account: str) -> Generator[ModuleType]:
     """The module, imported anew with this environment, as Lambda does for each function."""
     surroundings = {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
+        **emulator.environment, "AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1"}
     with pytest.MonkeyPatch.context() as patch:
         for key, value in {**environment, **surroundings}.items():
             patch.setenv(key, value)

@@ -44,6 +44,7 @@ class Settings:
     region: str = "us-east-1"
     access_key: str = "test"
     secret_key: str = field(default="test", repr=False)
+    session_token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
     default_tags: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Settings:
             or cls.region,
             access_key=config.get("accessKey") or os.environ.get("AWS_ACCESS_KEY_ID") or cls.access_key,
             secret_key=config.get("secretKey") or os.environ.get("AWS_SECRET_ACCESS_KEY") or "test",
+            session_token=config.get("token") or os.environ.get("AWS_SESSION_TOKEN"),
             endpoint=endpoint,
             endpoints=endpoints,
             default_tags=_json(config, "defaultTags", {}).get("tags") or {},
@@ -152,6 +154,7 @@ class Aws:
             endpoint_url=endpoint,
             aws_access_key_id=self.settings.access_key,
             aws_secret_access_key=self.settings.secret_key,
+            aws_session_token=self.settings.session_token,
             config=Config(
                 inject_host_prefix=False,
                 max_pool_connections=32,

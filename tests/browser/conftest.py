@@ -18,6 +18,8 @@ ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1280,900",
+    # Names of other sites, which lead to this machine.
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 )
 
 

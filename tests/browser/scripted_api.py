@@ -106,7 +106,7 @@ def serve(script: Script, monkeypatch: pytest.MonkeyPatch, prefix: str = PREFIX)
     variants = ("map", "parallel", "sns")
     operations = Operations(
         {variant: _Carrier(variant, script) for variant in variants}, script.record, known=script.names, policy=Policy(300),
-        selection=Selection("lowest", 3), abandoned_seconds=600,
+        selection=Selection("lowest", 3),
         document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}))
     monkeypatch.setattr(api, "operations", lambda: operations)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script, prefix))

@@ -77,7 +77,7 @@ def carry_out(plan: Plan, folder: Path, sabotage: Callable[["Bench"], None] | No
 
 def make_existing_function(emulator: Emulator) -> str:
     """Its ARN."""
-    functions = Stack({"functionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:"}, emulator.endpoint).client("lambda")
+    functions = Stack({"functionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:"}, emulator.endpoint, emulator.session_token).client("lambda")
     return functions.create_function(
         FunctionName=EXISTING, Runtime=code.RUNTIME, Handler="tests.faults.existing.handler", Timeout=EXISTING_SECONDS,
         Role=f"arn:aws:iam::{ACCOUNT}:role/existing", Code={"ZipFile": packed("tests.faults.existing")})["FunctionArn"]
@@ -296,6 +296,7 @@ class Bench:
         self.emulator.stop()
         self.emulator = _start(self.folder, port)
         self.outages.append((stopped, time.time()))
+        self.stack = Stack(self.stack.outputs, self.emulator.endpoint, self.emulator.session_token)
         self.injected[STACK]["restart"] += 1
 
     def _come_to_rest(self, plan: Plan) -> None:

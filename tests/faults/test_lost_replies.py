@@ -86,7 +86,7 @@ def requester(emulator: Emulator, account: str, clients: Any) -> Iterator[tuple[
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": "avis",
         "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
-    with loaded("handlers.sns_requester", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield module, lambda: taken(sqs, asked)
 
 

@@ -49,36 +49,12 @@ def test_an_answer_that_could_not_be_sent_is_given_again_before_the_queue_would_
     environment = {"RESPONDER": "avis", "QUOTE_MODULE": "tests.responders", "SETTINGS": '{"behaviour": "quote"}', "CURRENCY": "USD",
                    "TIMEOUT_SECONDS": "10", "RETRIES": "2"}
 
-    with loaded("handlers.responder", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.responder", environment, emulator, account) as module:
         event = received(sqs, asked)
         failures = module.handler(event, Context())["batchItemFailures"]
 
     assert failures == [{"itemIdentifier": event["Records"][0]["messageId"]}]
     assert received(sqs, asked)["Records"][0]["messageId"] == event["Records"][0]["messageId"]
-
-
-@pytest.fixture
-def gathering(clients: Callable[[str], Any]) -> dict[str, str]:
-    """The environment of an aggregator whose response queue delivers nothing again by itself."""
-    responses = slow_queue(clients("sqs"), "responses")
-    dead, _ = make_queue(clients("sqs"), "dead")
-    return {
-        "TABLE_NAME": make_table(clients("dynamodb")), "RESPONSE_QUEUE_URL": responses, "DEAD_LETTER_QUEUE_URL": dead,
-        "EVENT_BUS_NAME": "default", "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD",
-        "RESULT_RETENTION_SECONDS": "86400", "RESPONDERS": "avis"}
-
-
-def test_what_fails_again_and_again_comes_back_ever_later(emulator, account, clients, gathering, monkeypatch):
-    pauses = []
-    with loaded("handlers.aggregator", gathering, emulator.endpoint, account) as module:
-        monkeypatch.setattr(module.store.client, "get_item", lambda **_: (_ for _ in ()).throw(ConnectionError("no network")))
-        monkeypatch.setattr(module.sqs, "change_message_visibility", lambda **change: pauses.append(change["VisibilityTimeout"]))
-        for receives in range(1, 6):
-            module.handler({"Records": [{
-                "messageId": "m1", "receiptHandle": "h1", "attributes": {"ApproximateReceiveCount": str(receives)},
-                "body": json.dumps({"requestId": "r1", "deadlineAt": clock.now()})}]}, Context())
-
-    assert pauses == [1, 2, 4, 5, 5]
 
 
 @pytest.fixture
@@ -92,7 +68,7 @@ def requester(emulator: Emulator, account: str, clients: Callable[[str], Any]) -
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": "avis",
         "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
-    with loaded("handlers.sns_requester", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield module, lambda: taken(sqs, asked)
 
 

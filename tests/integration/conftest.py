@@ -34,7 +34,7 @@ def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: s
     texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     run_program(PROJECT, deployment, texts, [], lambda *_: None)
     _finish(deployment)
-    return Stack(state.outputs(), emulator.endpoint)
+    return Stack(state.outputs(), emulator.endpoint, emulator.session_token)
 
 
 def destroy(emulator: Emulator, account: str, state: State, stack: str = "test") -> None:
@@ -46,7 +46,7 @@ def _deployment(emulator: Emulator, account: str, stack: str, state: State) -> D
     from local.provider import AwsProvider
 
     plugin = Plugin("aws", AwsProvider())
-    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test",
+    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test", "token": str(emulator.session_token),
                       "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)])})
     return Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT, save=lambda _: None)
 

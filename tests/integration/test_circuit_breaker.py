@@ -139,7 +139,7 @@ def test_a_circuit_expires_after_its_pause(guard, dynamodb):
 def test_a_table_that_cannot_be_reached_is_no_reason_not_to_ask(endpoint, emulator, account):
     client = boto3.client(
         "dynamodb", endpoint_url=endpoint or emulator.endpoint, region_name="us-east-1", aws_access_key_id=account,
-        aws_secret_access_key="test", config=Config(retries={"total_max_attempts": 1}))
+        aws_secret_access_key="test", aws_session_token=emulator.session_token, config=Config(retries={"total_max_attempts": 1}))
     guard = Breaker("avis", POLICY, "quotes", client).guard
 
     assert [guard(lambda: FAILED) for _ in range(POLICY.failures + 1)] == [FAILED] * (POLICY.failures + 1)

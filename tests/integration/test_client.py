@@ -31,6 +31,7 @@ def client(stack, tmp_path, monkeypatch, capsys):
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(stack.outputs))
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.endpoint)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", stack.session_token)
 
     def run(verb: str, *arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
         if stdin is not None:

@@ -186,7 +186,9 @@ def _carrier(compared: Comparison, variant: str) -> Carrier:
 
 def _record_events(stack: Stack, on: bool) -> None:
     body = json.dumps({"cloudtrail._recording_enabled": on}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{stack.endpoint}/_ministack/config", data=body, method="POST")) as answer:
+    headers = {"X-Amz-Security-Token": str(stack.session_token)}
+    asked = urllib.request.Request(f"{stack.endpoint}/_ministack/config", body, headers, method="POST")
+    with urllib.request.urlopen(asked) as answer:
         assert json.load(answer)["applied"]
 
 

@@ -37,7 +37,7 @@ def module_clients(emulator, module_account):
     """`module_clients("s3")` is a boto3 client of the account that the stacks of this module are in."""
     return lambda service: boto3.client(
         service, endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=module_account,
-        aws_secret_access_key="test", config=Config(s3={"addressing_style": "path"}))
+        aws_secret_access_key="test", aws_session_token=emulator.session_token, config=Config(s3={"addressing_style": "path"}))
 
 
 @pytest.fixture

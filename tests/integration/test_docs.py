@@ -53,7 +53,6 @@ COPIED = ("Pulumi.yaml", "__main__.py", "requirements.txt", "pyproject.toml",
 WARM = ("components", "boto3", "rich.console", "rich.progress", "local.cli", "local.session", "local.provider", "client.compare",
         "client.report", "client.run", "client.stack", "handlers.records", "pytest")
 CHANGES_THE_STACK = re.compile(r"python -m local (up|destroy|stop)\b")
-ACCOUNT = {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 HANGS_SECONDS = 600
 
 
@@ -136,8 +135,7 @@ def _stand_ins(programs: Path, address: Path) -> None:
     warm_python.stand_in(programs / "aws-words", address, str(Path(documents.__file__).with_name("aws_words.py")))
     _program(programs / "pulumi", 'case "$1" in up|destroy|refresh) set -- "$@" --yes;; esac\nexec python -m local "$@"\n')
     _program(programs / "aws", "\n".join([
-        *(f"export {name}={value}" for name, value in ACCOUNT.items()),
-        """export AWS_ENDPOINT_URL="$(python -m local status --json | sed -n 's/.*"endpoint": "\\(.*\\)".*/\\1/p')\"""",
+        'eval "$(python -m local status --env)"', "export AWS_DEFAULT_REGION=us-east-1",
         'exec aws-words "$@"\n']))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,7 @@ def project(
     tmp_path: Path, emulator: Emulator, account: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Project:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", str(emulator.session_token))
     (tmp_path / "Pulumi.yaml").write_text(PROJECT.format(virtualenv=sys.prefix))
     (tmp_path / "Pulumi.local.yaml").write_text(STACK.format(account=account))
     made = Project(tmp_path, emulator, capsys)
@@ -276,17 +278,15 @@ def own_emulator(project: Project) -> Iterator[Project]:
         running.stop()
 
 
-def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator: Project, capsys, monkeypatch):
-    monkeypatch.setattr(emulator_control, "DEFAULT_PORT", 0)
-
+def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator: Project, capsys):
     def run(*arguments: str) -> Result:
         capsys.readouterr()
         code = main(["-C", str(own_emulator.folder), *arguments])
         return Result(code, *capsys.readouterr())
 
-    before = run("status")
+    before, nothing_to_set = run("status"), run("status", "--env")
     up = run("up", "--yes", "--skip-preview")
-    during = run("status", "--json").json
+    during, to_set = run("status", "--json").json, run("status", "--env").out
     stopped = run("stop")
     again = run("up", "--yes", "--skip-preview")
     destroyed = run("destroy", "--yes", "--skip-preview")
@@ -294,6 +294,13 @@ def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator:
     assert (before.code, before.out) == (1, "The emulator isn't running\n")
     assert up.out.startswith("Started the emulator at http://127.0.0.1:")
     assert during["running"]
+    assert (nothing_to_set.code, nothing_to_set.out) == (1, "")
+    assert nothing_to_set.err == "error: the emulator isn't running: python -m local start\n"
+    assert re.fullmatch(
+        rf"export AWS_ENDPOINT_URL={during['endpoint']}\nexport AWS_SESSION_TOKEN=[\w-]{{43}}\nexport AWS_ACCESS_KEY_ID=0{{12}}\n"
+        r"export AWS_SECRET_ACCESS_KEY=test\n", to_set)
+    kept = [own_emulator.folder / ".local", *(own_emulator.folder / ".local").iterdir()]
+    assert {path.name for path in kept if path.stat().st_mode & 0o077} == set()
     assert stopped.out.startswith("Stopped the emulator")
     assert "was restarted and has lost 3 of this stack's 3 resources" in again.err
     assert "    + 3 created\n    1 unchanged\n" in again.out

@@ -142,13 +142,15 @@ def world(caller: Caller) -> World:
 @pytest.fixture(scope="module")
 def aws(emulator: Emulator, world: World) -> Callable[[str], Any]:
     """The emulator behind the provider's back."""
-    session = boto3.Session(aws_access_key_id=world.account, aws_secret_access_key="test", region_name="us-east-1")
+    session = boto3.Session(
+        aws_access_key_id=world.account, aws_secret_access_key="test", aws_session_token=emulator.session_token,
+        region_name="us-east-1")
     return lambda service: session.client(service, endpoint_url=emulator.endpoint)
 
 
 def configure(caller: Caller, emulator: Emulator, account: str) -> None:
     endpoints = [dict.fromkeys(SERVICES, emulator.endpoint)]
-    caller.configure(region="us-east-1", accessKey=account, secretKey="test", endpoints=endpoints)
+    caller.configure(region="us-east-1", accessKey=account, secretKey="test", token=emulator.session_token, endpoints=endpoints)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.token.rpartition("/")[2])

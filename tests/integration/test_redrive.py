@@ -26,7 +26,7 @@ def stack(emulator, account, clients, monkeypatch):
         urls[name] = dead
     outputs = {"snsDeadLetterQueueUrls": urls, "quoteTableName": make_table(clients("dynamodb")),
                "snsTopicArn": f"arn:aws:sns:us-east-1:{account}:topic"}
-    return Stack(outputs, emulator.endpoint)
+    return Stack(outputs, emulator.endpoint, emulator.session_token)
 
 
 def dead_url(stack, name="responses"):

@@ -42,7 +42,8 @@ class Bench:
 
     def deliver(self, *bodies: Any) -> list[int]:
         """Places, in the batch, of the messages that are to be delivered again. bodies: JSON, or text as it is."""
-        records = [{"messageId": str(place), "receiptHandle": str(place), "body": body if isinstance(body, str) else json.dumps(body)}
+        records = [{"messageId": str(place), "receiptHandle": str(place), "attributes": {"ApproximateReceiveCount": "1"},
+                    "body": body if isinstance(body, str) else json.dumps(body)}
                    for place, body in enumerate(bodies)]
         failures = self.module.handler({"Records": records}, Context())["batchItemFailures"]
         return [int(failure["itemIdentifier"]) for failure in failures]
@@ -69,7 +70,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
         "TABLE_NAME": make_table(clients("dynamodb")), "EVENT_BUS_NAME": "bus", "DEAD_LETTER_QUEUE_URL": dead,
         "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD",
         "RESPONSE_QUEUE_URL": make_queue(sqs, "responses")[0]}
-    with loaded("handlers.aggregator", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.aggregator", environment, emulator, account) as module:
         yield Bench(module, sqs, dead, caught)
 
 
@@ -202,6 +203,21 @@ def test_killed_between_event_and_mark_the_event_is_repeated_not_lost(bench, mon
 
     first, second = bench.announced()
     assert first == second
+
+
+def test_the_deadline_comes_again_until_whoever_closed_the_request_has_announced_it_or_must_have_ended(bench, monkeypatch):
+    record = bench.open(["a"])
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.module.events, "put_events", kill)
+        with pytest.raises(Killed):
+            bench.deliver(answer(record, "a"))
+
+    assert bench.deliver(answer(record, "a")) == []
+    assert bench.deliver(deadline(record)) == [0], "its announcement is promised, and nobody knows whether it is coming"
+    after_the_invocation(monkeypatch)
+
+    assert bench.deliver(deadline(record)) == []
+    assert len(bench.announced()) == 1
 
 
 def test_an_event_that_the_bus_did_not_take_is_sent_again(bench, monkeypatch):

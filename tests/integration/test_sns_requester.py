@@ -43,7 +43,7 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
         "RESPONDERS": "avis,alamo,hertz", "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
         "SELECTION": "lowest", "TOP_K": "3",
         "RESULT_RETENTION_SECONDS": "86400"}
-    with loaded("handlers.sns_requester", environment, emulator.endpoint, account) as module:
+    with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield Bench(module, sqs, asked, responses)
 
 

@@ -34,8 +34,9 @@ def handler(event, context):
 def stack(deployed, emulator, module_account):
     import boto3
 
-    functions = boto3.client("lambda", endpoint_url=emulator.endpoint, region_name="us-east-1",
-                             aws_access_key_id=module_account, aws_secret_access_key="test")
+    functions = boto3.client(
+        "lambda", endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=module_account,
+        aws_secret_access_key="test", aws_session_token=emulator.session_token)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("prices.py", FOREIGN)

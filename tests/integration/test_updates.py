@@ -43,4 +43,4 @@ def test_a_responder_more_is_made_and_nobody_elses_is_touched(emulator, account)
     assert all("alamo" in name for name in added)
     assert first.keys() <= second.keys()
     assert all(second[urn][1] == first[urn][1] for urn in first)
-    assert not [urn for urn in first if "responder-" in urn and second[urn] != first[urn]]
+    assert not [urn for urn in first if "::responder-" in urn and second[urn] != first[urn]]

@@ -249,6 +249,7 @@ def test_replies_of_a_state_machine_are_gathered_as_messages_are():
         store, RULES, "r1", found, lambda result: None, now=clock.later(CREATED, 5), alive_until=clock.later(CREATED, 20))
 
     assert gathered.closed
+    assert gathered.record is not None
     errors = {name: given.get("error") for name, given in gathered.record["answers"].items()}
     assert errors == {"avis": None, "alamo": {"type": "Runtime.ExitError", "message": "exit status 1"},
                       "hertz": {"type": "Timeout", "message": "its function took too long"}}

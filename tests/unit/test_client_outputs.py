@@ -19,7 +19,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / ".local"
     monkeypatch.setattr(outputs, "LOCAL_FOLDER", folder)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     return folder
 
 
@@ -47,9 +48,9 @@ def deployed(folder):
 def test_an_embedded_stack_comes_before_the_clis(deployed, pulumi, monkeypatch, name):
     pulumi("echo '{}'")
     deployed(name or "local")
-    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9", session_token="token"))
 
-    assert outputs.find(name) == (OUTPUTS, "http://127.0.0.1:9")
+    assert outputs.find(name) == (OUTPUTS, "http://127.0.0.1:9", "token")
 
 
 @pytest.fixture
@@ -63,15 +64,15 @@ def deployed_by_cli(folder):
 
 def test_a_stack_that_the_cli_deployed_to_the_emulator(deployed_by_cli, pulumi, monkeypatch):
     pulumi(f"""[ "$PULUMI_BACKEND_URL" = "file://{deployed_by_cli}" ] && echo '{json.dumps(OUTPUTS)}'""")
-    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9", session_token="token"))
 
-    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:9")
+    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:9", "token")
 
 
 def test_a_stack_on_the_emulator_that_was_destroyed_gives_way_to_the_users_own(deployed_by_cli, pulumi):
     pulumi(f"""[ -n "$PULUMI_BACKEND_URL" ] && echo '{{}}' || echo '{json.dumps(OUTPUTS)}'""")
 
-    assert outputs.find() == (OUTPUTS, None)
+    assert outputs.find() == (OUTPUTS, None, None)
 
 
 def test_an_embedded_stack_whose_emulator_does_not_run(deployed):
@@ -84,8 +85,18 @@ def test_an_embedded_stack_whose_emulator_does_not_run(deployed):
 def test_an_address_that_is_given_wins(deployed, monkeypatch):
     deployed("local")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-the-user")
 
-    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:8")
+    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:8", "of-the-user")
+
+
+def test_the_address_of_the_projects_own_emulator_comes_with_its_token(deployed, monkeypatch):
+    deployed("local")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-another-start")
+    monkeypatch.setattr(emulator, "find", lambda folder: SimpleNamespace(endpoint="http://127.0.0.1:9", session_token="token"))
+
+    assert outputs.find() == (OUTPUTS, "http://127.0.0.1:9", "token")
 
 
 def test_a_state_that_cannot_be_read(folder):
@@ -104,13 +115,13 @@ def test_without_any_stack_it_says_what_to_do():
 def test_the_clis_selected_stack(pulumi):
     pulumi(f"echo '{json.dumps(OUTPUTS)}'")
 
-    assert outputs.find() == (OUTPUTS, None)
+    assert outputs.find() == (OUTPUTS, None, None)
 
 
 def test_the_clis_stack_of_that_name(pulumi):
     pulumi("""printf '{"asked": "%s"}' "$*" """)
 
-    found, _ = outputs.find("dev")
+    found, *_ = outputs.find("dev")
 
     assert found == {"asked": "stack output --json --non-interactive --stack dev"}
 

@@ -132,11 +132,12 @@ def test_an_id_that_never_appears_is_unknown(stack_of, monkeypatch):
 
 
 def test_the_region_and_the_emulators_account_are_the_stacks(monkeypatch):
-    made = Stack({"mapStateMachineArn": ARN, "quoteTableName": "quotes"}, "http://127.0.0.1:9").client("dynamodb")
+    made = Stack({"mapStateMachineArn": ARN, "quoteTableName": "quotes"}, "http://127.0.0.1:9", "token").client("dynamodb")
 
     assert made.meta.region_name == "eu-west-1"
     assert made.meta.endpoint_url == "http://127.0.0.1:9"
     assert made._request_signer._credentials.access_key == "111111111111"
+    assert made._request_signer._credentials.token == "token"
     assert made.meta.config.retries["total_max_attempts"] == stack_module.ATTEMPTS
 
 

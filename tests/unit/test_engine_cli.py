@@ -78,7 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     made = Project(tmp_path, FakeProvider(), Emulator("http://127.0.0.1:1", instance="first"), capsys)
     plugin = Plugin("test", made.provider)
 
-    def configured(config: object, endpoint: str) -> Plugin:
+    def configured(config: object, emulator: Emulator) -> Plugin:
         plugin.configure({})
         return plugin
 

@@ -9,7 +9,11 @@ from botocore.exceptions import ClientError
 
 from handlers import clock
 from handlers.quoting import TransientError
+from local.emulator import Emulator
 from tests.in_process import loaded
+
+NOBODY = Emulator("http://127.0.0.1:9")
+"""Nothing listens there."""
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def responder(request):
     """Its time limit, where a test does not give one, is one that no machine takes."""
     environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
                    "CURRENCY": "USD", "TIMEOUT_SECONDS": getattr(request, "param", "20"), "RETRIES": "2"}
-    with loaded("handlers.responder", environment, "http://127.0.0.1:9", "000000000000") as module:
+    with loaded("handlers.responder", environment, NOBODY, "000000000000") as module:
         yield module
 
 

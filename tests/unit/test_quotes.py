@@ -11,7 +11,11 @@ import pytest
 from handlers import clock, contract, quoting
 from handlers.quotes import car_rental, flight
 from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
+from local.emulator import Emulator
 from tests.in_process import loaded
+
+NOBODY = Emulator("http://127.0.0.1:9")
+"""Nothing listens there."""
 
 
 def request(data, responder="avis", **settings):
@@ -31,7 +35,7 @@ def test_days_that_are_no_rental_are_declined_with_a_reason(days):
     offer = car_rental.quote(request({"days_rental": days}, rate="99"))
 
     assert isinstance(offer, Decline)
-    assert offer.reason.startswith("days_rental must be")
+    assert (offer.reason or "").startswith("days_rental must be")
 
 
 def test_a_flight_costs_the_same_whenever_it_is_asked_again():
@@ -97,16 +101,15 @@ def test_a_module_that_cannot_be_imported_is_a_failure_that_says_so():
     assert (answer["status"], answer["error"]) == ("FAILED", {"type": "KeyError", "message": "'API_KEY'"})
 
 
-@pytest.mark.parametrize(("decline", "reason"), [
-    (Decline("sold out"), "sold out"), (Decline(None), "no reason given"), (Decline(404), "404"), (Decline(), "no reason given")])
-def test_a_decline_is_an_answer_whatever_its_reason_is(decline, reason):
-    assert ask(lambda _: decline) == contract.declined("avis", reason)
+@pytest.mark.parametrize(("given", "reason"), [("sold out", "sold out"), (None, "no reason given"), (404, "404")])
+def test_a_decline_is_an_answer_whatever_its_reason_is(given, reason):
+    assert ask(lambda _: Decline(given)) == contract.declined("avis", reason)
 
 
 @pytest.mark.parametrize(("wrong", "message"), [({"details": [1]}, "details must be an object, not a list"),
                                                 ({"currency": "EUR"}, "currency must be USD"), ({"amount": None}, "amount must be")])
 def test_an_offer_that_breaks_the_contract_is_a_failure(wrong, message):
-    assert message in ask(lambda _: Quote(**{"amount": 1, **wrong}))["error"]["message"]
+    assert message in ask(lambda _: Quote(wrong.pop("amount", 1), **wrong))["error"]["message"]
 
 
 def test_details_that_are_none_are_none():
@@ -141,7 +144,7 @@ def responder(request, monkeypatch):
     monkeypatch.setitem(sys.modules, "slow_quotes", module)
     environment = {"RESPONDER": "slow", "QUOTE_MODULE": "slow_quotes", "SETTINGS": "{}", "CURRENCY": "USD",
                    "TIMEOUT_SECONDS": getattr(request, "param", "0.2"), "RETRIES": "2"}
-    with loaded("handlers.responder", environment, "http://127.0.0.1:9", "000000000000") as adapter:
+    with loaded("handlers.responder", environment, NOBODY, "000000000000") as adapter:
         yield adapter
 
 
