@@ -66,6 +66,7 @@ if settings.alarms.enabled:
 names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
 pulumi.export("responderNames", names)
+pulumi.export("existingFunctions", [responder.name for responder in settings.responders if responder.functionArn])
 pulumi.export("quoteTableName", store.tableName)
 export("", store, "aggregatorFunctionName", "responseQueueUrl", "deadLetterQueueUrl", "eventBusName")
 pulumi.export("selection", settings.selection)

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 
 from client import costs, display
-from client.comparison import Carrier, Comparison, after_ms, choices, label
+from client.comparison import CHOICES, Carrier, Comparison, after_ms, label
 
 matplotlib.use("svg")
 from matplotlib.figure import Figure
@@ -112,7 +112,7 @@ def cost_curves(compared: Comparison) -> str:
     """Dollars per 1,000 requests against the number of responders; carriers with one price share a line."""
     counts = range(1, MOST_RESPONDERS + 1)
     curves: dict[tuple[float, ...], list[str]] = {}
-    for variant, workflow_type in choices(compared.workload):
+    for variant, workflow_type in CHOICES:
         prices = tuple(
             float(costs.price_per_thousand(costs.usage(variant, compared.workload.with_responders(count), workflow_type)))
             for count in counts)

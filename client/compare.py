@@ -3,14 +3,14 @@
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from client import arguments, costs, display
-from client.comparison import EXTRAPOLATED, Comparison, compare
+from client.comparison import EXTRAPOLATED, PER_MONTH, Comparison, compare
 from client.errors import UsageError
 from client.stack import Stack
 
@@ -52,7 +52,10 @@ def show(compared: Comparison, report: Path | None = None, *, as_json: bool = Fa
         return
     out = display.console()
     _print_measured(out, compared)
-    _print_prices(out, compared)
+    _print_prices(out, "Price of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:", "responders",
+                  EXTRAPOLATED, prices(compared))
+    _print_prices(out, "Price of a month, by the number of such requests in it, with cold starts and idle queues:", "requests",
+                  PER_MONTH, months(compared))
     advice = compared.recommendation
     out.print(f"\nRecommended: {advice.label}", soft_wrap=True, markup=False)
     for reason in advice.reasons:
@@ -87,6 +90,8 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
         "requestsPerMonth": compared.per_month,
         "pricePer1000ByResponders": {
             count: {name: money(price) for name, price in prices.items()} for count, prices in compared.extrapolation().items()},
+        "pricePerMonthByRequests": {
+            requests: {name: money(price) for name, price in prices.items()} for requests, prices in compared.months().items()},
         "recommendation": {
             "variant": compared.recommendation.variant,
             "workflowType": compared.recommendation.workflow_type,
@@ -113,6 +118,12 @@ def prices(compared: Comparison) -> dict[str, list[str]]:
     """For each carrier a text for each number of responders in EXTRAPOLATED: dollars for 1,000 requests."""
     by_count = compared.extrapolation(EXTRAPOLATED)
     return {name: [money(each[name]) for each in by_count.values()] for name in by_count[EXTRAPOLATED[0]]}
+
+
+def months(compared: Comparison) -> dict[str, list[str]]:
+    """For each carrier a text for each number of requests in PER_MONTH: dollars a month."""
+    by_requests = compared.months(PER_MONTH)
+    return {name: [money(each[name]) for each in by_requests.values()] for name in by_requests[PER_MONTH[0]]}
 
 
 def closing(compared: Comparison) -> str:
@@ -146,21 +157,21 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
     for heading, cells in figures(compared).items():
         table.add_row(heading, *cells)
     out.print(table)
-    if any(carrier.variant == "sns" for carrier in compared.carriers):
-        out.print("sns: as if each answer came by itself, which is the most that it uses; a month includes its idle queues.",
+    if compared.workload.early or any(carrier.variant == "sns" for carrier in compared.carriers):
+        out.print("Answers that come by queue count as if each came by itself, which is the most that they use.",
                   style="dim", soft_wrap=True)
 
 
-def _print_prices(out: "Console", compared: Comparison) -> None:
+def _print_prices(out: "Console", title: str, corner: str, counts: Sequence[int], rows: Mapping[str, Sequence[str]]) -> None:
     from rich.table import Table
 
-    out.print("\nPrice of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:", soft_wrap=True, markup=False)
+    out.print(f"\n{title}", soft_wrap=True, markup=False)
     # As above: a column for each carrier and its type would not fit.
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("responders")
-    for count in EXTRAPOLATED:
-        table.add_column(str(count), justify="right")
-    for name, cells in prices(compared).items():
+    table.add_column(corner)
+    for count in counts:
+        table.add_column(f"{count:,}", justify="right")
+    for name, cells in rows.items():
         table.add_row(name, *cells)
     out.print(table)
 

@@ -28,6 +28,9 @@ EXTRAPOLATED = (3, 5, 20, 100)
 CHOICES: tuple[tuple[str, str | None], ...] = (
     ("map", STANDARD), ("map", EXPRESS), ("parallel", STANDARD), ("parallel", EXPRESS), ("sns", None))
 
+PER_MONTH = (1_000, 100_000, 10_000_000)
+"""Requests, to show how the price grows with them."""
+
 EXPRESS_LIMIT_MS = 300_000
 NOTICEABLE_MS, NOTICEABLE_SHARE = 100, 1.5
 """A carrier is as good as the fastest when its p95 is at most that share of it, or that much longer."""
@@ -92,12 +95,12 @@ class Comparison:
     def extrapolation(self, counts: Iterable[int] = EXTRAPOLATED) -> dict[int, dict[str, Decimal]]:
         """Dollars for 1,000 requests, by responders and by carrier, deployed or not."""
         return {count: {label(*choice): costs.price_per_thousand(costs.usage(choice[0], self.workload.with_responders(count), choice[1]))
-                        for choice in choices(self.workload)} for count in counts}
+                        for choice in CHOICES} for count in counts}
 
-
-def choices(workload: Workload) -> list[tuple[str, str | None]]:
-    """The carriers that take such requests, deployed or not, each with its workflow type."""
-    return [(variant, workflow_type) for variant, workflow_type in CHOICES if workload.can_run(workflow_type)]
+    def months(self, volumes: Iterable[int] = PER_MONTH) -> dict[int, dict[str, Decimal]]:
+        """Dollars a month, by requests a month and by carrier, deployed or not."""
+        return {requests: {label(*choice): costs.price_per_month(costs.usage(choice[0], self.workload, choice[1]), requests)
+                           for choice in CHOICES} for requests in volumes}
 
 
 def label(variant: str, workflow_type: str | None) -> str:
@@ -124,21 +127,27 @@ def compare(
                 runs.append(run)
     types = {variant: stack.workflow_type(variant) for variant in stack.variants}
     record = stack.record(runs[0].result["requestId"]) or {}
+    existing = {*stack.outputs.get("existingFunctions", [])} & {*_recipients(stack, request)}
     return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=closes_early(stack, request),
-                     per_month=per_month, on_aws=stack.endpoint is None)
+                     existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None)
 
 
 def closes_early(stack: Stack, request: Request | Mapping[str, Any]) -> bool:
     """Whether the request may close before all have answered: what it says itself and the stack's policy decide."""
     policy = completion.policy_of(json.loads(stack.outputs.get("completion", "{}")))
-    recipients = contract.recipients_of(request, stack.outputs["responderNames"])
-    return completion.tighten(policy, request.get("completion", {})).closes_early(recipients)
+    given = contract.present(contract.present(request).get("completion", {}))
+    return completion.tighten(policy, given).closes_early(_recipients(stack, request))
+
+
+def _recipients(stack: Stack, request: Request | Mapping[str, Any]) -> list[str]:
+    return contract.recipients_of(contract.present(request), stack.outputs["responderNames"])
 
 
 def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[str, str | None], record: Mapping[str, Any], *,
-              configured: int, early: bool, per_month: int, on_aws: bool) -> Comparison:
-    """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders. early: whether
-    the request may close before all have answered; how many are late is then the mean of the runs, rounded up."""
+              configured: int, early: bool, per_month: int, on_aws: bool, existing: int = 0) -> Comparison:
+    """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders; existing: those of
+    the asked that are existing functions. early: whether the request may close before all have answered; how many are late is then the mean
+    of the runs, rounded up."""
     own = own_times(run.result for run in runs)
     slowest = max(own.items(), key=lambda entry: entry[1], default=("nobody", 0.0))
     workload = Workload(
@@ -148,6 +157,7 @@ def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[st
         request_seconds=_seconds(percentile([run.latency_ms for run in runs], 50)),
         early=early,
         late=math.ceil(sum(_late(run.result) for run in runs) / len(runs)) if early else 0,
+        existing=existing,
         **_sizes(record))
     carriers = [_carrier(variant, types[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
                 for variant in types]
@@ -192,7 +202,7 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
         types = (STANDARD, EXPRESS) if carrier.variant in WORKFLOWS else (None,)
         for workflow_type in types:
             too_long = workflow_type == EXPRESS and carrier.p95_ms > EXPRESS_LIMIT_MS
-            if carrier.p95_ms <= limit and workload.can_run(workflow_type) and not too_long:
+            if carrier.p95_ms <= limit and not too_long:
                 used = costs.usage(carrier.variant, workload, workflow_type)
                 prices[carrier.variant, workflow_type] = (costs.price_per_month(used, per_month), carrier.p95_ms if on_aws else 0.0)
     best = min(prices, key=lambda choice: prices[choice])
@@ -218,9 +228,12 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
 
 
 def _price_of_closing_early(workload: Workload) -> str:
-    waiting, closing = (costs.price_per_thousand(costs.usage("map", each)) for each in (replace(workload, early=False), workload))
-    return (f"closing early takes 1,000 requests from ${waiting:.3f} to ${closing:.3f} with map STANDARD, costs nothing more with sns, "
-            "and is refused by EXPRESS")
+    prices = []
+    for workflow_type in (STANDARD, EXPRESS):
+        waiting, closing = (costs.price_per_thousand(costs.usage("map", each, workflow_type))
+                            for each in (replace(workload, early=False, late=0), workload))
+        prices.append(f"from ${waiting:.3f} to ${closing:.3f} with map {workflow_type}")
+    return f"closing early takes 1,000 requests {', '.join(prices)}, and costs nothing more with sns"
 
 
 def _run(stack: Stack, variant: str, request: Mapping[str, Any], timeout: float) -> Run:

@@ -2,31 +2,33 @@
 
 A `Workload` says what a request is like, `usage` what a carrier uses for it, `bill` what that costs.
 
-Per request that asks N responders, each answering once, with B batches of answers at the aggregator (B <= N):
+Per request that asks N responders, each answering once. B is the number of batches in which answers reach the aggregator by queue (B <= N):
 
-                    map, parallel                               sns
-    transitions     N + 3: Open, Scatter, N x Ask, Close         -
-                    parallel: 2 more for each that is not asked
-    calls           N                                            N + B + 2: requester, N responders, aggregator: B + deadline
-    messages        -                                            2N + 3: publish, N deliveries, N answers, deadline, event
-    queue requests  -                                            3N + 2B + 3: deadline sent; N received, deleted and answered;
-                                                                 B + deadline received and deleted
-    writes          2: open, close                               B + 4: create, published, B x add, close, announced
-    reads           -                                            B + 1: one for each call of the aggregator
+                    map, parallel                  map, parallel, may close early       sns
+    transitions     N + 4: Open request, Is it     N + 4                                -
+                    new?, Ask each responder,
+                    N x Ask, Gather
+    calls           N + 3: requester, N            N + B + 3: and B of the aggregator   N + B + 2: requester, N responders,
+                    responders, aggregator:                                             aggregator: B + deadline
+                    Gather + deadline
+    messages        2: deadline, event             N + 2: and N answers                 2N + 3: and publish, N deliveries
+    queue requests  3: deadline sent, received,    N + 2B + 3: N answers sent, B        3N + 2B + 3: and N questions received,
+                    deleted                        batches received, deleted            deleted
+    writes          4: create, add, close,         B + 3: create, B x add, close,       B + 4: and published
+                    announced                      announced
+    reads           2: one for each call of the    B + 2                                B + 1
+                    aggregator
+    events          1                              1                                    1
+    traces          2: execution, deadline         B + 2: and B batches                 N + B + 2: one for each call
 
-Where the request may close before all have answered, L of them being late, sns uses the same, as a late answer is a batch like any
-other. Map and parallel both hand the request to a second execution, which records each answer as it comes; only Standard can:
-
-    transitions     2N + 8 + L: Open, Turn, Await completion; Scatter, N x (Ask, Record), Reread, Verdict, Close, Reply; L x Record late
-    calls           N
-    writes          N + 2 + L: open, N x record, close, L x record late; the record of a late answer is refused first, which is billed
-                    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-    reads           1: what has been answered, for the close
+With parallel the N of transitions and of calls is the number of the stack's responders, whomever the request names: every branch runs, and
+one that is not asked calls its function to be told so. A responder that is an existing function takes one more call with every carrier: the
+stack's own function is in front of it. A late answer is a batch like any other.
 
 Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, answers that race each
-other to the close, X-Ray traces, the few lines that a Standard workflow logs, the topic's key (cached for five minutes), storage, data
-transfer, alarms and dashboards, the relays of responders that are existing functions (one more call for each, with sns), and the API
-in front.
+other to the record, the time for which an Express workflow goes on after it has closed early, the few lines that a Standard workflow
+logs, the topic's key (cached for five minutes), storage, data transfer, alarms and dashboards, circuit breakers (two or three accesses to
+the table for each call), a selection of one's own (one more call), and the API in front.
 """
 
 import math
@@ -67,6 +69,7 @@ PRICES: Mapping[str, Price] = {
     "write_units": Price(Decimal("0.625"), MILLION, "write of 1 KB to DynamoDB, on demand", DYNAMODB),
     "read_units": Price(Decimal("0.125"), MILLION, "consistent read of 4 KB from DynamoDB, on demand", DYNAMODB),
     "log_gb": Price(Decimal("0.50"), Decimal(1), "GB taken in by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/"),
+    "traces": Price(Decimal("5.00"), MILLION, "trace recorded by X-Ray", "https://aws.amazon.com/xray/pricing/"),
 }
 """By the fields of Usage that they are for."""
 
@@ -75,12 +78,26 @@ IDLE_QUEUE_MONTH = PRICES["queue_requests"].of(IDLE_POLLERS * MONTH_SECONDS // P
 """Dollars for a queue that a function is behind, whether or not anything comes: Lambda keeps five long polls open at it.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
 
+TRACED_PER_SECOND, TRACED_SHARE_ABOVE = 1, Decimal("0.05")
+"""Lambda and Step Functions record the first trace of each second, and one in twenty of those above.
+https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html"""
+
+KEPT_WARM_SECONDS = 600
+"""Assumed: how long Lambda keeps an idle sandbox. AWS promises nothing; what people measure is 5 to 15 minutes."""
+
+INIT_SECONDS = Decimal("0.5")
+"""Assumed: of a sandbox that starts, its imports. Billed since August 2025.
+https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"""
+
 KB = 1_024
 HANDLER_MEMORY_MB = 256
 """Of the requester and the aggregator."""
 
 REQUESTER_SECONDS, AGGREGATOR_SECONDS = Decimal("0.06"), Decimal("0.04")
-"""Assumed: three or four calls to AWS, one after the other."""
+"""Assumed: two to five calls to AWS, one after the other."""
+
+NOT_ASKED_SECONDS = Decimal("0.005")
+"""Assumed: of a responder's function that is called by parallel for a request that does not ask it."""
 
 CALL_LOG_BYTES = 1_000
 """Assumed, per call: Lambda's own lines (start, report) and one of the function's, as JSON."""
@@ -103,34 +120,34 @@ STANDARD, EXPRESS = "STANDARD", "EXPRESS"
 class Workload:
     """What one request is like.
 
-    asked, configured: responders that it asks, and that the stack has. responder_seconds: the mean time of a responder's function;
-    request_seconds: of the whole. record_bytes, answer_bytes: of the stored item without answers, and what each answer adds.
-    early: whether it may close before all have answered. late: how many of those that it asks answer after it has closed.
+    asked, configured: responders that it asks, and that the stack has. existing: those of the asked that are existing functions.
+    responder_seconds: the mean time of a responder's function; request_seconds: of the whole. record_bytes, answer_bytes: of the stored
+    item without answers, and what each answer adds. early: whether it may close before all have answered. late: how many of those that it
+    asks answer after it has closed.
     """
 
     asked: int
     configured: int
     responder_seconds: Decimal = Decimal("0.1")
     request_seconds: Decimal = Decimal("0.5")
-    record_bytes: int = 600
+    record_bytes: int = 800
     answer_bytes: int = 200
     responder_memory_mb: int = 128
     early: bool = False
     late: int = 0
+    existing: int = 0
 
     def with_responders(self, count: int) -> "Workload":
-        """The same with so many responders, all of them asked, of which the same share is late."""
-        return replace(self, asked=count, configured=count, late=self.late * count // self.asked)
-
-    def can_run(self, workflow_type: str | None) -> bool:
-        """Whether a carrier of this type takes the request: an Express workflow refuses one that may close early."""
-        return not (self.early and workflow_type == EXPRESS)
+        """The same with so many responders, all of them asked, of which the same share is late, and existing functions."""
+        return replace(self, asked=count, configured=count,
+                       late=self.late * count // self.asked, existing=self.existing * count // self.asked)
 
 
 @dataclass(frozen=True)
 class Usage:
     """What one request uses. messages, writes and reads are counts; what is billed of them is in the fields that PRICES names.
-    idle_queues: queues that are polled all month long."""
+    traces: as if each were recorded. init_gb_seconds: as if each call found a cold function. idle_queues: queues that are polled all month
+    long."""
 
     transitions: int = 0
     executions: int = 0
@@ -146,6 +163,8 @@ class Usage:
     reads: int = 0
     read_units: int = 0
     log_gb: Decimal = Decimal(0)
+    traces: int = 0
+    init_gb_seconds: Decimal = Decimal(0)
     idle_queues: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -155,14 +174,43 @@ class Usage:
 def usage(variant: str, workload: Workload, workflow_type: str | None = STANDARD, batches: int | None = None) -> Usage:
     """What one request uses, when nothing has to be tried again.
 
-    batches: of answers, at the aggregator of sns; without it each answer comes by itself, which is the most that it can use.
-    ValueError where the request cannot run (`Workload.can_run`).
+    batches: of answers that reach the aggregator by queue; without it each answer comes by itself, which is the most that it can use.
     """
-    if not workload.can_run(workflow_type):
-        raise ValueError(f"{variant} {workflow_type} cannot close before all have answered")
-    if variant in WORKFLOWS:
-        return _workflow_usage(variant, workload, workflow_type or STANDARD)
-    return _sns_usage(workload, workload.asked if batches is None else batches)
+    asked, is_workflow = workload.asked, variant in WORKFLOWS
+    by_queue = workload.early or not is_workflow
+    # Answers that come by no queue are brought by Gather, all at once. It comes anyway, and so does the deadline.
+    brought = (asked if batches is None else batches) if by_queue else 1
+    batches = brought if by_queue else 0
+    gathered = batches + (2 if is_workflow else 1)
+    called = workload.configured if variant == "parallel" else asked
+    # The item grows with each batch; a write is billed by what it then is.
+    grown = [workload.record_bytes + math.ceil(asked * batch / brought) * workload.answer_bytes for batch in range(brought + 1)]
+    closed = workload.record_bytes + (asked - workload.late) * workload.answer_bytes
+    written = [*grown, closed, closed] if is_workflow else [grown[0], *grown, closed, closed]
+    read = [*grown[:-1], *([grown[-1]] * (gathered - brought))]
+    calls = 1 + called + workload.existing + gathered
+    responder_seconds = (asked + workload.existing) * workload.responder_seconds + (called - asked) * NOT_ASKED_SECONDS
+    used = Usage(
+        calls=calls,
+        call_gb_seconds=_gb_seconds(workload.responder_memory_mb, responder_seconds)
+        + _gb_seconds(HANDLER_MEMORY_MB, REQUESTER_SECONDS + gathered * AGGREGATOR_SECONDS),
+        messages=2 + (asked if by_queue else 0),
+        queue_requests=3 + (asked + 2 * batches if by_queue else 0),
+        events=1,
+        writes=len(written),
+        write_units=sum(map(_write_units, written)),
+        reads=len(read),
+        read_units=sum(map(_read_units, read)),
+        log_gb=_gigabytes(calls * CALL_LOG_BYTES),
+        # What a queue causes begins a trace of its own; what an execution calls is a part of the execution's.
+        traces=batches + 1 + (1 if is_workflow else 1 + asked),
+        init_gb_seconds=_gb_seconds(workload.responder_memory_mb, (called + workload.existing) * INIT_SECONDS)
+        + _gb_seconds(HANDLER_MEMORY_MB, 2 * INIT_SECONDS),
+        idle_queues=1 if is_workflow else 1 + workload.configured,
+    )
+    if not is_workflow:
+        return used + Usage(messages=1 + asked, publishes=1, queue_requests=2 * asked)
+    return used + _execution(workload, workflow_type or STANDARD, entered=called + 4)
 
 
 def bill(used: Usage) -> dict[str, Decimal]:
@@ -171,83 +219,38 @@ def bill(used: Usage) -> dict[str, Decimal]:
 
 
 def price_per_thousand(used: Usage) -> Decimal:
-    """Dollars for 1,000 requests, without the idle queues."""
+    """Dollars for 1,000 requests that find warm functions and are all traced, as they are at up to one a second; without idle queues."""
     return 1_000 * sum(bill(used).values(), Decimal(0))
 
 
 def price_per_month(used: Usage, requests: int) -> Decimal:
-    """Dollars for so many requests a month, with the idle queues."""
-    return price_per_thousand(used) * requests / 1_000 + used.idle_queues * IDLE_QUEUE_MONTH
+    """Dollars for so many requests a month, spread at random over it, with its idle queues, its cold starts, and the traces that are not
+    recorded taken off."""
+    priced = bill(used)
+    priced["traces"] *= traced_share(requests)
+    cold = PRICES["call_gb_seconds"].of(used.init_gb_seconds) * cold_share(requests)
+    return requests * (sum(priced.values(), Decimal(0)) + cold) + used.idle_queues * IDLE_QUEUE_MONTH
 
 
-def _workflow_usage(variant: str, workload: Workload, workflow_type: str) -> Usage:
-    asked, entered = workload.asked, _states_entered(variant, workload)
-    read, written = _items_read(workload), _items_written(workload)
-    used = Usage(
-        calls=asked,
-        call_gb_seconds=_gb_seconds(workload.responder_memory_mb, asked * workload.responder_seconds),
-        writes=len(written),
-        write_units=sum(map(_write_units, written)),
-        reads=len(read),
-        read_units=sum(map(_read_units, read)),
-        log_gb=_gigabytes(asked * CALL_LOG_BYTES),
-    )
+def traced_share(requests: int) -> Decimal:
+    """Which part of so many requests a month is traced."""
+    first = min(requests, TRACED_PER_SECOND * MONTH_SECONDS)
+    return (first + TRACED_SHARE_ABOVE * (requests - first)) / requests
+
+
+def cold_share(requests: int) -> Decimal:
+    """Which part of so many requests a month finds no warm sandbox: none came within KEPT_WARM_SECONDS before it."""
+    return Decimal(math.exp(-requests * KEPT_WARM_SECONDS / MONTH_SECONDS))
+
+
+def _execution(workload: Workload, workflow_type: str, entered: int) -> Usage:
+    """entered: states."""
     if workflow_type == STANDARD:
-        return used + Usage(transitions=entered)
-    memory = EXPRESS_BASE_BYTES + DEFINITION_BYTES + asked * (workload.record_bytes + workload.answer_bytes)
+        return Usage(transitions=entered)
+    memory = EXPRESS_BASE_BYTES + DEFINITION_BYTES + workload.asked * (workload.record_bytes + workload.answer_bytes)
     chunks = math.ceil(Decimal(memory) / EXPRESS_CHUNK_BYTES)
     seconds = math.ceil(workload.request_seconds / EXPRESS_STEP_SECONDS) * EXPRESS_STEP_SECONDS
-    return used + Usage(
-        executions=1,
-        execution_gb_seconds=_gb_seconds(64 * chunks, seconds),
-        log_gb=_gigabytes(entered * EXPRESS_LOG_BYTES),
-    )
-
-
-def _states_entered(variant: str, workload: Workload) -> int:
-    if workload.early:
-        return 3 + 1 + 2 * workload.asked + 4 + workload.late
-    skipped = workload.configured - workload.asked if variant == "parallel" else 0
-    return 1 + 1 + workload.asked + 2 * skipped + 1
-
-
-def _items_written(workload: Workload) -> list[int]:
-    """Their sizes in bytes: the record as it is opened, and as it is closed; where it may close early, with each answer too."""
-    grown = [workload.record_bytes + answers * workload.answer_bytes for answers in range(workload.asked + 1)]
-    if not workload.early:
-        return [grown[0], grown[-1]]
-    in_time = workload.asked - workload.late
-    refused = grown[in_time:-1]
-    return [*grown, grown[in_time], *refused]
-
-
-def _items_read(workload: Workload) -> list[int]:
-    """Their sizes in bytes."""
-    return [workload.record_bytes + (workload.asked - workload.late) * workload.answer_bytes] if workload.early else []
-
-
-def _sns_usage(workload: Workload, batches: int) -> Usage:
-    asked = workload.asked
-    # The item grows with each batch; a write is billed by what it then is.
-    grown = [workload.record_bytes + math.ceil(asked * batch / batches) * workload.answer_bytes for batch in range(batches + 1)]
-    empty, full = grown[0], grown[-1]
-    handlers = REQUESTER_SECONDS + (batches + 1) * AGGREGATOR_SECONDS
-    calls = asked + batches + 2
-    return Usage(
-        calls=calls,
-        call_gb_seconds=_gb_seconds(workload.responder_memory_mb, asked * workload.responder_seconds)
-        + _gb_seconds(HANDLER_MEMORY_MB, handlers),
-        messages=2 * asked + 3,
-        publishes=1,
-        queue_requests=3 * asked + 2 * batches + 3,
-        events=1,
-        writes=batches + 4,
-        write_units=2 * _write_units(empty) + sum(_write_units(size) for size in grown[1:]) + 2 * _write_units(full),
-        reads=batches + 1,
-        read_units=sum(_read_units(size) for size in grown[:-1]) + _read_units(full),
-        log_gb=_gigabytes(calls * CALL_LOG_BYTES),
-        idle_queues=workload.configured + 1,
-    )
+    return Usage(executions=1, execution_gb_seconds=_gb_seconds(64 * chunks, seconds), log_gb=_gigabytes(entered * EXPRESS_LOG_BYTES))
 
 
 def item_bytes(value: Any) -> int:

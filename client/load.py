@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from client.errors import UsageError
 from client.stack import Stack
-from handlers import exact_json
+from handlers import exact_json, streaming
 
 STATE_BYTES = 262_144
 """What a state of a machine may carry (Step Functions): a list that is read, and the input of one item's execution."""
@@ -211,12 +211,9 @@ def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) ->
 
 
 def _upload(s3: Any, source: Mapping[str, Any], items: Iterable[Any]) -> Loaded:
-    from boto3.s3.transfer import TransferConfig
-
     counter = _Counter(items)
     lines = {"json": _as_list, "jsonl": _as_lines, "csv": _as_csv}[source["format"]](counter)
-    # Without threads no more than one part is in memory; a failed upload is aborted.
-    s3.upload_fileobj(_Stream(lines), source["bucket"], source["key"], Config=TransferConfig(use_threads=False))
+    streaming.upload(s3, source["bucket"], source["key"], lines)
     return Loaded(counter.count, f"s3://{source['bucket']}/{source['key']}")
 
 
@@ -283,28 +280,6 @@ def _bytes(text: str, item: int) -> int:
 
 def _text(item: Any) -> str:
     return json.dumps(exact_json.to_json(item), ensure_ascii=False, separators=(",", ":"))
-
-
-class _Stream(io.RawIOBase):
-    """What an iterator of lines yields, as a file to read from."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._ready = bytearray()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._ready) < size:
-            line = next(self._lines, None)
-            if line is None:
-                break
-            self._ready += line.encode()
-        end = len(self._ready) if size < 0 else size
-        data = bytes(memoryview(self._ready)[:end])
-        del self._ready[:end]
-        return data
 
 
 class _progress:

@@ -87,9 +87,10 @@ def redrive(stack: Stack, name: str | None = None, wait_seconds: float = WAIT_SE
 
 def queues(stack: Stack, name: str | None = None) -> list[Queue]:
     """The queues that have a dead-letter queue, or the one of that name. UsageError where there is none."""
-    urls = stack.outputs.get("snsDeadLetterQueueUrls", {})
+    store = {"responses": stack.outputs["deadLetterQueueUrl"]} if "deadLetterQueueUrl" in stack.outputs else {}
+    urls = {**store, **stack.outputs.get("snsDeadLetterQueueUrls", {})}
     if not urls:
-        raise UsageError("there are no dead-letter queues: variant sns is not deployed")
+        raise UsageError("the stack has no dead-letter queues: it was deployed by an earlier version, without variant sns")
     if name is not None and name not in urls:
         raise UsageError(f"there is no queue {name}; queues: {', '.join(urls)}")
     return [Queue(of, url, _source_url(stack, url)) for of, url in urls.items() if name in (None, of)]

@@ -1,14 +1,14 @@
 """The comparison as one page that needs nothing else: no network, no script. Whatever a responder said is shown as text."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 
 from client import charts, costs
-from client.compare import closing, figures, prices
-from client.comparison import EXTRAPOLATED, Carrier, Comparison
+from client.compare import closing, figures, months, prices
+from client.comparison import EXTRAPOLATED, PER_MONTH, Carrier, Comparison
 from client.shapes import Answer
 
 TEMPLATE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
@@ -26,9 +26,9 @@ def page(compared: Comparison) -> str:
         recommended=escape(advice.label),
         reasons="".join(f"<p>{escape(_sentence(reason))}</p>" for reason in advice.reasons),
         measured=_measured(compared),
-        notes=escape(f"{closing(compared)} Overhead is the p50 without what the slowest responder takes itself. Calls, messages and "
-                     "writes of sns are as if each answer came by itself, which is the most that it uses; its price for a month includes "
-                     "its idle queues.".strip()),
+        notes=escape(f"{closing(compared)} Overhead is the p50 without what the slowest responder takes itself. Answers that come by "
+                     "queue count as if each came by itself, which is the most that they use. A month includes cold starts and idle "
+                     "queues.".strip()),
         latencies=charts.latencies(compared),
         latencies_caption=escape(f"Each dot is a request; the dashed line is what {name} takes itself, {slowest:.0f} ms."),
         timelines=charts.timelines(compared),
@@ -36,7 +36,8 @@ def page(compared: Comparison) -> str:
                                  f"{charts.MOST_TIMELINES} requests are drawn for each carrier."),
         costs=charts.cost_curves(compared),
         costs_caption=escape("With requests like this one, to all responders. Both axes are logarithmic."),
-        prices=_prices(compared),
+        prices=_prices("responders", EXTRAPOLATED, prices(compared)),
+        months=_prices("requests a month", PER_MONTH, months(compared)),
         answers="".join(_answers(carrier) for carrier in compared.carriers),
         request=escape(json.dumps(compared.request, indent=2, ensure_ascii=False)),
         sources=_table(("", "$", "for"), (
@@ -50,8 +51,8 @@ def _measured(compared: Comparison) -> str:
     return _table(("", *labels), ((escape(heading), *cells) for heading, cells in figures(compared).items()))
 
 
-def _prices(compared: Comparison) -> str:
-    return _table(("responders", *map(str, EXTRAPOLATED)), ((escape(name), *cells) for name, cells in prices(compared).items()))
+def _prices(corner: str, counts: Sequence[int], rows: Mapping[str, Sequence[str]]) -> str:
+    return _table((corner, *(f"{count:,}" for count in counts)), ((escape(name), *cells) for name, cells in rows.items()))
 
 
 def _readable(compared: Comparison) -> str:

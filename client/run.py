@@ -1,4 +1,4 @@
-"""run: starts the distributed variant and follows it until it ends, by items succeeded, failed and pending."""
+"""run: starts the distributed variant and follows it until it ends, by items done and pending."""
 
 import argparse
 import json
@@ -12,31 +12,35 @@ from client import display
 from client.errors import UnknownVariant
 from client.stack import Stack
 from handlers import exact_json
+from handlers.processing import FAILURES_FILE
 
 POLL_SECONDS = 0.5
 SHOWN_FAILURES = 10
+HINTS = {"States.DataLimitExceeded": "all results together take more than the 262,144 bytes that an inline Map may: return less, or use "
+                                     "mode DISTRIBUTED"}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. pending is None where the number of items is not known (yet)."""
+    """How far a run is. Which of the items failed is known when they are tallied."""
 
-    succeeded: int
-    failed: int
-    pending: int | None
+    done: int
+    pending: int
 
 
 @dataclass(frozen=True)
 class Run:
     """A run that has ended.
 
-    status: SUCCEEDED, FAILED, TIMED_OUT or ABORTED; error: its name, such as ToleranceExceeded or InvalidSource; results: an
-    s3:// address, or the outcomes; failures: {"index", "item", "error"}, as many as were asked for.
+    status: SUCCEEDED, FAILED, TIMED_OUT or ABORTED; error: its name, such as ToleranceExceeded or InvalidSource; done: fewer than the
+    items where the run was cut short, and then nobody counted the failed ones; results: an s3:// address, or the outcomes; failures:
+    {"index", "item", "error"}, as many as were asked for.
     """
 
     execution: str
     status: str
     items: int | None = None
+    done: int | None = None
     succeeded: int | None = None
     failed: int | None = None
     results: Any = None
@@ -87,10 +91,16 @@ def start(stack: Stack, name: str | None = None) -> str:
 
 def watch(stack: Stack, execution: str, poll_seconds: float = POLL_SECONDS) -> Iterator[Progress]:
     """The progress whenever it has changed, until the execution ends."""
-    workflows, seen = stack.client("stepfunctions"), None
+    workflows, seen, map_run = stack.client("stepfunctions"), None, None
+    is_distributed = stack.outputs["distributedResults"].startswith("s3://")
     while True:
         ended = workflows.describe_execution(executionArn=execution)["status"] != "RUNNING"
-        progress = _map_run_progress(workflows, execution) or _inline_progress(workflows, execution)
+        if is_distributed:
+            # An account may ask for Map Runs once a second.
+            map_run = map_run or _map_run(workflows, execution)
+            progress = _map_run_progress(workflows, map_run) if map_run else None
+        else:
+            progress = _inline_progress(workflows, execution)
         if progress is not None and progress != seen:
             seen = progress
             yield progress
@@ -104,108 +114,60 @@ def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
     workflows = stack.client("stepfunctions")
     state = workflows.describe_execution(executionArn=execution)
     summary = _summary(state)
-    run = _map_run(workflows, execution)
-    if run is not None and "items" not in summary:
-        counts = run["itemCounts"]
-        summary = {"items": counts["total"], "succeeded": counts["succeeded"],
-                   "failed": counts["failed"] + counts["timedOut"] + counts["aborted"]}
-    listed = _distributed_failures(stack, run["mapRunArn"], summary.get("results")) if run else iter(summary.get("failures", []))
+    if "items" not in summary:
+        # It was cut short. Which of the items failed, only the tally would have known.
+        map_run = _map_run(workflows, execution)
+        progress = _map_run_progress(workflows, map_run) if map_run else None
+        summary = {"items": progress.done + progress.pending, "done": progress.done} if progress else {}
+    listed = islice(_failures(stack, summary), failures)
     return Run(
-        execution=execution, status=state["status"], items=summary.get("items"), succeeded=summary.get("succeeded"),
-        failed=summary.get("failed"), results=summary.get("results"), error=state.get("error"), cause=state.get("cause"),
-        failures=[{key: failure[key] for key in ("index", "item", "error")} for failure in islice(listed, failures)])
+        execution=execution, status=state["status"], items=summary.get("items"), done=summary.get("done", summary.get("items")),
+        succeeded=summary.get("succeeded"), failed=summary.get("failed"), results=summary.get("results"), error=state.get("error"),
+        cause=state.get("cause"),
+        failures=[{"index": failure["index"], "item": exact_json.from_json(failure.get("item")), "error": failure["error"]}
+                  for failure in listed])
 
 
 def _summary(state: dict[str, Any]) -> dict[str, Any]:
-    """The counts: a run within its tolerance has them as its output, one beyond it as its cause."""
+    """The tally's: a run within its tolerance has it as its output, one beyond it as its cause."""
     if state["status"] == "SUCCEEDED":
         return json.loads(state["output"])
-    if state.get("error") == "ToleranceExceeded":
-        try:
-            return json.loads(state["cause"])
-        except ValueError:
-            # A cause is cut off at 32,768 characters.
-            return {}
-    return {}
+    return json.loads(state["cause"]) if state.get("error") == "ToleranceExceeded" else {}
 
 
-def _map_run(workflows: Any, execution: str) -> dict[str, Any] | None:
+def _failures(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All of them: of a Distributed Map, the tally wrote them beside the results."""
+    if not isinstance(summary.get("results"), str):
+        yield from summary.get("failures", [])
+        return
+    if not summary["failed"]:
+        return
+    bucket, _, folder = summary["results"].removeprefix("s3://").partition("/")
+    for line in stack.client("s3").get_object(Bucket=bucket, Key=f"{folder}{FAILURES_FILE}")["Body"].iter_lines():
+        yield json.loads(line)
+
+
+def _map_run(workflows: Any, execution: str) -> str | None:
+    """The ARN of the execution's Map Run; None where it has none (yet)."""
     runs = workflows.list_map_runs(executionArn=execution)["mapRuns"]
-    return workflows.describe_map_run(mapRunArn=runs[0]["mapRunArn"]) if runs else None
+    return runs[0]["mapRunArn"] if runs else None
 
 
-def _map_run_progress(workflows: Any, execution: str) -> Progress | None:
-    run = _map_run(workflows, execution)
-    if run is None:
-        return None
-    counts = run["itemCounts"]
-    return Progress(counts["succeeded"], counts["failed"] + counts["timedOut"] + counts["aborted"],
-                    counts["pending"] + counts["running"])
+def _map_run_progress(workflows: Any, map_run: str) -> Progress:
+    counts = workflows.describe_map_run(mapRunArn=map_run)["itemCounts"]
+    pending = counts["pending"] + counts["running"]
+    return Progress(counts["total"] - pending, pending)
 
 
 def _inline_progress(workflows: Any, execution: str) -> Progress | None:
     """From the history; None where it has no iterations yet, or none ever, as on the emulator."""
-    length, succeeded, failed = None, 0, 0
+    length, done = None, 0
     for page in workflows.get_paginator("get_execution_history").paginate(executionArn=execution, includeExecutionData=False):
         for event in page["events"]:
             if event["type"] == "MapStateStarted":
                 length = event["mapStateStartedEventDetails"]["length"]
-            succeeded += event["type"] == "MapIterationSucceeded"
-            failed += event["type"] == "MapIterationFailed"
-    return None if length is None else Progress(succeeded, failed, length - succeeded - failed)
-
-
-def _distributed_failures(stack: Stack, map_run: str, results: str | None) -> Iterator[dict[str, Any]]:
-    """From the files that ResultWriter wrote; where there are none, as on the emulator, from the executions themselves."""
-    manifest = _manifest(stack, results) if results else None
-    plain = _plain_list_item if stack.outputs["distributedSource"]["source"] == "dynamodb" else exact_json.from_json
-    if manifest is None:
-        executions = _failed_executions(stack.client("stepfunctions"), map_run)
-    else:
-        files = manifest["ResultFiles"]
-        executions = (line for file in files.get("FAILED", []) for line in _lines(stack, manifest["DestinationBucket"], file["Key"]))
-        for file in files.get("SUCCEEDED", []):
-            for outcome in _lines(stack, manifest["DestinationBucket"], file["Key"]):
-                if outcome["status"] == "FAILED":
-                    yield {**outcome, "item": exact_json.from_json(outcome["item"])}
-    for execution in executions:
-        entry = json.loads(execution["Input"])
-        error = {"type": execution.get("Error"), "message": execution.get("Cause")}
-        for failed in entry.get("Items", [entry]):
-            yield {"index": failed["index"], "item": plain(failed["item"]), "error": error}
-
-
-def _failed_executions(workflows: Any, map_run: str) -> Iterator[dict[str, Any]]:
-    pages = workflows.get_paginator("list_executions").paginate(mapRunArn=map_run, statusFilter="FAILED")
-    for page in pages:
-        for execution in page["executions"]:
-            state = workflows.describe_execution(executionArn=execution["executionArn"])
-            yield {"Input": state["input"], "Error": state.get("error"), "Cause": state.get("cause")}
-
-
-def _manifest(stack: Stack, results: str) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    bucket, _, folder = results.removeprefix("s3://").partition("/")
-    try:
-        return json.load(stack.client("s3").get_object(Bucket=bucket, Key=f"{folder}manifest.json")["Body"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            return None
-        raise
-
-
-def _lines(stack: Stack, bucket: str, key: str) -> Iterator[dict[str, Any]]:
-    for line in stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"].iter_lines():
-        if line:
-            yield json.loads(line)
-
-
-def _plain_list_item(value: dict[str, Any]) -> Any:
-    """The input of a list's execution is still as DynamoDB has it."""
-    from boto3.dynamodb.types import TypeDeserializer
-
-    return TypeDeserializer().deserialize(value)
+            done += event["type"] in ("MapIterationSucceeded", "MapIterationFailed")
+    return None if length is None else Progress(done, length - done)
 
 
 class _display:
@@ -226,8 +188,7 @@ class _display:
 
     def _show(self, progress: Progress) -> None:
         if self._status is not None:
-            pending = "" if progress.pending is None else f", {progress.pending} pending"
-            self._status.update(f"{progress.succeeded} succeeded, {progress.failed} failed{pending}")
+            self._status.update(f"{progress.done} done, {progress.pending} pending")
 
     def __exit__(self, *_: object) -> None:
         if self._status is not None:
@@ -240,10 +201,15 @@ def _print(ended: Run) -> None:
 
     console = Console(highlight=False)
     colour = "green" if ended.status == "SUCCEEDED" else "red"
-    counts = "" if ended.items is None else f": {ended.items} items, {ended.succeeded} succeeded, {ended.failed} failed"
+    if ended.failed is not None:
+        counts = f": {ended.items} items, {ended.succeeded} succeeded, {ended.failed} failed"
+    else:
+        counts = "" if ended.items is None else f": {ended.done} of {ended.items} items done"
     console.print(Text.assemble("run ", (ended.status.lower(), colour), counts), soft_wrap=True)
     if ended.error and ended.items is None:
         console.print(Text(f"{ended.error}: {ended.cause or ''}"), soft_wrap=True)
+        if ended.error in HINTS:
+            console.print(Text(HINTS[ended.error]), soft_wrap=True)
     if isinstance(ended.results, str):
         console.print(Text(f"results: {ended.results}"), soft_wrap=True)
     for failure in ended.failures:

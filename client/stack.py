@@ -189,9 +189,9 @@ class Stack:
         if variant == "sns":
             ended = self._ask_requester(carrier, identified)
         elif self.workflow_type(variant) == "EXPRESS" and waits:
-            ended = self._run_express(carrier, identified, timeout)
+            ended = self._run_express(variant, carrier, identified, timeout)
         else:
-            ended = self._start_execution(carrier, identified)
+            ended = self._start_execution(variant, carrier, identified)
         return identified["requestId"], ended
 
     @staticmethod
@@ -199,7 +199,7 @@ class Stack:
         if not isinstance(request, Mapping):
             raise InvalidRequest("the request must be a JSON object")
         # With an id of our own a call that is repeated is still one request.
-        identified = {"requestId": uuid.uuid4().hex, **request}
+        identified = {"requestId": uuid.uuid4().hex, **contract.present(request)}
         # The id alone is checked here, because it is used here; the carrier checks the rest.
         contract.check_request({"requestId": identified["requestId"], "data": {}}, [])
         return identified
@@ -220,7 +220,18 @@ class Stack:
             return None
         return cast(Result, {key: value for key, value in stored.items() if key != "request"})
 
-    def _start_execution(self, machine: str, request: dict[str, Any]) -> Ended:
+    def _closed_as_sent(self, variant: str, request: Mapping[str, Any]) -> Result | None:
+        """The result of a request that is closed; None while it is open, and where its id belongs to another request."""
+        from handlers import aggregation
+        from handlers.request import same
+
+        record = self.record(request["requestId"])
+        wanted = {key: value for key, value in request.items() if key != "requestId" and value is not None}
+        if record is None or record["status"] == "OPEN" or record["variant"] != variant or not same(record["request"], wanted):
+            return None
+        return cast(Result, aggregation.result_of(record, self.selection))
+
+    def _start_execution(self, variant: str, machine: str, request: dict[str, Any]) -> Ended:
         workflows = self.client("stepfunctions")
         # The same name and input again is the same execution, which makes the call safe to repeat.
         execution = workflows.start_execution(
@@ -228,11 +239,11 @@ class Stack:
 
         def ended() -> Result | None:
             state = workflows.describe_execution(executionArn=execution)
-            return None if state["status"] == "RUNNING" else _outcome(state)
+            return None if state["status"] == "RUNNING" else self._ended(request, state)
 
-        return self._closed_or(ended, request["requestId"])
+        return self._closed_or(ended, variant, request)
 
-    def _run_express(self, machine: str, request: dict[str, Any], timeout: float) -> Ended:
+    def _run_express(self, variant: str, machine: str, request: dict[str, Any], timeout: float) -> Ended:
         # Nobody can ask how an Express execution is doing, so one call stays open until it ends. It is never repeated, because
         # that would be another execution.
         workflows = self._client("stepfunctions", timeout + CONNECT_SECONDS, 1)
@@ -246,11 +257,16 @@ class Stack:
 
         # A daemon, so that who is interrupted need not wait for it.
         threading.Thread(target=call, daemon=True).start()
-        return self._closed_or(lambda: _outcome(future.result()) if future.done() else None, request["requestId"])
+        return self._closed_or(lambda: self._ended(request, future.result()) if future.done() else None, variant, request)
 
-    def _closed_or(self, ended: Ended, request_id: str) -> Ended:
+    def _closed_or(self, ended: Ended, variant: str, request: Mapping[str, Any]) -> Ended:
         """A request may close before its execution ends, which waits for whoever was asked; an execution may fail, and close nothing."""
-        return lambda: self._closed(request_id) or ended()
+        return lambda: self._closed_as_sent(variant, request) or ended()
+
+    def _ended(self, request: Mapping[str, Any], execution: Mapping[str, Any]) -> Result | None:
+        """What the execution came to. One that found its request under way already has ended before it; None while that is open."""
+        result = _outcome(execution)
+        return self._closed(request["requestId"]) if result["status"] == "OPEN" else result
 
 
 def _looks(timeout: float) -> Iterator[None]:

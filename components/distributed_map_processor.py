@@ -1,14 +1,14 @@
 """DistributedMapProcessor: a list in DynamoDB, or a data set in S3, drives a Map; each item goes to the user's `process`.
 
-Builds: a Workflow, a HandlerFunction around `process`, and, as the source and the mode need them,
+Builds: a Workflow, three HandlerFunctions (one reads the source, one has `process` inside, one tallies the run), and, as the source
+and the mode need them,
 
     source dynamodb     a table of its own for the list, unless `table` names an existing one
     source s3           a bucket of its own for the data set, unless `bucket` names an existing one
-    mode DISTRIBUTED    the same bucket for the results, a HandlerFunction that tallies the run, and the machine's right to start
-                        executions of itself
+    mode DISTRIBUTED    the same bucket for the results, and the machine's right to start executions of itself
     idempotent          a table that remembers which items of which run are done
 
-An inline Map costs 1 state transition per item, 2 with a wait; in a Distributed Map each item, or batch, is an execution of its own.
+An item costs 1 state transition, 2 with a wait; in a Distributed Map each item, or batch, is an execution of its own.
 """
 
 import json
@@ -23,27 +23,30 @@ import pulumi_aws as aws
 from components import code, definition, policy
 from components.handler_function import HandlerFunction
 from components.workflow import Workflow
-from handlers import exact_json, processing
+from handlers.processing import MAX_OUTCOMES_BYTES, STATE_BYTES
 
-INLINE_ITEMS = 2_000
-"""An iteration takes about 9 events, and an execution may have 25,000 (Step Functions' limit): room for retries is left."""
+HISTORY_EVENTS = 25_000
+"""An execution ends, and nothing can catch it, when its history has as many (Step Functions' limit)."""
+
+RUN_EVENTS = 100
+"""For all but the items: the states before and after the Map, with their retries."""
 
 INLINE_CONCURRENCY = 40
-BATCH_BYTES = 200_000
+BATCH_BYTES = MAX_OUTCOMES_BYTES
 """Of the 262,144 that an execution's input may have; the outcomes of a batch have the same limit."""
 
-LISTED_FAILURES = 10
+LABEL = "items"
+"""Of the Map Run, in the files of `statemachines/`: part of its executions' ARNs."""
+
 RESULTS_PREFIX = "results"
 BACKSTOP_SECONDS = 2
 LEDGER_SECONDS = 90 * 86_400
 """As long as a Standard execution can be redriven, with room: 14 days; and as long as its name stays taken: 90."""
 
-THROTTLED = {
-    "ErrorEquals": ["Lambda.TooManyRequestsException"],
-    "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 10, "MaxDelaySeconds": 60, "JitterStrategy": "FULL",
-}
-"""More items at once than the account has functions is no fault of an item: it waits for its turn."""
+THROTTLE_RETRIES = {"INLINE": 5, "DISTRIBUTED": 10}
+"""Of an item that waits for its turn; inline, each takes room in one history."""
 
+READER_SECONDS = 60
 TALLY_SECONDS = 890
 PARTS = {"json": "JSON", "jsonl": "JSONL", "csv": "CSV"}
 
@@ -96,6 +99,19 @@ class Choice(NamedTuple):
     why: str
 
 
+class TooManyItems(pulumi.RunError):
+    """More items are expected than an inline Map can take."""
+
+
+class Places(NamedTuple):
+    """Where the items and the results are; empty where there is no such place."""
+
+    table_name: pulumi.Output[str]
+    table_arn: pulumi.Output[str]
+    bucket_name: pulumi.Output[str]
+    bucket_arn: pulumi.Output[str]
+
+
 def choose_mode(args: DistributedMapProcessorArgs) -> Choice:
     """The mode that the arguments ask for, or that AUTO takes for their source and size."""
     if args["mode"] != "AUTO":
@@ -107,9 +123,10 @@ def choose_mode(args: DistributedMapProcessorArgs) -> Choice:
         return Choice("DISTRIBUTED", f"maxConcurrency {args['maxConcurrency']} is above the {INLINE_CONCURRENCY} of an inline Map")
     if args["batchSize"] > 1 or args["childType"] == "EXPRESS" or args["bucket"]:
         return Choice("DISTRIBUTED", "batchSize, childType and bucket belong to a Distributed Map")
-    if hint is not None and hint > INLINE_ITEMS:
-        return Choice("DISTRIBUTED", f"sizeHint {hint} is above the {INLINE_ITEMS} items whose events fit one execution")
-    return Choice("INLINE", f"a list of up to {INLINE_ITEMS} items fits one execution" + (f", and sizeHint is {hint}" if hint else ""))
+    most = inline_items(args)
+    if hint is not None and hint > most:
+        return Choice("DISTRIBUTED", f"sizeHint {hint} is above the {most} items whose events fit one execution")
+    return Choice("INLINE", f"a list of up to {most} items fits one execution" + (f", and sizeHint is {hint}" if hint else ""))
 
 
 class DistributedMapProcessor(pulumi.ComponentResource):
@@ -127,6 +144,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:DistributedMapProcessor", name, {}, opts)
         self.mode, why = choose_mode(args)
         pulumi.log.info(f"{name}: mode {self.mode}, because {why}", self)
+        _check_size(args, self.mode)
         _warn(self, name, args)
 
         self.table = _table(self, name, args) if args["source"] == "dynamodb" and not args["table"] else None
@@ -136,30 +154,30 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         bucket_name = self.bucket.id if self.bucket else _known(args["bucket"])
         object_key = args["key"] or f"data/items.{args['format']}"
 
-        self.ledger = _ledger(self, name, args) if args["idempotent"] else None
-        self.processor = _processor(self, name, args, self.ledger)
-        table_arn = self.table.arn if self.table else _table_arn(args["table"])
-        bucket_arn = self.bucket.arn if self.bucket else _bucket_arn(args["bucket"])
-        self.tally = _tally(self, name, args, bucket_name, bucket_arn) if uses_bucket else None
+        places = Places(
+            table_name, self.table.arn if self.table else _table_arn(args["table"]),
+            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(args["bucket"]))
 
-        functions = [function.functionArn for function in (self.processor, self.tally) if function]
+        self.ledger = _ledger(self, name, args) if args["idempotent"] else None
+        self.reader = _reader(self, name, args, self.mode, object_key, places)
+        self.processor = _processor(self, name, args, self.ledger)
+        self.tally = _tally(self, name, args, places if uses_bucket else None)
+
+        functions = [function.functionArn for function in (self.reader, self.processor, self.tally)]
         statements = [policy.allow(["lambda:InvokeFunction"], functions)]
-        if args["source"] == "dynamodb":
-            statements.append(policy.allow(["dynamodb:GetItem"], table_arn))
-        else:
-            statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(bucket_arn, "/", object_key)))
+        if args["source"] == "s3":
+            statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key)))
         if uses_bucket:
             statements.append(policy.allow(
                 ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
-                pulumi.Output.concat(bucket_arn, f"/{RESULTS_PREFIX}/*")))
-        if args["kmsKeyArn"]:
-            statements.append(policy.allow(["kms:Decrypt", *(["kms:GenerateDataKey"] if args["bucket"] else [])], args["kmsKeyArn"]))
+                pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
+            if args["kmsKeyArn"] and args["bucket"]:
+                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], args["kmsKeyArn"]))
 
         self.workflow = Workflow(name, {
             "definition": pulumi.Output.all(
-                table=table_name, bucket=bucket_name, processor=self.processor.functionArn,
-                tally=self.tally.functionArn if self.tally else "",
-            ).apply(lambda known: render(args, self.mode, object_key=object_key, **known)),
+                bucket=bucket_name, reader=self.reader.functionArn, processor=self.processor.functionArn, tally=self.tally.functionArn,
+            ).apply(lambda known: render(args, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
             "workflowType": "STANDARD",
             "statements": statements,
@@ -167,7 +185,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         }, pulumi.ResourceOptions(parent=self))
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
-        if self.tally:
+        if uses_bucket:
             _let_it_start_itself(self, name, self.workflow, self.tally)
 
         if args["source"] == "dynamodb":
@@ -187,48 +205,63 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
 
 def render(
-    args: DistributedMapProcessorArgs, mode: str, *, table: str, bucket: str, object_key: str, processor: str, tally: str,
+    args: DistributedMapProcessorArgs, mode: str, *, bucket: str, reader: str, processor: str, tally: str,
 ) -> str:
-    """The machine's definition. processor, tally: ARNs; what a mode or source does not use is ignored."""
-    without = set() if args["waitSeconds"] else {"Wait"}
-    seconds = args["functionTimeoutSeconds"] + BACKSTOP_SECONDS + 1
+    """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
+    retries, seconds = int(args["retries"]), args["functionTimeoutSeconds"] + BACKSTOP_SECONDS + 1
+    # A call that broke keeps its items claimed until its time is over. Asking again must outlast that, or a crash would lose them.
+    broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries), "UnclearSeconds": seconds, "UnclearRetries": max(2, retries)}
+    unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0, "UnclearSeconds": 1, "UnclearRetries": retries}
     tokens: dict[str, Any] = {
         "TimeoutSeconds": int(args["timeoutSeconds"]),
+        "ReaderArn": reader,
+        "ReaderTimeoutSeconds": READER_SECONDS + 1,
         "MaxConcurrency": int(args["maxConcurrency"]),
         "ProcessorArn": processor,
         "ProcessTimeoutSeconds": seconds,
-        "ProcessRetry": process_retry(int(args["retries"]), seconds if args["idempotent"] else None),
+        "ThrottleRetries": THROTTLE_RETRIES[mode],
+        "Retries": retries,
+        "TallyArn": tally,
+        "TallyTimeoutSeconds": TALLY_SECONDS + 1,
+        "Tolerance": tolerance_of(args),
+        **(broken if args["idempotent"] else unclaimed),
         **({"WaitSeconds": int(args["waitSeconds"])} if args["waitSeconds"] else {}),
     }
-    if args["source"] == "dynamodb":
-        tokens |= _list_tokens(args, mode, table)
-    if mode == "INLINE":
-        return definition.render("list_inline.asl.json", tokens | _inline_tokens(args), without=without)
+    if mode == "DISTRIBUTED":
+        batches = args["batchSize"] > 1
+        tokens |= {
+            "ReaderConfig": _reader_config(args),
+            "BatchSize": int(args["batchSize"]),
+            "BatchBytes": BATCH_BYTES if batches else STATE_BYTES,
+            "ChildType": args["childType"],
+            "Bucket": bucket,
+            "ResultsPrefix": RESULTS_PREFIX,
+        }
+    return definition.render(_file(mode, waits=args["waitSeconds"] > 0), tokens)
 
-    tolerance = tolerance_of(args)
-    tokens |= {
-        "ChildType": args["childType"],
-        "Bucket": bucket,
-        "ResultsPrefix": RESULTS_PREFIX,
-        "Tolerance": tolerance,
-        "TallyArn": tally,
-        "TallyTimeoutSeconds": TALLY_SECONDS + BACKSTOP_SECONDS + 1,
-        "TallyRetry": _with_attempts(definition.ASK_RETRY, 6),
-    }
-    if args["batchSize"] > 1:
-        tokens |= {"BatchSize": int(args["batchSize"]), "BatchBytes": BATCH_BYTES}
-    else:
-        without |= {"ItemBatcher"}
-    for token, key in (("ToleratedFailureCount", "count"), ("ToleratedFailurePercentage", "percentage")):
-        if key in tolerance:
-            tokens[token] = tolerance[key]
-        else:
-            without |= {token}
+
+def _file(mode: str, *, waits: bool) -> str:
+    """A Wait is a transition for each item, so a run without one has a machine without one."""
+    return f"list_{mode.lower()}{'_with_wait' if waits else ''}.asl.json"
+
+
+def _reader_config(args: DistributedMapProcessorArgs) -> dict[str, str]:
     if args["source"] == "dynamodb":
-        return definition.render("list_distributed.asl.json", tokens, without=without)
-    header = {"CSVHeaderLocation": "FIRST_ROW"} if args["format"] == "csv" else {}
-    tokens |= {"Key": object_key, "ReaderConfig": {"InputType": PARTS[args["format"]], **header}}
-    return definition.render("data_set_distributed.asl.json", tokens, without=without)
+        return {"InputType": "JSONL"}
+    return {"InputType": PARTS[args["format"]], **({"CSVHeaderLocation": "FIRST_ROW"} if args["format"] == "csv" else {})}
+
+
+def inline_items(args: DistributedMapProcessorArgs) -> int:
+    """How many items an inline Map may have: when every call of every item is made again as often as it may be, the history still has
+    room for all."""
+    machine = json.loads(render(args, "INLINE", bucket="", reader="", processor="", tally=""))
+    return (HISTORY_EVENTS - RUN_EVENTS) // _events_per_item(machine["States"]["Process each item"]["ItemProcessor"]["States"])
+
+
+def _events_per_item(states: Mapping[str, Any]) -> int:
+    """The iteration begins and ends; so does each state, and a call in it is scheduled, begins, and succeeds or fails."""
+    calls = sum(1 + sum(retrier["MaxAttempts"] for retrier in state["Retry"]) for state in states.values() if state["Type"] == "Task")
+    return 2 + 2 * len(states) + 3 * calls
 
 
 def tolerance_of(args: DistributedMapProcessorArgs) -> dict[str, float]:
@@ -240,58 +273,39 @@ def tolerance_of(args: DistributedMapProcessorArgs) -> dict[str, float]:
     }
 
 
-def process_retry(retries: int, claim_seconds: Optional[int]) -> list[dict[str, Any]]:
-    """claim_seconds: how long a call that broke keeps its items claimed, when the processor is idempotent. Asking again must
-    outlast that, or a crash would lose them."""
-    again = [THROTTLED, *_with_attempts(definition.ASK_RETRY, retries)]
-    if claim_seconds is None:
-        return again
-    claimed = {
-        # After the first, Lambda's names for a call that broke; the last is the emulator's for all that a function raises.
-        "ErrorEquals": [
-            "ItemInProgress", "States.Timeout", "Sandbox.Timedout", "Runtime.ExitError", "Lambda.Unknown", "Runtime.HandlerError"],
-        "IntervalSeconds": claim_seconds, "BackoffRate": 1, "MaxAttempts": max(2, retries),
-    }
-    return [claimed, *again]
-
-
-def _list_tokens(args: DistributedMapProcessorArgs, mode: str, table: str) -> dict[str, Any]:
-    inline = mode == "INLINE"
-    return {
-        "TableName": table,
-        "KeyName": args["keyName"],
-        "KeyText": args["keyValue"],
-        "SourceKey": {args["keyName"]: {args["keyType"]: args["keyValue"]}},
-        "ListAttribute": args["attribute"],
-        "MaxItems": INLINE_ITEMS if inline else 400_000,
-        "MaxItemsAdvice": f"an inline Map takes {INLINE_ITEMS}: use mode DISTRIBUTED" if inline else "put them into S3",
-        "TooLarge": "the list takes more than the 262,144 bytes that a state may carry: put it into S3 (source s3)",
-        "ExactDigits": exact_json.EXACT_DIGITS,
-        "StoreRetry": definition.STORE_RETRY,
-    }
-
-
-def _inline_tokens(args: DistributedMapProcessorArgs) -> dict[str, Any]:
-    tolerance = tolerance_of(args)
-    exceeded = [
-        *([f"$states.input.failed > {tolerance['count']}"] if "count" in tolerance else []),
-        *([f"$states.input.failed * 100 > {tolerance['percentage']} * $states.input.items"] if "percentage" in tolerance else []),
-    ]
-    return {
-        "Exceeded": " or ".join(exceeded) or "$states.input.failed > 0",
-        "ToleranceText": tolerance_text(tolerance),
-        "ListedFailures": LISTED_FAILURES,
-        "ResultsTooLarge": "the results take more than the 262,144 bytes that a state may carry: return less, or use mode DISTRIBUTED",
-        "MaxMessageChars": processing.MAX_MESSAGE_CHARS,
-    }
-
-
-def tolerance_text(tolerance: Mapping[str, float]) -> str:
-    parts = [
-        *([f"{tolerance['count']} failed items"] if "count" in tolerance else []),
-        *([f"{tolerance['percentage']} % of the items"] if "percentage" in tolerance else []),
-    ]
-    return " and ".join(parts) or "no failed item"
+def _reader(
+    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, mode: str, object_key: str, places: "Places",
+) -> HandlerFunction:
+    own_bucket_key = args["kmsKeyArn"] if args["bucket"] else None
+    if args["source"] == "s3":
+        environment: dict[str, pulumi.Input[str]] = {"SOURCE_BUCKET": places.bucket_name, "SOURCE_OBJECT": object_key}
+        statements = [policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key))]
+        decrypts = ["kms:Decrypt"] if own_bucket_key else []
+    else:
+        environment = {
+            "SOURCE_TABLE": places.table_name,
+            "SOURCE_KEY": json.dumps({args["keyName"]: {args["keyType"]: args["keyValue"]}}),
+            "SOURCE_ATTRIBUTE": args["attribute"],
+        }
+        statements = [policy.allow(["dynamodb:GetItem"], places.table_arn)]
+        decrypts = ["kms:Decrypt"] if args["kmsKeyArn"] else []
+        if mode == "INLINE":
+            environment |= {"MAX_ITEMS": str(inline_items(args))}
+        else:
+            environment |= {"RESULTS_BUCKET": places.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
+            statements.append(policy.allow(["s3:PutObject"], pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
+            decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
+    if args["kmsKeyArn"] and decrypts:
+        statements.append(policy.allow(decrypts, args["kmsKeyArn"]))
+    return HandlerFunction(f"{name}-reader", {
+        "module": "handlers.reader",
+        "withModules": [],
+        "environment": environment,
+        "timeoutSeconds": READER_SECONDS,
+        "memoryMb": 256,
+        "logRetentionDays": args["logRetentionDays"],
+        "statements": statements,
+    }, pulumi.ResourceOptions(parent=parent))
 
 
 def _processor(
@@ -315,16 +329,20 @@ def _processor(
 
 
 def _tally(
-    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, bucket: pulumi.Output[str], bucket_arn: pulumi.Output[str],
+    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, results: Places | None,
 ) -> HandlerFunction:
-    statements = [policy.allow(["s3:GetObject"], pulumi.Output.concat(bucket_arn, f"/{RESULTS_PREFIX}/*"))]
-    if args["kmsKeyArn"] and args["bucket"]:
-        statements.append(policy.allow(["kms:Decrypt"], args["kmsKeyArn"]))
+    environment: dict[str, pulumi.Input[str]] = {}
+    statements = []
+    if results:
+        environment = {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
+        statements = [policy.allow(
+            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"))]
+        if args["kmsKeyArn"] and args["bucket"]:
+            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], args["kmsKeyArn"]))
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],
-        "environment": {
-            "RESULTS_BUCKET": bucket, "RESULTS_PREFIX": RESULTS_PREFIX, "BATCHED": "true" if args["batchSize"] > 1 else "false"},
+        "environment": environment,
         "timeoutSeconds": TALLY_SECONDS,
         "memoryMb": 256,
         "logRetentionDays": args["logRetentionDays"],
@@ -336,20 +354,19 @@ def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow,
     """Rights on the machine and its runs, in policies of their own: they name the machine, so they come after it."""
     machine = workflow.stateMachineArn
     executions = machine.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
-    runs = machine.apply(lambda arn: f"{arn.replace(':stateMachine:', ':mapRun:')}/*:*")
+    children = machine.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}/{LABEL}:*")
+    runs = machine.apply(lambda arn: f"{arn.replace(':stateMachine:', ':mapRun:')}/{LABEL}:*")
     aws.iam.RolePolicy(
         f"{name}-starts-itself",
         role=workflow.role.name,
         policy=policy.document([
             policy.allow(["states:StartExecution"], machine),
-            policy.allow(["states:DescribeExecution", "states:StopExecution"], executions),
+            policy.allow(["states:DescribeExecution", "states:StopExecution"], [executions, children]),
+            policy.allow(["states:RedriveExecution"], children),
         ]),
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    tally.grant("counts", [
-        policy.allow(["states:ListMapRuns"], executions),
-        policy.allow(["states:DescribeMapRun"], runs),
-    ])
+    tally.grant("counts", [policy.allow(["states:DescribeMapRun"], runs)])
 
 
 def _table(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.dynamodb.Table:
@@ -428,12 +445,16 @@ def _known(name: Optional[str]) -> pulumi.Output[str]:
     return pulumi.Output.from_input(name or "")
 
 
-def _with_attempts(retriers: list[dict[str, Any]], attempts: int) -> list[dict[str, Any]]:
-    return [{**retrier, "MaxAttempts": attempts} for retrier in retriers]
-
-
 def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
+
+
+def _check_size(args: DistributedMapProcessorArgs, mode: str) -> None:
+    """Raises TooManyItems."""
+    if mode == "INLINE" and args["sizeHint"] and args["sizeHint"] > inline_items(args):
+        raise TooManyItems(
+            f"distributed.sizeHint is {args['sizeHint']}; allowed in mode INLINE with retries {args['retries']}: a whole number up to "
+            f"{inline_items(args)}, whose events fit one execution (mode DISTRIBUTED takes more)")
 
 
 def _warn(resource: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> None:
@@ -445,8 +466,8 @@ def _warn(resource: pulumi.Resource, name: str, args: DistributedMapProcessorArg
             f"least {shortest} s; timeoutSeconds {args['timeoutSeconds']} ends the run before that", resource)
     if _is_emulator():
         pulumi.log.warn(
-            f"{name}: the emulator ignores timeoutSeconds, batchSize and the results' place in S3: a run never times out, and each "
-            "item is an execution of its own whose outcome is found there", resource)
+            f"{name}: the emulator ignores timeoutSeconds, batchSize and the writing of results: a run never times out, each item is "
+            "an execution of its own, and S3 has the failed outcomes alone", resource)
 
 
 def shortest_seconds(args: DistributedMapProcessorArgs) -> int:

@@ -9,7 +9,8 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, request_workflow
+from components.request_workflow import RequestWorkflowArgs, Tokens, own_arguments, request_workflow
+from components.settings import MapSettings, checked
 
 
 class MapScatterGatherArgs(RequestWorkflowArgs, total=False):
@@ -25,7 +26,7 @@ class MapScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MapScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:MapScatterGather", name, {}, opts)
-        cap = int(args.get("maxConcurrency") or 0)
+        cap = checked(MapSettings, f"MapScatterGather {name}", own_arguments(args)).maxConcurrency
         self.workflow = request_workflow(name, args, lambda tokens, functions: _definition(tokens, functions, cap), self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName

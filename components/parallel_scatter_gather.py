@@ -10,7 +10,8 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, request_workflow
+from components.request_workflow import RequestWorkflowArgs, Tokens, own_arguments, request_workflow
+from components.settings import WorkflowSettings, checked
 
 
 class ParallelScatterGatherArgs(RequestWorkflowArgs):
@@ -25,6 +26,7 @@ class ParallelScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ParallelScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ParallelScatterGather", name, {}, opts)
+        checked(WorkflowSettings, f"ParallelScatterGather {name}", own_arguments(args))
         self.workflow = request_workflow(name, args, _definition, self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName

@@ -20,6 +20,7 @@ import pulumi_aws as aws
 from components import code, policy
 from components.handler_function import HandlerFunction
 from components.queue import Queue
+from components.settings import StoreSettings, checked
 from handlers.selection import Selection
 
 AGGREGATOR_SECONDS = 10
@@ -69,15 +70,11 @@ class RequestStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: Optional[RequestStoreArgs] = None, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:RequestStore", name, {}, opts)
-        args = args or {}
+        self.settings = checked(StoreSettings, f"RequestStore {name}", args or {})
         self._child = pulumi.ResourceOptions(parent=self)
         self.name = name
-        self.completion = {"deadlineSeconds": 60, **(args.get("completion") or {})}
-        self.selection = Selection(args.get("selection") or "lowest", int(args.get("topK") or 3))
-        self.currency = args.get("currency") or "USD"
-        self.retention_days = int(args.get("resultRetentionDays") or 30)
-        self.log_retention_days = int(args.get("logRetentionDays") or 14)
-        self.table = self._table(name, retain=bool(args.get("retainData")))
+        self.selection = Selection(self.settings.selection, self.settings.topK)
+        self.table = self._table(name, retain=self.settings.retainData)
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
@@ -97,10 +94,10 @@ class RequestStore(pulumi.ComponentResource):
         return {
             "TABLE_NAME": self.tableName,
             "RESPONSE_QUEUE_URL": self.responseQueueUrl,
-            "COMPLETION": json.dumps(self.completion, separators=(",", ":")),
+            "COMPLETION": json.dumps(self.settings.completion.given, separators=(",", ":")),
             "SELECTION": self.selection.by,
             "TOP_K": str(self.selection.top_k),
-            "RESULT_RETENTION_SECONDS": str(self.retention_days * 86_400),
+            "RESULT_RETENTION_SECONDS": str(self.settings.resultRetentionDays * 86_400),
         }
 
     def _table(self, name: str, *, retain: bool) -> aws.dynamodb.Table:
@@ -125,7 +122,7 @@ class RequestStore(pulumi.ComponentResource):
             "environment": {"RANK_MODULE": self.selection.by, "TOP_K": str(self.selection.top_k)},
             "timeoutSeconds": SELECTOR_SECONDS,
             "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": self.log_retention_days,
+            "logRetentionDays": self.settings.logRetentionDays,
             "statements": [],
         }, self._child)
 
@@ -136,14 +133,14 @@ class RequestStore(pulumi.ComponentResource):
             "withModules": [],
             "environment": {
                 **self.environment,
-                "CURRENCY": self.currency,
+                "CURRENCY": self.settings.currency,
                 "EVENT_BUS_NAME": self.bus.name,
                 "DEAD_LETTER_QUEUE_URL": self.queue.dead_letters.url,
                 **({"SELECTOR_ARN": selector.functionArn} if selector else {}),
             },
             "timeoutSeconds": seconds,
             "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": self.log_retention_days,
+            "logRetentionDays": self.settings.logRetentionDays,
             "statements": [
                 *([policy.allow(["lambda:InvokeFunction"], selector.functionArn)] if selector else []),
                 policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], self.table.arn),

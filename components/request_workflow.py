@@ -11,6 +11,7 @@ from components import policy
 from components.definition import EXPRESS_SECONDS
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
+from components.settings import check_deadline
 from components.workflow import Workflow
 
 MARGIN_SECONDS = 60
@@ -27,11 +28,19 @@ class RequestWorkflowArgs(TypedDict, total=False):
 Tokens = Mapping[str, Any]
 
 
+def own_arguments(args: RequestWorkflowArgs) -> dict[str, Any]:
+    """Those that are no components."""
+    return {key: value for key, value in args.items() if key not in ("store", "fleet")}
+
+
 def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tokens, Mapping[str, str]], str],
                      parent: pulumi.Resource) -> Workflow:
     """The state machine of a carrier. render: its definition, from the tokens that they share and the responders' functions by name."""
-    store, fleet = args["store"], args["fleet"]
-    workflow_type = args.get("workflowType") or "STANDARD"
+    store, fleet, workflow_type = args["store"], args["fleet"], args.get("workflowType") or "STANDARD"
+    try:
+        check_deadline(workflow_type, store.settings.completion)
+    except ValueError as error:
+        raise pulumi.RunError(f"{name}: {error}") from None
     functions = [store.aggregatorFunctionArn, fleet.requester.functionArn,
                  *(function.functionArn for function in fleet.functions.values())]
     known = pulumi.Output.all(
@@ -40,18 +49,18 @@ def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tok
     return Workflow(name, {
         "definition": known.apply(lambda known: render({
             "Partition": known["partition"],
-            "TimeoutSeconds": workflow_seconds(workflow_type, store.completion),
+            "TimeoutSeconds": workflow_seconds(workflow_type, store.settings.completion.deadlineSeconds),
             "RequesterArn": known["requester"],
             "AggregatorArn": known["aggregator"],
         }, known["functions"])),
         "workflowType": workflow_type,
         "statements": [policy.allow(["lambda:InvokeFunction"], functions)],
-        "logRetentionDays": store.log_retention_days,
+        "logRetentionDays": store.settings.logRetentionDays,
     }, pulumi.ResourceOptions(parent=parent))
 
 
-def workflow_seconds(workflow_type: str, completion: Mapping[str, Any]) -> int:
+def workflow_seconds(workflow_type: str, deadline_seconds: float) -> int:
     """When an execution is over, whatever happens."""
     if workflow_type == "EXPRESS":
         return EXPRESS_SECONDS
-    return math.ceil(completion["deadlineSeconds"]) + MARGIN_SECONDS
+    return math.ceil(deadline_seconds) + MARGIN_SECONDS

@@ -11,7 +11,7 @@ from typing import Any, Optional, TypedDict
 
 import pulumi
 
-from components import code, policy
+from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from handlers import circuit
@@ -54,25 +54,16 @@ class ResponderFleetArgs(TypedDict):
 class Responder:
     """A responder as the carriers know it. timeout_seconds: of its function."""
 
-    def __init__(self, args: ResponderArgs, function: HandlerFunction) -> None:
-        self.name = args["name"]
+    def __init__(self, given: settings.Responder, function: HandlerFunction) -> None:
+        self.name = given.name
         self.function = function
-        self.timeout_seconds = function_timeout(args)
-        self.queue_concurrency = int(args.get("queueConcurrency") or 10)
-        self.retries = retries_of(args)
+        self.timeout_seconds = _function_timeout(given)
+        self.queue_concurrency = given.queueConcurrency
+        self.retries = given.retries
 
 
-def function_timeout(args: ResponderArgs) -> int:
-    return math.ceil(_limit(args)) + BACKSTOP_SECONDS
-
-
-def retries_of(args: ResponderArgs) -> int:
-    retries = args.get("retries")
-    return 2 if retries is None else int(retries)
-
-
-def _limit(args: ResponderArgs) -> float:
-    return float(args.get("timeoutSeconds") or 10)
+def _function_timeout(responder: settings.Responder) -> int:
+    return math.ceil(responder.timeoutSeconds) + BACKSTOP_SECONDS
 
 
 class ResponderFleet(pulumi.ComponentResource):
@@ -84,7 +75,10 @@ class ResponderFleet(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:ResponderFleet", name, {}, opts)
         self._name, self._store = name, args["store"]
         self._requester: Optional[HandlerFunction] = None
-        self.responders = [Responder(responder, self._function(responder)) for responder in args["responders"]]
+        responders = settings.checked(
+            settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
+        self._check_policy(name, [responder.name for responder in responders])
+        self.responders = [Responder(responder, self._function(responder)) for responder in responders]
         self.functionArns = pulumi.Output.all(
             **{responder.name: responder.function.functionArn for responder in self.responders})
         self.register_outputs({"functionArns": self.functionArns})
@@ -108,7 +102,7 @@ class ResponderFleet(pulumi.ComponentResource):
                 "environment": self.environment,
                 "timeoutSeconds": REQUESTER_SECONDS,
                 "memoryMb": HANDLER_MEMORY_MB,
-                "logRetentionDays": self._store.log_retention_days,
+                "logRetentionDays": self._store.settings.logRetentionDays,
                 "statements": [
                     policy.allow(["dynamodb:PutItem"], self._store.tableArn),
                     policy.allow(["sqs:SendMessage"], self._store.responseQueueArn),
@@ -116,36 +110,40 @@ class ResponderFleet(pulumi.ComponentResource):
             }, pulumi.ResourceOptions(parent=self))
         return self._requester
 
-    def _function(self, responder: ResponderArgs) -> HandlerFunction:
-        store, name = self._store, responder["name"]
-        module, function_arn = responder.get("module"), responder.get("functionArn")
-        breaker = responder.get("circuitBreaker")
+    def _check_policy(self, name: str, responders: Sequence[str]) -> None:
+        try:
+            self._store.settings.completion.check(responders)
+        except ValueError as error:
+            raise pulumi.RunError(f"ResponderFleet {name}: {error}") from None
+
+    def _function(self, responder: settings.Responder) -> HandlerFunction:
+        store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
-        if module is not None:
-            code.check_defines(module, "quote")
-            source = {"QUOTE_MODULE": module, "SETTINGS": json.dumps(responder.get("settings") or {}, sort_keys=True)}
-        elif function_arn is not None:
-            source = {"FUNCTION_ARN": function_arn}
-            statements.append(policy.allow(["lambda:InvokeFunction"], function_arn))
+        modules: list[str] = []
+        source: dict[str, pulumi.Input[str]]
+        if responder.functionArn is not None:
+            source = {"FUNCTION_ARN": responder.functionArn}
+            statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
         else:
-            raise ValueError(f"responder {name} has neither module nor functionArn: give one of them")
+            modules = [responder.module or settings.DEFAULT_MODULE]
+            code.check_defines(modules[0], "quote")
+            source = {"QUOTE_MODULE": modules[0], "SETTINGS": json.dumps(responder.own, sort_keys=True)}
         if breaker is not None:
-            statements.append(_own_circuit(name, store.tableArn))
-            breaker = {"failures": int(breaker.get("failures") or 5), "pauseSeconds": float(breaker.get("pauseSeconds") or 30)}
-        return HandlerFunction(f"{self._name}-{name}", {
+            statements.append(_own_circuit(responder.name, store.tableArn))
+            source |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
+        return HandlerFunction(f"{self._name}-{responder.name}", {
             "module": "handlers.responder",
-            "withModules": [module] if module is not None else [],
+            "withModules": modules,
             "environment": {
-                "RESPONDER": name,
+                "RESPONDER": responder.name,
                 **source,
-                "CURRENCY": store.currency,
-                "TIMEOUT_SECONDS": f"{_limit(responder):g}",
-                "RETRIES": str(retries_of(responder)),
-                **({"CIRCUIT_BREAKER": json.dumps(breaker, sort_keys=True), "TABLE_NAME": store.tableName} if breaker else {}),
+                "CURRENCY": store.settings.currency,
+                "TIMEOUT_SECONDS": f"{responder.timeoutSeconds:g}",
+                "RETRIES": str(responder.retries),
             },
-            "timeoutSeconds": function_timeout(responder),
-            "memoryMb": int(responder.get("memoryMb") or 128),
-            "logRetentionDays": store.log_retention_days,
+            "timeoutSeconds": _function_timeout(responder),
+            "memoryMb": responder.memoryMb,
+            "logRetentionDays": store.settings.logRetentionDays,
             "statements": statements,
         }, pulumi.ResourceOptions(parent=self))
 

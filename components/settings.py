@@ -165,8 +165,8 @@ class Responder(BaseModel):
         for key in self.model_extra or {}:
             meant = difflib.get_close_matches(key.lower(), {name.lower(): name for name in type(self).model_fields}, n=1, cutoff=0.8)
             if meant:
-                raise ValueError(f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}. A setting of the responder's "
-                                 "own with such a name belongs under settings")
+                raise ValueError(f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}; a setting of its own with such "
+                                 "a name belongs under settings")
         return self
 
     @model_validator(mode="after")

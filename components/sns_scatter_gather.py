@@ -73,7 +73,7 @@ class SnsScatterGather(pulumi.ComponentResource):
             "environment": {**fleet.environment, "TOPIC_ARN": self.topic.arn},
             "timeoutSeconds": REQUESTER_SECONDS,
             "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": store.log_retention_days,
+            "logRetentionDays": store.settings.logRetentionDays,
             "statements": [
                 policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], store.tableArn),
                 policy.allow(["sns:Publish"], self.topic.arn),

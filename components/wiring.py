@@ -8,8 +8,8 @@ from components.dashboard import DashboardArgs
 from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
 from components.request_api import RequestApi, RequestApiArgs
 from components.request_store import RequestStore, RequestStoreArgs
-from components.responder_fleet import ResponderArgs, ResponderFleet, ResponderFleetArgs
-from components.settings import DEFAULT_MODULE, Responder, Settings
+from components.responder_fleet import ResponderFleet, ResponderFleetArgs
+from components.settings import Settings
 
 
 def for_store(settings: Settings) -> RequestStoreArgs:
@@ -25,22 +25,9 @@ def for_store(settings: Settings) -> RequestStoreArgs:
 
 
 def for_fleet(settings: Settings, store: RequestStore) -> ResponderFleetArgs:
-    return {"store": store, "responders": [_responder(responder) for responder in settings.responders]}
-
-
-def _responder(responder: Responder) -> ResponderArgs:
-    breaker = responder.circuitBreaker
-    return {
-        "name": responder.name,
-        "module": None if responder.functionArn else responder.module or DEFAULT_MODULE,
-        "functionArn": responder.functionArn,
-        "timeoutSeconds": responder.timeoutSeconds,
-        "memoryMb": responder.memoryMb,
-        "queueConcurrency": responder.queueConcurrency,
-        "retries": responder.retries,
-        "circuitBreaker": {"failures": breaker.failures, "pauseSeconds": breaker.pauseSeconds} if breaker else None,
-        "settings": responder.own,
-    }
+    # As they are written, with what is left out still left out: which keys were given is part of what is checked.
+    responders: list[Any] = [responder.model_dump(exclude_unset=True) for responder in settings.responders]
+    return {"store": store, "responders": responders}
 
 
 def for_distributed(settings: Settings) -> DistributedMapProcessorArgs:
@@ -118,9 +105,8 @@ def for_alarms(settings: Settings, store: RequestStore, fleet: ResponderFleet, c
                              "logGroupName": carrier.workflow.logs.name if settings.workflowType == "EXPRESS" else None})
     if distributed:
         machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
-        functions["process"] = distributed.processor.functionName
-        if distributed.tally:
-            functions["tally"] = distributed.tally.functionName
+        functions |= {"reader": distributed.reader.functionName, "process": distributed.processor.functionName,
+                      "tally": distributed.tally.functionName}
     return {
         "deadLetterQueues": queues,
         "machines": machines,

@@ -19,6 +19,9 @@ SHAPES = {
     "Task": '[["{}"]]', "Pass": '("{}")', "Wait": '{{{{"{}"}}}}', "Choice": '{{"{}"}}', "Succeed": '(["{}"])', "Fail": '(["{}"])',
 }
 FRAMES = {"INLINE": "for each, inline", "DISTRIBUTED": "for each, as an execution of its own", "PARALLEL": "a branch for each responder"}
+TOKEN = re.compile(r"( of)? \$\{\w+\}")
+"""What makes a state's name differ from branch to branch."""
+
 COMPARED = {"BooleanEquals": "is {}", "StringEquals": "is {}", "IsPresent": "is there"}
 
 Definition = Mapping[str, Any]
@@ -75,7 +78,7 @@ def _mode(state: Definition) -> str:
 
 def _label(name: str, state: Definition) -> str:
     """The state's name, and the service that it calls."""
-    text = re.sub(r" \$\{\w+\}", "", name)
+    text = TOKEN.sub("", name)
     if state["Type"] != "Task":
         return text
     return f"{text}<br><small>{' '.join(state['Resource'].split(':')[-2:])}</small>"

@@ -5,12 +5,14 @@ travels as {"$decimal": "its digits"}, and arrives in Python as the int or Decim
 """
 
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
 EXACT_DIGITS = 15
 MARKER = "$decimal"
 LARGEST_SAFE_INT = 10**EXACT_DIGITS - 1
+NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def to_json(value: Any) -> Any:
@@ -37,12 +39,13 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """What `json.loads` made, with every {"$decimal": …} as the int or Decimal that it stands for."""
+    """What `json.loads` made, with every {"$decimal": …} as the int or Decimal that it stands for. One that stands for no number is an
+    ordinary object."""
     if isinstance(value, list):
         return [from_json(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    if value.keys() == {MARKER} and isinstance(value[MARKER], str):
+    if value.keys() == {MARKER} and isinstance(value[MARKER], str) and NUMBER.fullmatch(value[MARKER]):
         number = Decimal(value[MARKER])
         return int(number) if _is_whole(number) else number
     return {key: from_json(inner) for key, inner in value.items()}

@@ -20,11 +20,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from handlers.processing import Outcome, TransientError
-
-
-class ItemInProgress(TransientError):
-    """Another call has claimed the item; the state machine asks again, for longer than the claim can last."""
+from handlers.processing import ItemInProgress, Outcome
 
 
 class Ledger:

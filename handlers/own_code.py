@@ -21,7 +21,7 @@ class OwnCode:
             self._load()
         except BaseException:
             # Each request says what it was, in its answer.
-            logger.exception("the module cannot be imported", extra={"module": module})
+            logger.exception("the module cannot be imported", extra={"quote_module": module})
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
         """The work of one attempt, see `attempt.answer`."""

@@ -17,20 +17,31 @@ from typing import Any
 from handlers import exact_json
 from handlers.quoting import TransientError
 
-__all__ = ["MAX_MESSAGE_CHARS", "Entry", "Outcome", "ProcessFunction", "ResultTooLarge", "TransientError", "outcome_of"]
+__all__ = ["FAILURES_FILE", "MAX_MESSAGE_CHARS", "MAX_OUTCOMES_BYTES", "STATE_BYTES", "Entry", "ItemInProgress", "Outcome",
+           "ProcessFunction", "ResultTooLarge", "TransientError", "cut", "failure", "outcome_of"]
 
 ProcessFunction = Callable[[Any], Any]
 Entry = Mapping[str, Any]
 Outcome = dict[str, Any]
 
+FAILURES_FILE = "failures.jsonl"
+"""Beside the results of a distributed run: the failed outcomes."""
+
 MAX_MESSAGE_CHARS = 500
 
-MAX_RESULT_BYTES = 200_000
-"""Of the 262,144 that an execution's output may have."""
+STATE_BYTES = 262_144
+"""What a state may carry (Step Functions)."""
+
+MAX_RESULT_BYTES = MAX_OUTCOMES_BYTES = 200_000
+"""Of STATE_BYTES: the result of one item, and the outcomes of a batch."""
 
 
 class ResultTooLarge(ValueError):
     """The result of an item is more than Step Functions carries."""
+
+
+class ItemInProgress(TransientError):
+    """Another call has claimed the item; the state machine asks again, for longer than the claim can last."""
 
 
 def outcome_of(process: ProcessFunction, entry: Entry) -> Outcome:
@@ -39,18 +50,23 @@ def outcome_of(process: ProcessFunction, entry: Entry) -> Outcome:
         result = _fitting(exact_json.to_json(process(exact_json.from_json(entry["item"]))))
     except TransientError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it was, an item's fault is data for the run
-        return {
-            "index": entry["index"],
-            "status": "FAILED",
-            "item": entry["item"],
-            "error": {"type": type(error).__name__, "message": str(error)[:MAX_MESSAGE_CHARS]},
-        }
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, an item's fault is data for the run
+        return failure(entry["index"], type(error).__name__, str(error), entry["item"])
     return {"index": entry["index"], "status": "SUCCEEDED", "result": result}
 
 
+def failure(index: int, error: str, message: str, item: Any) -> Outcome:
+    """The outcome of an item that failed, with a message of any length."""
+    return {"index": index, "status": "FAILED", "item": item, "error": {"type": error, "message": cut(message)}}
+
+
+def cut(message: str) -> str:
+    """Its first MAX_MESSAGE_CHARS; half characters (lone surrogates), which JSON in UTF-8 does not have, as question marks."""
+    return message[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
+
+
 def _fitting(result: Any) -> Any:
-    size = len(json.dumps(result))
+    size = len(json.dumps(result, ensure_ascii=False).encode())
     if size > MAX_RESULT_BYTES:
         raise ResultTooLarge(f"the result takes {size} bytes as JSON; at most {MAX_RESULT_BYTES} are allowed: store it and return where")
     return result

@@ -11,18 +11,36 @@ import os
 import time
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.logging import Logger
 
-from handlers.ledger import ItemInProgress, Ledger
-from handlers.processing import Entry, Outcome, ProcessFunction, TransientError, outcome_of
+from handlers.processing import Entry, ItemInProgress, Outcome, ProcessFunction, TransientError, cut, outcome_of
 
 logger = Logger(service="processor")
-process: ProcessFunction = importlib.import_module(os.environ["PROCESS_MODULE"]).process
-ledger = (
-    Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"], int(os.environ["LEDGER_SECONDS"]))
-    if "LEDGER_TABLE" in os.environ else None
-)
+
+
+def _imported(module: str) -> ProcessFunction:
+    """Its `process`; one that raises what the import raised, where that fails: then each item says so."""
+    try:
+        return importlib.import_module(module).process
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the user's module, and no reason to break without a word
+        reason = error
+
+    def process(item: Any) -> Any:
+        raise reason.with_traceback(None)
+
+    return process
+
+
+process = _imported(os.environ["PROCESS_MODULE"])
+
+ledger: Any = None
+if "LEDGER_TABLE" in os.environ:
+    # Importing it takes longer than all the rest, and nothing else here needs it.
+    import boto3
+
+    from handlers.ledger import Ledger
+
+    ledger = Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"], int(os.environ["LEDGER_SECONDS"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
@@ -55,17 +73,17 @@ def _more_urgent(first: TransientError | None, second: TransientError) -> Transi
 def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     logger.append_keys(correlation_id=entry["run"])
     try:
-        outcome = outcome_of(process, entry) if ledger is None else _once(ledger, entry, owner, lease_ends)
+        outcome = outcome_of(process, entry) if ledger is None else _once(entry, owner, lease_ends)
     except ItemInProgress:
         raise
     except TransientError as fault:
         # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
-        raise TransientError(str(fault)) from fault
+        raise TransientError(cut(str(fault))) from None
     logger.info("processed", extra={"index": entry["index"], "status": outcome["status"], "error": outcome.get("error")})
     return outcome
 
 
-def _once(ledger: Ledger, entry: Entry, owner: str, lease_ends: int) -> Outcome:
+def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     key = f"{entry['run']}#{entry['index']}"
     done = ledger.claim(key, owner, lease_ends)
     if done is not None:
@@ -78,6 +96,6 @@ def _once(ledger: Ledger, entry: Entry, owner: str, lease_ends: int) -> Outcome:
     if outcome["status"] == "SUCCEEDED":
         ledger.complete(key, owner, outcome)
     else:
-        # Nothing was done, so a redrive may try the item again.
+        # Nothing was done, so a later call may try the item again.
         ledger.release(key, owner)
     return outcome

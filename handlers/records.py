@@ -75,19 +75,19 @@ class Records:
     def add(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", answers)
         return self._update(
-            record, f"SET {', '.join(f'{place} = if_not_exists({place}, {value})' for place, value in places)}",
+            record, f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
             "#status = :open AND createdAt = :createdAt",
             {":open": "OPEN", ":createdAt": record["createdAt"], **values}, {"#status": "status", **names})
 
     def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
         places, names, values = _places("late", answers)
         return self._update(
-            record, f"SET {', '.join(f'{place} = if_not_exists({place}, {value})' for place, value in places)}",
+            record, f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
             "createdAt = :createdAt", {":createdAt": record["createdAt"], **values}, names)
 
     def close(self, record: Record, change: Closing) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", change.silent)
-        silent = "".join(f", {place} = {value}" for place, value in places)
+        silent = "".join(f",{place}={value}" for place, value in places)
         return self._update_once(
             record,
             "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, #top = :top,"
@@ -139,10 +139,14 @@ def _as_it_is(refusal: Any) -> Record | None:
 
 def _places(attribute: str, answers: Mapping[str, contract.Json]) -> tuple[
         list[tuple[str, str]], dict[str, str], dict[str, contract.Json]]:
-    """For each answer its (path, value) in an update expression; the names and the values that these stand for."""
+    """For each answer its (path, value) in an update expression; the names and the values that these stand for.
+
+    They are short: an expression takes 4,096 bytes at most (DynamoDB's limit), and a state machine brings all of its answers at once, up to
+    about 120 in one update.
+    """
     numbered = list(enumerate(answers.items()))
     return (
-        [(f"{attribute}.#r{number}", f":r{number}") for number, _ in numbered],
-        {f"#r{number}": name for number, (name, _) in numbered},
-        {f":r{number}": answer for number, (_, answer) in numbered},
+        [(f"#p.#{number}", f":{number}") for number, _ in numbered],
+        {**({"#p": attribute} if numbered else {}), **{f"#{number}": name for number, (name, _) in numbered}},
+        {f":{number}": answer for number, (_, answer) in numbered},
     )

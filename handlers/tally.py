@@ -1,52 +1,81 @@
-"""Lambda adapter that ends a distributed run: counts its items and compares the failed ones with the tolerance.
+"""Lambda adapter that ends a run: counts its outcomes and compares the failed ones with the tolerance. An inline Map hands its outcomes
+over; a distributed one says where it wrote them.
 
-Step Functions counts executions that failed. In a batch, an item that fails leaves the others alone and is an outcome among
-theirs, so those are counted in the results.
+Event     {"run", "outcomes": [Outcome] | {"ResultWriterDetails": {"Bucket", "Key"}, "MapRunArn"}, "tolerance": {"count"?, "percentage"?}}
+Returns   {"withinTolerance": true, "items", "succeeded", "failed", "tolerance", and inline "results": [Outcome], "failures": [Outcome],
+          distributed "results": "s3://…/", where failures.jsonl has the failed outcomes}
+          | {"withinTolerance": false, "cause": the same as JSON text, with "failures", the first of them, and no inline results}
 
-Event     {"executionArn", "thresholdExceeded", "tolerance": {"count"?, "percentage"?}}
-Returns   {"items", "succeeded", "failed", "withinTolerance", "tolerance", "mapRunArn", "results": "s3://…"}
+It also records a crash, where the function of an item or of a batch broke and could not say so itself:
 
-Environment: RESULTS_BUCKET, RESULTS_PREFIX, BATCHED (true or false).
+Event     an event of `handlers.processor`, and "crash": {"Error", "Cause"}
+Returns   what the processor would have: FAILED Outcomes
+
+Environment: RESULTS_BUCKET and RESULTS_PREFIX of a distributed Map.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.logging import Logger
-from botocore.exceptions import ClientError
 
-from handlers.processing import TransientError
+from handlers.processing import FAILURES_FILE, MAX_OUTCOMES_BYTES, Entry, Outcome, failure
 
 logger = Logger(service="tally")
-states = boto3.client("stepfunctions")
-s3 = boto3.client("s3")
+
+s3: Any = None
+if "RESULTS_BUCKET" in os.environ:
+    import boto3
+
+    s3 = boto3.client("s3")
+
+LISTED_FAILURES = 10
+MAX_CAUSE_CHARS = 32_000
+"""A Fail state allows 32,768."""
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    logger.append_keys(correlation_id=event["executionArn"])
-    run = _ended_run(event["executionArn"])
-    folder = f"{os.environ['RESULTS_PREFIX']}/{run['mapRunArn'].rpartition(':')[2]}"
-    has_batches = os.environ["BATCHED"] == "true" and run["itemCounts"]["succeeded"] > 0
-    inside_batches = count_failures(os.environ["RESULTS_BUCKET"], folder) if has_batches else 0
-    summary = summarise(run["itemCounts"], inside_batches, event["tolerance"])
-    summary["withinTolerance"] = summary["withinTolerance"] and not event["thresholdExceeded"]
-    logger.info("counted", extra=summary)
-    return {**summary, "mapRunArn": run["mapRunArn"], "results": f"s3://{os.environ['RESULTS_BUCKET']}/{folder}/"}
+def handler(event: dict[str, Any], context: Any) -> Any:
+    if "crash" in event:
+        return crashed(event)
+    logger.append_keys(correlation_id=event["run"])
+    outcomes = event["outcomes"]
+    count = Count()
+    if s3 is None:
+        results = list(count.of(outcomes))
+        found: dict[str, Any] = {"results": [outcome for outcome in results if outcome["status"] == "SUCCEEDED"],
+                                 "failures": [outcome for outcome in results if outcome["status"] == "FAILED"]}
+    else:
+        found = {"results": _write_failures(event["run"], outcomes, count)}
+    summary = {**count.summary(event["tolerance"]), **found}
+    logger.info("counted", extra=count.summary(event["tolerance"]))
+    if summary["withinTolerance"]:
+        return summary
+    listed = {"results": found["results"]} if s3 else {}
+    return {"withinTolerance": False, "cause": cause({**count.summary(event["tolerance"]), **listed}, count.first_failures)}
 
 
-def summarise(counts: Mapping[str, int], inside_batches: int, tolerance: Mapping[str, float]) -> dict[str, Any]:
-    """counts: the Map Run's itemCounts; inside_batches: failed items of executions that succeeded."""
-    failed = counts["failed"] + counts["timedOut"] + counts["aborted"] + inside_batches
-    return {
-        "items": counts["total"],
-        "succeeded": counts["succeeded"] - inside_batches,
-        "failed": failed,
-        "withinTolerance": is_within(tolerance, failed, counts["total"]),
-        "tolerance": dict(tolerance),
-    }
+class Count:
+    """Counts the outcomes that pass, and keeps the first failures."""
+
+    def __init__(self) -> None:
+        self.items = self.failed = 0
+        self.first_failures: list[Outcome] = []
+
+    def of(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        for outcome in outcomes:
+            self.items += 1
+            if outcome["status"] == "FAILED":
+                self.failed += 1
+                if len(self.first_failures) < LISTED_FAILURES:
+                    self.first_failures.append(outcome)
+            yield outcome
+
+    def summary(self, tolerance: Mapping[str, float]) -> dict[str, Any]:
+        return {
+            "items": self.items, "succeeded": self.items - self.failed, "failed": self.failed,
+            "withinTolerance": is_within(tolerance, self.failed, self.items), "tolerance": dict(tolerance)}
 
 
 def is_within(tolerance: Mapping[str, float], failed: int, items: int) -> bool:
@@ -56,35 +85,59 @@ def is_within(tolerance: Mapping[str, float], failed: int, items: int) -> bool:
     return failed <= tolerance.get("count", failed) and failed * 100 <= tolerance.get("percentage", 100) * items
 
 
-def _ended_run(execution_arn: str) -> dict[str, Any]:
-    """The execution's Map Run, once its counts are final; they follow the executions with a delay."""
-    runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
-    if not runs:
-        raise TransientError(f"{execution_arn} has no Map Run yet")
-    run = states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
-    if run["status"] == "RUNNING":
-        raise TransientError(f"{runs[0]['mapRunArn']} is still running")
-    return run
+def cause(summary: Mapping[str, Any], failures: Iterable[Outcome]) -> str:
+    """The summary as JSON, with as many of the failures as a Fail state has room for."""
+    listed: list[Outcome] = []
+    text = json.dumps({**summary, "failures": listed}, ensure_ascii=False)
+    for one in failures:
+        longer = json.dumps({**summary, "failures": [*listed, one]}, ensure_ascii=False)
+        if len(longer) <= MAX_CAUSE_CHARS:
+            listed, text = [*listed, one], longer
+    return text
 
 
-def count_failures(bucket: str, folder: str) -> int:
-    """Failed outcomes among the results of the executions that succeeded, which ResultWriter wrote as JSON Lines."""
-    return sum(
-        1 for key in result_files(bucket, folder, "SUCCEEDED") for outcome in _lines(bucket, key) if outcome["status"] == "FAILED")
+def crashed(event: Mapping[str, Any]) -> Outcome | list[Outcome]:
+    """The outcome of an item, or those of a batch, whose function broke."""
+    error, message = event["crash"]["Error"], reason(event["crash"].get("Cause", ""))
+    logger.warning("crashed", extra={"error": error, "reason": message})
+    if "Items" not in event:
+        return failure(event["index"], error, message, event["item"])
+    return crashed_batch(event["Items"], error, message)
 
 
-def result_files(bucket: str, folder: str, status: str) -> list[str]:
+def crashed_batch(entries: Iterable[Entry], error: str, message: str) -> list[Outcome]:
+    """With their items, or, where those would not fit beside the errors, without."""
+    outcomes = [failure(entry["index"], error, message, entry["item"]) for entry in entries]
+    if len(json.dumps(outcomes, ensure_ascii=False).encode()) <= MAX_OUTCOMES_BYTES:
+        return outcomes
+    return [{key: value for key, value in outcome.items() if key != "item"} for outcome in outcomes]
+
+
+def reason(cause: str) -> str:
+    """What a function that broke says, without Lambda's words around it."""
     try:
-        manifest = json.load(s3.get_object(Bucket=bucket, Key=f"{folder}/manifest.json")["Body"])
-    except ClientError as error:
-        # Without items there are no results; and the emulator writes none (it runs no batches either).
-        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
-            return []
-        raise
-    return [file["Key"] for file in manifest["ResultFiles"].get(status, [])]
+        said = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(said.get("errorMessage", cause)) if isinstance(said, dict) else cause
 
 
-def _lines(bucket: str, key: str) -> Iterator[dict[str, Any]]:
-    for line in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_lines():
-        if line:
-            yield json.loads(line)
+def _is_empty(map_run: str) -> bool:
+    return boto3.client("stepfunctions").describe_map_run(mapRunArn=map_run)["itemCounts"]["total"] == 0
+
+
+def _write_failures(run: str, outcomes: Any, count: Count) -> str:
+    """Writes the failed outcomes beside the results; where that is. However many there are, one after the other is in memory."""
+    from handlers import result_files
+
+    bucket = os.environ["RESULTS_BUCKET"]
+    if isinstance(outcomes, list):
+        # Only the emulator, which has no ResultWriter, hands them over.
+        folder, found = f"{os.environ['RESULTS_PREFIX']}/{run}", iter(outcomes)
+    else:
+        manifest = outcomes["ResultWriterDetails"]["Key"]
+        folder = manifest.rpartition("/")[0]
+        found = result_files.outcomes(s3, bucket, manifest, is_empty=lambda: _is_empty(outcomes["MapRunArn"]))
+    failed = (outcome for outcome in count.of(found) if outcome["status"] == "FAILED")
+    result_files.write_lines(s3, bucket, f"{folder}/{FAILURES_FILE}", failed)
+    return f"s3://{bucket}/{folder}/"

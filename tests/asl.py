@@ -59,6 +59,9 @@ JSONATA: dict[str, set[str]] = {
     "Parallel": {"Output", "Assign", "Arguments"},
     "Map": {"Output", "Assign", "Items"},
 }
+PATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ItemsPath", "TimeoutSecondsPath", "HeartbeatSecondsPath", "SecondsPath",
+               "TimestampPath", "MaxConcurrencyPath", "ErrorPath", "CausePath"}
+NULLABLE = {"InputPath", "OutputPath", "ResultPath"}
 REQUIRED = {"Task": {"Resource"}, "Choice": {"Choices"}, "Parallel": {"Branches"}, "Map": {"ItemProcessor"}}
 NESTED = {"Branches", "ItemProcessor"}
 """Hold machines, whose states say for themselves what their query language is."""
@@ -157,6 +160,7 @@ def _state(name: str, state: Mapping[str, Any], where: str, machine: Mapping[str
     if FIELDS[kind] & MOVES and ("Next" in state) == (state.get("End") is True):
         yield f"{where}: either Next or End"
     yield from (f"{where}: leads to {target}, which is no state here" for target in _targets(state) if target not in machine["States"])
+    yield from (f"{where}: {field} is no path" for field in sorted(PATH_FIELDS & state.keys()) if not _is_path(state[field], field))
     yield from _templates({key: value for key, value in state.items() if key not in NESTED}, where, language)
     yield from _errors(state, where, language)
     yield from {"Choice": _choice, "Wait": _wait, "Fail": _fail, "Map": _map, "Task": _task}.get(kind, _nothing)(state, where, language)
@@ -178,6 +182,8 @@ def _task(state: Mapping[str, Any], where: str, language: str) -> Iterator[str]:
     if not str(state.get("Resource", "")).startswith("arn:"):
         yield f"{where}: Resource is no ARN"
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
+        if {field, f"{field}Path"} <= state.keys():
+            yield f"{where}: either {field} or {field}Path"
         if field in state and not _is_whole(state[field], 1) and not _is_expression(state[field], language):
             yield f"{where}: {field} must be a whole number of 1 or more"
 
@@ -365,6 +371,13 @@ def _refusal(source: str) -> str | None:
 
 def _is_expression(value: Any, language: str) -> bool:
     return language == "JSONata" and isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
+
+
+def _is_path(value: Any, field: str) -> bool:
+    """Fail's two may be intrinsic functions as well (AWS's documentation of the state)."""
+    if value is None:
+        return field in NULLABLE
+    return isinstance(value, str) and (value.startswith("$") or (field in ("ErrorPath", "CausePath") and value.startswith("States.")))
 
 
 def _is_number(value: Any) -> bool:

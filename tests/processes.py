@@ -14,7 +14,7 @@ MEET_SECONDS = 20
 
 def process(item: Any) -> dict[str, Any]:
     """What arrived, and when. An item may ask for more: log (a file where it leaves its id), meet (a folder where it waits for as many
-    as `of` says), fail, and the first time crash or busy."""
+    as `of` says), fail, die, sleep, be busy always, and the first time crash or busy."""
     at = datetime.now(UTC).isoformat()
     if isinstance(item, dict) and "log" in item:
         with Path(item["log"]).open("a") as log:
@@ -23,6 +23,12 @@ def process(item: Any) -> dict[str, Any]:
         _meet(Path(item["meet"]), item["of"])
     if isinstance(item, dict) and item.get("fail"):
         raise ValueError(item["fail"])
+    if isinstance(item, dict) and "die" in item:
+        os._exit(item["die"])
+    if isinstance(item, dict) and "sleep" in item:
+        time.sleep(item["sleep"])
+    if isinstance(item, dict) and "busy always" in item:
+        raise TransientError(item["busy always"])
     if isinstance(item, dict) and "crash" in item and _is_first_time(item):
         os._exit(1)
     if isinstance(item, dict) and "busy" in item and _is_first_time(item):

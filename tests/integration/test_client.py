@@ -116,6 +116,29 @@ def test_a_request_that_is_open_at_the_timeout_goes_on(client, stack, variant, t
     assert stack.wait(body["requestId"])["status"] == "COMPLETE"
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_request_ends_with_enough_quotes_while_another_responder_is_still_at_work(stack, variant, tmp_path):
+    _ends_early(stack, variant, tmp_path / "gate")
+
+
+def test_with_express_too(deployed, tmp_path):
+    express = deployed(variants=["map"], workflowType="EXPRESS", responders=RESPONDERS, api={"enabled": False})
+
+    _ends_early(express, "map", tmp_path / "gate")
+
+
+def _ends_early(stack, variant, gate):
+    body = {"requestId": uuid.uuid4().hex, "data": {"gate": str(gate)}, "recipients": ["avis", "late"], "completion": {"quorum": 1}}
+    try:
+        result = stack.request(variant, body, timeout=60)
+        again = stack.request(variant, body, timeout=60)
+    finally:
+        gate.touch()
+
+    assert (result["completedBy"], [answer["responder"] for answer in result["answers"]]) == ("QUORUM", ["avis"])
+    assert again == result
+
+
 def test_an_unknown_request_is_exit_code_3(client):
     assert client("get", "nobody-sent-this") == (3, "", "error: there is no request nobody-sent-this\n")
 

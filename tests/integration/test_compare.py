@@ -2,34 +2,41 @@
 
     transitions   the executions' histories
     calls         one REPORT line for each in the functions' log groups; of a workflow's, the tasks in its history too
-    writes        the table's stream, which lacks those that were refused; of a workflow's, the tasks in its history too
+    writes        the table's stream
     messages      the calls of SNS, SQS and EventBridge in CloudTrail, and one call of a responder for each delivery
 
-Once with a request that waits for all who are asked, once with one that closes early, whose last answer is held until it has.
-How many answers the aggregator gathers at a time depends on when they come, so it is read from the stream as well. A run's own
-reads, and the calls with which Lambda takes messages from a queue, leave no trace of their own.
+Once with a request that waits for all who are asked, once with one that closes early, whose last answer is held until it has. One of the
+responders is an existing function. How many answers the aggregator gathers at a time depends on when they come, so it is read from
+the stream as well. A run's own reads, and the calls with which Lambda takes messages from a queue, leave no trace of their own.
 """
 
+import io
 import json
 import math
 import time
 import urllib.request
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from client import Stack, costs
 from client.compare import show
 from client.comparison import Carrier, Comparison, compare
 from client.costs import Usage
-from handlers import records
+from handlers.attribute_values import decode_item
+from local.emulator import Emulator
 
-RESPONDERS = [{"name": name, "module": "tests.responders", "behaviour": behaviour, "timeoutSeconds": 60}
-              for name, behaviour in (("first", "quote"), ("second", "quote"), ("third", "hold"))]
+EXISTING = "partner"
+RESPONDERS = [{"name": "first", "module": "tests.responders", "behaviour": "quote"},
+              {"name": EXISTING},
+              {"name": "third", "module": "tests.responders", "behaviour": "hold", "timeoutSeconds": 60}]
+EXISTING_CODE = "def handler(event, context):\n    print('asked')\n    return {'amount': '100'}\n"
 DEADLINE_SECONDS = 300
 """Too long to be met, or to be waited for: the test delivers the deadlines itself."""
 
@@ -45,16 +52,17 @@ class Case:
 
 
 CASES = {
-    # One of the responders is not asked: that costs two transitions with parallel.
-    "waits for all": Case({"data": {}, "recipients": ["first", "second"]}, 2, {"map": 5, "parallel": 5 + 2}, ["map", "EXPRESS"]),
-    # The padding keeps each size of the record well between 1 and 2 KB, however long the name of the folder is.
-    "closes early": Case({"data": {"padding": "x" * 750}, "completion": {"quorum": 2}}, 1,
-                         {"map": 2 * 3 + 8 + 1, "parallel": 2 * 3 + 8 + 1}, ["sns"]),
+    # One of the responders is not asked: that costs a transition and a call with parallel. The padding keeps each size of the record
+    # well between 1 and 2 KB, however long the name of the folder is.
+    "waits for all": Case({"data": {"padding": "x" * 700}, "recipients": ["first", EXISTING]}, 2,
+                          {"map": 2 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
+    "closes early": Case({"data": {"padding": "x" * 700}, "completion": {"quorum": 2}}, 1,
+                         {"map": 3 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
 }
 PATIENCE_SECONDS = 120
 WORKFLOWS = ("map", "parallel")
-LAMBDA_INVOKE, GET_ITEM = "arn:aws:states:::lambda:invoke", "arn:aws:states:::dynamodb:getItem"
-WRITES = ("arn:aws:states:::dynamodb:putItem", "arn:aws:states:::dynamodb:updateItem")
+CARRIERS = (*WORKFLOWS, "sns")
+LAMBDA_INVOKE = "arn:aws:states:::lambda:invoke"
 LOOKED_UP = 50
 """The most events that CloudTrail returns at once; the emulator has no further pages."""
 
@@ -79,8 +87,9 @@ Outcome = tuple[Case, Comparison, Recorded]
 
 
 @pytest.fixture(scope="module")
-def stack(deployed) -> Stack:
-    made = deployed(variants=[*WORKFLOWS, "sns"], api={"enabled": False}, responders=RESPONDERS,
+def stack(deployed, emulator, module_account) -> Stack:
+    responders = [{**each, "functionArn": _partner(emulator, module_account)} if each["name"] == EXISTING else each for each in RESPONDERS]
+    made = deployed(variants=list(CARRIERS), api={"enabled": False}, responders=responders,
                     completion={"deadlineSeconds": DEADLINE_SECONDS})
     made.client("dynamodb").update_table(
         TableName=made.outputs["quoteTableName"],
@@ -103,8 +112,8 @@ def outcome(request, stack, tmp_path_factory) -> Outcome:
         _record_events(stack, False)
     _await_idle(stack)
     deadlines = _waiting(stack, "Delayed") - delayed
-    for run in _carrier(compared, "sns").runs:
-        _deliver_deadline(stack, run.result["requestId"])
+    for request_id in ids:
+        _deliver_deadline(stack, request_id)
     histories = {variant: [_history(stack, each) for name, each in made.items() if name not in executions[variant]]
                  for variant, made in _executions(stack).items()}
     changes = [(old, new) for old, new in _changes(stack) if new["requestId"] in ids]
@@ -112,53 +121,58 @@ def outcome(request, stack, tmp_path_factory) -> Outcome:
 
 
 @pytest.mark.parametrize("variant", WORKFLOWS)
-def test_a_workflow_uses_what_the_comparison_says(outcome, variant):
+def test_a_workflow_takes_the_transitions_and_calls_that_the_comparison_says(outcome, variant):
     case, compared, recorded = outcome
     used = _carrier(compared, variant).used
     histories = recorded.histories[variant]
-    refused = used.writes * case.count - len(recorded.of(variant))
-    closed = [new for old, new in recorded.of(variant) if old and old["status"] != new["status"]]
+    called = case.transitions[variant] - 4
 
     assert len(histories) == case.count
     assert [_transitions(history) for history in histories] == [used.transitions] * case.count == [case.transitions[variant]] * case.count
-    assert [_tasks(history, LAMBDA_INVOKE) for history in histories] == [used.calls] * case.count
-    assert [_tasks(history, GET_ITEM) for history in histories] == [used.reads] * case.count
-    assert [_tasks(history, *WRITES) for history in histories] == [used.writes] * case.count
-    assert len(closed) == case.count
-    # A late answer is refused by the record as it was closed, which is billed too.
-    assert refused == compared.workload.late * case.count
-    assert used.write_units * case.count == (
-        sum(_write_units(*change) for change in recorded.of(variant)) + refused * _write_units(closed[0], closed[0]))
-    assert used.messages == 0
+    # The requester, the responders' functions, and the aggregator in Gather
+    assert [_tasks(history, LAMBDA_INVOKE) for history in histories] == [1 + called + 1] * case.count
+    assert used.calls == 1 + called + 1 + compared.workload.existing + (compared.workload.asked if compared.workload.early else 0) + 1
 
 
-def test_sns_uses_what_the_comparison_says(stack, outcome):
+@pytest.mark.parametrize("variant", CARRIERS)
+def test_a_carrier_writes_what_the_comparison_says(outcome, variant):
+    _, compared, recorded = outcome
+    used = sum(_as_gathered(outcome, variant), Usage())
+
+    assert len(recorded.of(variant)) == used.writes
+    assert sum(_write_units(*change) for change in recorded.of(variant)) == used.write_units
+    assert _carrier(compared, variant).used == costs.usage(
+        variant, compared.workload, _carrier(compared, variant).workflow_type, batches=compared.workload.asked)
+
+
+def test_the_functions_are_called_as_often_as_the_comparison_says(stack, outcome):
     case, compared, recorded = outcome
-    batches = Counter(new["requestId"] for old, new in recorded.of("sns") if _answers(new) > _answers(old))
-    used = sum((costs.usage("sns", compared.workload, None, count) for count in batches.values()), Usage())
-    responders = _responder_calls(recorded) - sum(_carrier(compared, variant).used.calls for variant in WORKFLOWS) * case.count
-    aggregator = recorded.calls[stack.outputs["snsAggregatorFunctionName"]]
-    most = costs.usage("sns", compared.workload, None, batches=compared.workload.asked)
+    used = sum((each for variant in CARRIERS for each in _as_gathered(outcome, variant)), Usage())
+    requests = case.count * len(CARRIERS)
+    responders = sum(calls for function, calls in recorded.calls.items()
+                     if function.startswith("responder") and "requester" not in function)
+    requesters = sum(calls for function, calls in recorded.calls.items() if "requester" in function)
 
-    assert len(batches) == case.count
-    assert used.transitions == 0
-    assert _carrier(compared, "sns").used == most
-    assert recorded.calls[stack.outputs["snsRequesterFunctionName"]] == case.count
-    assert case.count + responders + aggregator == used.calls
-    assert recorded.deadlines == case.count
-    assert recorded.sent == {"Publish": used.publishes, "SendMessage": responders + case.count, "PutEvents": used.events}
-    assert recorded.sent.total() + responders == used.messages
-    # Each call that a queue causes is a message that was received and deleted.
-    assert recorded.sent["SendMessage"] + 2 * (responders + aggregator) == used.queue_requests
-    assert len(recorded.of("sns")) == used.writes
-    assert sum(_write_units(*change) for change in recorded.of("sns")) == used.write_units
+    assert requesters == requests
+    assert recorded.calls[EXISTING] == compared.workload.existing * requests
+    assert requesters + responders + recorded.calls[EXISTING] + recorded.calls[stack.outputs["aggregatorFunctionName"]] == used.calls
+    assert recorded.calls.total() == used.calls
 
 
-def test_all_calls_are_accounted_for(outcome):
+def test_the_services_were_sent_what_the_comparison_says(stack, outcome):
     case, compared, recorded = outcome
+    used = sum((each for variant in CARRIERS for each in _as_gathered(outcome, variant)), Usage())
+    requests, asked = case.count * len(CARRIERS), compared.workload.asked
+    answers = case.count * asked * (3 if compared.workload.early else 1)
+    delivered = case.count * asked
+    batches = sum(_batches(outcome, variant) for variant in CARRIERS if variant == "sns" or compared.workload.early)
 
-    most = sum(carrier.used.calls for carrier in compared.carriers) * case.count
-    assert most - case.count <= recorded.calls.total() <= most, "the first two answers to a request can be gathered by one call"
+    assert recorded.deadlines == requests
+    assert recorded.sent == {"Publish": used.publishes, "SendMessage": requests + answers, "PutEvents": used.events}
+    assert (used.publishes, used.events) == (case.count, requests)
+    assert recorded.sent.total() + delivered == used.messages
+    # What a queue hands to a function is received and deleted: deadlines, batches of answers, questions.
+    assert recorded.sent["SendMessage"] + 2 * (requests + batches + delivered) == used.queue_requests
 
 
 def test_what_was_counted_is_what_is_shown(outcome, capsys):
@@ -169,6 +183,31 @@ def test_what_was_counted_is_what_is_shown(outcome, capsys):
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
     assert rows["transitions"] == [str(_transitions(recorded.histories[variant][0])) for variant in WORKFLOWS] + ["0"]
     assert rows["Recommended:"] == case.recommended
+
+
+def _partner(emulator: Emulator, account: str) -> str:
+    """The ARN of a function that is there before the stack."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("partner.py", EXISTING_CODE)
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="us-east-1")
+    log_group = f"/aws/lambda/{EXISTING}"
+    session.client("logs", endpoint_url=emulator.endpoint).create_log_group(logGroupName=log_group)
+    return session.client("lambda", endpoint_url=emulator.endpoint).create_function(
+        FunctionName=EXISTING, Runtime="python3.13", Handler="partner.handler", Role=f"arn:aws:iam::{account}:role/partner",
+        Code={"ZipFile": packed.getvalue()}, LoggingConfig={"LogGroup": log_group})["FunctionArn"]
+
+
+def _batches(outcome: Outcome, variant: str) -> int:
+    """In how many writes the answers came, of all requests."""
+    return sum(_answers(new) > _answers(old) for old, new in outcome[2].of(variant))
+
+
+def _as_gathered(outcome: Outcome, variant: str) -> list[Usage]:
+    """What each request uses, with the batches in which its answers really came."""
+    _, compared, recorded = outcome
+    batches = Counter(new["requestId"] for old, new in recorded.of(variant) if _answers(new) > _answers(old))
+    return [costs.usage(variant, compared.workload, _carrier(compared, variant).workflow_type, count) for count in batches.values()]
 
 
 def _compared(stack: Stack, case: Case, folder: Path) -> Comparison:
@@ -195,15 +234,14 @@ def _record_events(stack: Stack, on: bool) -> None:
 def _waiting(stack: Stack, which: str) -> int:
     """Messages of the response queue; which: "" are to be received, "NotVisible" are being worked on, "Delayed" are for later."""
     name = f"ApproximateNumberOfMessages{which}"
-    url = stack.outputs["snsResponseQueueUrl"]
+    url = stack.outputs["responseQueueUrl"]
     return int(stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
 def _await_settled(stack: Stack, request_id: str) -> None:
-    """Until all who were asked have answered, and it has been announced where that is done. Looks where nothing is counted."""
+    """Until all who were asked have answered, and it has been announced. Looks where nothing is counted."""
     ends = time.monotonic() + PATIENCE_SECONDS
-    while (_answers(record := stack.record(request_id) or {}) < len(record["recipients"])
-           or (record["variant"] == "sns" and "announcedAt" not in record)):
+    while _answers(record := stack.record(request_id) or {}) < len(record["recipients"]) or "announcedAt" not in record:
         assert time.monotonic() < ends, record
         time.sleep(0.05)
 
@@ -224,7 +262,7 @@ def _deliver_deadline(stack: Stack, request_id: str) -> None:
     """As the queue will, some time."""
     record = stack.record(request_id) or {}
     stack.client("sqs").send_message(
-        QueueUrl=stack.outputs["snsResponseQueueUrl"],
+        QueueUrl=stack.outputs["responseQueueUrl"],
         MessageBody=json.dumps({"requestId": request_id, "deadlineAt": record["deadlineAt"]}))
     _await_idle(stack)
 
@@ -236,10 +274,6 @@ def _calls(stack: Stack) -> Counter[str]:
             lines = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=function["LoggingConfig"]["LogGroup"])
             calls[function["FunctionName"]] = sum(event["message"].startswith("REPORT ") for lines in lines for event in lines["events"])
     return calls
-
-
-def _responder_calls(recorded: Recorded) -> int:
-    return sum(calls for function, calls in recorded.calls.items() if function.startswith("responder"))
 
 
 def _sent(stack: Stack) -> Counter[str]:
@@ -263,7 +297,7 @@ def _changes(stack: Stack) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         while place and (page := streams.get_records(ShardIterator=place))["Records"]:
             for record in page["Records"]:
-                yield records.decode(record["dynamodb"].get("OldImage", {})), records.decode(record["dynamodb"]["NewImage"])
+                yield decode_item(record["dynamodb"].get("OldImage", {})), decode_item(record["dynamodb"]["NewImage"])
             place = page.get("NextShardIterator")
 
 
@@ -272,14 +306,15 @@ def _write_units(old: dict[str, Any], new: dict[str, Any]) -> int:
     return math.ceil(max(map(costs.item_bytes, (old, new))) / 1_024)
 
 
-def _executions(stack: Stack) -> dict[str, dict[str, list[str]]]:
-    """By variant and name, all of which have ended. A request that closes early has two of one name: its own and the recorder's."""
+def _executions(stack: Stack) -> dict[str, dict[str, str]]:
+    """By variant and name, all of which have ended."""
     workflows = stack.client("stepfunctions")
-    found: dict[str, dict[str, list[str]]] = {variant: {} for variant in WORKFLOWS}
-    for machine in workflows.list_state_machines()["stateMachines"]:
-        for execution in workflows.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
-            _await_end(stack, execution["executionArn"])
-            found[machine["name"].split("-")[0]].setdefault(execution["name"], []).append(execution["executionArn"])
+    found: dict[str, dict[str, str]] = {}
+    for variant in WORKFLOWS:
+        made = workflows.list_executions(stateMachineArn=stack.outputs[f"{variant}StateMachineArn"])["executions"]
+        found[variant] = {execution["name"]: execution["executionArn"] for execution in made}
+        for execution in found[variant].values():
+            _await_end(stack, execution)
     return found
 
 
@@ -290,22 +325,16 @@ def _await_end(stack: Stack, execution: str) -> None:
         time.sleep(0.05)
 
 
-def _history(stack: Stack, executions: Sequence[str]) -> list[dict[str, Any]]:
+def _history(stack: Stack, execution: str) -> list[dict[str, Any]]:
     paginator = stack.client("stepfunctions").get_paginator("get_execution_history")
-    return [event for execution in executions for page in paginator.paginate(executionArn=execution) for event in page["events"]]
+    return [event for page in paginator.paginate(executionArn=execution) for event in page["events"]]
 
 
 def _transitions(history: list[dict[str, Any]]) -> int:
-    """States that were entered. Inside a Map or Parallel state the emulator's history only has the tasks. Two states leave no trace
-    there: the one after a task that failed before it was scheduled, which is how parallel leaves a responder out, and the choice
-    after what has been answered was read."""
+    """States that were entered. Inside a Map or Parallel state the emulator's history only has the tasks."""
     kinds = Counter(event["type"] for event in history)
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
-    tasks = kinds["TaskScheduled"] - kinds["TaskStateEntered"]
-    ended = sum(event[details]["resource"] == LAMBDA_INVOKE for event in history
-                for details in ("taskSucceededEventDetails", "taskFailedEventDetails") if details in event)
-    left_out = ended - _tasks(history, LAMBDA_INVOKE)
-    return entered + tasks + 2 * left_out + _tasks(history, GET_ITEM)
+    return entered + kinds["TaskScheduled"] - kinds["TaskStateEntered"]
 
 
 def _tasks(history: list[dict[str, Any]], *resources: str) -> int:

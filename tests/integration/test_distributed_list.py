@@ -115,7 +115,7 @@ def test_an_empty_list_succeeds_with_zero_items(stack, tmp_path):
     ({"items": {"S": "Economics"}}, "items in the item of table {table} with id = list is a string, not a list"),
     ({"items": {"M": {}}}, "items in the item of table {table} with id = list is a map, not a list"),
     ({"items": {"L": [{"N": "1"}] * 2001}},
-     "items in the item of table {table} with id = list has 2001 items; an inline Map takes 2000: use mode DISTRIBUTED"),
+     "items in the item of table {table} with id = list has 2001 items; an inline Map takes 488: use mode DISTRIBUTED"),
 ])
 def test_what_is_no_list_is_one_clear_error_and_runs_nothing(stack, value, why):
     table = stack.outputs["distributedSourceTableName"]
@@ -128,6 +128,114 @@ def test_what_is_no_list_is_one_clear_error_and_runs_nothing(stack, value, why):
 
     assert (ended.status, ended.error, ended.cause) == ("FAILED", "InvalidSource", why.format(table=table))
     assert ended.exit_code == 2
+
+
+def test_a_list_beyond_what_a_state_carries_is_one_clear_error(stack):
+    table = stack.outputs["distributedSourceTableName"]
+    stack.client("dynamodb").put_item(TableName=table, Item={"id": {"S": "list"}, "items": {"L": [{"S": "é" * 1_000}] * 150}})
+
+    ended = finish(stack)
+
+    assert (ended.error, ended.cause) == (
+        "InvalidSource", f"items in the item of table {table} with id = list takes 300451 bytes as JSON; an inline Map takes 260096: "
+                         "use mode DISTRIBUTED")
+
+
+@pytest.mark.parametrize("keys", [("id", "at"), ("number",), None], ids=["sort key", "another key", "no table"])
+def test_a_table_that_has_no_such_key_is_one_clear_error(deployed, module_clients, keys):
+    name = f"table-{'-'.join(keys or ['none'])}"
+    stack = distributed(deployed, table=name)
+    if keys and name not in module_clients("dynamodb").list_tables()["TableNames"]:
+        module_clients("dynamodb").create_table(
+            TableName=name, BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": key, "KeyType": type_} for key, type_ in zip(keys, ("HASH", "RANGE"), strict=False)],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys])
+
+    ended = finish(stack)
+
+    assert (ended.error, ended.exit_code) == ("InvalidSource", 2)
+    assert (ended.cause or "").startswith(
+        f"the key of table {name} is not id (a string) alone: DynamoDB says: " if keys else f"table {name} does not exist")
+
+
+BOTH = [{"mode": "INLINE"}, {"mode": "DISTRIBUTED"}]
+
+
+@pytest.mark.parametrize("mode", BOTH, ids=lambda mode: mode["mode"])
+class TestInlineAndDistributed:
+    """What a run tells is the same in both modes."""
+
+    @pytest.fixture
+    def stack(self, deployed, mode):
+        return distributed(deployed, waitSeconds=0, toleratedFailureCount=2, retries=1, **mode)
+
+    def test_an_item_whose_function_breaks_fails_in_its_place_with_the_reason(self, stack, tmp_path):
+        load.load(stack, write(tmp_path, [{"topic": "a"}, {"die": 3}, {"topic": "b"}]))
+
+        ended = finish(stack)
+
+        assert (ended.status, ended.items, ended.succeeded, ended.failed) == ("SUCCEEDED", 3, 2, 1), ended
+        [died] = ended.failures
+        assert (died["index"], died["item"]) == (1, {"die": 3})
+        assert died["error"]["message"] == "Worker process died"  # the emulator's words
+
+    def test_a_long_error_is_cut_and_readable(self, stack, tmp_path):
+        text = 'prix élevé\n"quoted" \\ back ' * 1_500
+        load.load(stack, write(tmp_path, [{"fail": text}, {"busy always": text}]))
+
+        ended = finish(stack)
+
+        failures = {failure["index"]: failure["error"] for failure in ended.failures}
+        assert (ended.status, ended.failed) == ("SUCCEEDED", 2)
+        assert failures[0] == {"type": "ValueError", "message": text[:500]}
+        assert failures[1]["message"] == text[:500]
+
+    def test_beyond_the_tolerance_the_cause_has_the_counts_and_the_first_failures(self, stack, tmp_path):
+        load.load(stack, write(tmp_path, [{"fail": f"row {number}"} for number in range(15)]))
+
+        ended = finish(stack, failures=20)
+
+        cause = json.loads(ended.cause or "")
+        assert (ended.error, cause["items"], cause["failed"], cause["tolerance"]) == ("ToleranceExceeded", 15, 15, {"count": 2})
+        assert len(cause["failures"]) == 10
+        # The cause of a run is all that is left of an inline one.
+        assert len(ended.failures) == (10 if "results" not in cause else 15)
+
+    def test_an_item_that_only_looks_like_a_number_is_itself(self, stack, tmp_path):
+        load.load(stack, write(tmp_path, [{"$decimal": "abc"}, {"fail": "x", "n": {"$decimal": "abc"}}]))
+
+        ended = finish(stack)
+
+        assert [failure["item"] for failure in ended.failures] == [{"fail": "x", "n": {"$decimal": "abc"}}]
+        assert ended.succeeded == 1
+
+    def test_an_empty_list_succeeds(self, stack, tmp_path):
+        load.load(stack, write(tmp_path, []))
+
+        ended = finish(stack)
+
+        assert (ended.status, ended.items, ended.succeeded, ended.failed) == ("SUCCEEDED", 0, 0, 0)
+
+
+def test_an_item_that_takes_too_long_fails_with_the_reason(deployed, tmp_path):
+    stack = distributed(deployed, waitSeconds=0, toleratedFailureCount=1, functionTimeoutSeconds=1)
+    load.load(stack, write(tmp_path, [{"sleep": 300}]))
+
+    ended = finish(stack)
+
+    [failure] = ended.failures
+    # Lambda ends the call, or, where that started late, Step Functions does.
+    assert failure["item"] == {"sleep": 300}
+    assert failure["error"]["message"].startswith("Task timed out after ")
+
+
+def test_a_module_that_fails_when_it_is_imported_fails_each_item_with_the_reason(deployed, tmp_path):
+    stack = distributed(deployed, waitSeconds=0, module="tests.broken_process", toleratedFailurePercentage=100)
+    load.load(stack, write(tmp_path, ["a", "b"]))
+
+    ended = finish(stack)
+
+    assert [failure["error"] for failure in ended.failures] == [{"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}] * 2
 
 
 def test_failing_items_within_the_tolerance_are_recorded_and_the_run_goes_on(stack, tmp_path):
@@ -147,7 +255,7 @@ def test_beyond_the_tolerance_the_run_fails_with_a_summary(stack, tmp_path):
 
     assert (ended.status, ended.error, ended.items, ended.succeeded, ended.failed) == ("FAILED", "ToleranceExceeded", 3, 1, 2)
     assert [failure["error"]["message"] for failure in ended.failures] == ["one", "two"]
-    assert json.loads(ended.cause or "")["tolerance"] == "1 failed items"
+    assert json.loads(ended.cause or "")["tolerance"] == {"count": 1}
     assert ended.exit_code == 1
 
 
@@ -208,7 +316,8 @@ class TestIdempotent:
 def processor_of(stack):
     """The function that the stack's machine calls."""
     machine = stack.client("stepfunctions").describe_state_machine(stateMachineArn=stack.outputs["distributedStateMachineArn"])
-    return json.loads(machine["definition"])["States"]["Each"]["ItemProcessor"]["States"]["Process"]["Arguments"]["FunctionName"]
+    each = json.loads(machine["definition"])["States"]["Process each item"]
+    return each["ItemProcessor"]["States"]["Process"]["Parameters"]["FunctionName"]
 
 
 def invoke(stack, function, event):

@@ -10,15 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.results import without_times
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TIMES = ("createdAt", "completedAt", "latencyMs", "respondedAt", "variant", "requestId")
 WARM_UPS = 5
-
-
-def without_times(value):
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
 def warm_up(stack):

@@ -24,7 +24,7 @@ def stack(emulator, account, clients, monkeypatch):
         sqs.set_queue_attributes(QueueUrl=dead, Attributes={
             "RedriveAllowPolicy": json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [arn]})})
         urls[name] = dead
-    outputs = {"snsDeadLetterQueueUrls": urls, "quoteTableName": make_table(clients("dynamodb")),
+    outputs = {"deadLetterQueueUrl": urls["responses"], "snsDeadLetterQueueUrls": urls, "quoteTableName": make_table(clients("dynamodb")),
                "snsTopicArn": f"arn:aws:sns:us-east-1:{account}:topic"}
     return Stack(outputs, emulator.endpoint, emulator.session_token)
 
@@ -144,8 +144,14 @@ def test_what_comes_back_is_told_and_is_a_failure(stack, capsys, monkeypatch):
 def test_a_queue_that_does_not_exist_is_wrong_use(stack):
     with pytest.raises(UsageError, match="there is no queue nowhere; queues: responses, ask-avis"):
         redrive.queues(stack, "nowhere")
-    with pytest.raises(UsageError, match="variant sns is not deployed"):
+    with pytest.raises(UsageError, match="the stack has no dead-letter queues"):
         redrive.queues(Stack({}))
+
+
+def test_without_sns_there_is_the_queue_of_the_answers(stack):
+    outputs = {name: value for name, value in stack.outputs.items() if name != "snsDeadLetterQueueUrls"}
+
+    assert [queue.name for queue in redrive.queues(Stack(outputs, stack.endpoint))] == ["responses"]
 
 
 class MoveTasks:

@@ -12,7 +12,7 @@ MACHINE: dict[str, Any] = {
     "States": {
         "Ask": {"Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::lambda:invoke",
                 "Arguments": {"FunctionName": "f", "Payload": "{% $states.input %}"},
-                "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}],
+                "Retry": [{"Comment": "Once more", "ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}],
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Lost"}], "Next": "Judge"},
         "Judge": {"Type": "Choice", "Choices": [{"Variable": "$.ok", "BooleanEquals": True, "Next": "Each"}], "Default": "Lost"},
         "Each": {"Type": "Map", "MaxConcurrency": 10_000, "Label": "rows",
@@ -21,9 +21,11 @@ MACHINE: dict[str, Any] = {
                  "ItemBatcher": {"MaxItemsPerBatch": 10},
                  "ToleratedFailurePercentage": 2.5,
                  "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}, "StartAt": "Pause",
-                                   "States": {"Pause": {"Type": "Wait", "Seconds": 1, "End": True}}},
+                                   "States": {"Pause": {"Type": "Wait", "Seconds": 1, "Next": "Call"},
+                                              "Call": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+                                                       "TimeoutSecondsPath": "$.seconds", "ResultPath": None, "End": True}}},
                  "End": True},
-        "Lost": {"Type": "Fail", "Error": "Lost"},
+        "Lost": {"Type": "Fail", "Error": "Lost", "CausePath": "$.cause"},
     },
 }
 
@@ -82,9 +84,13 @@ def test_a_sound_machine_has_no_problems():
     ("States/Each/ResultWriter", {"Resource": "arn:aws:states:::s3:putObject"}, "belong together"),
     ("States/Each/ItemProcessor/ProcessorConfig/ExecutionType", None, "needs ExecutionType"),
     ("States/Each/ItemProcessor/ProcessorConfig", {"Mode": "INLINE"}, "needs mode DISTRIBUTED"),
+    ("States/Each/ItemProcessor/States/Call/TimeoutSeconds", 5, "either TimeoutSeconds or TimeoutSecondsPath"),
+    ("States/Each/ItemProcessor/States/Call/TimeoutSecondsPath", "seconds", "TimeoutSecondsPath is no path"),
+    ("States/Each/ItemProcessor/States/Call/OutputPath", 7, "OutputPath is no path"),
     ("States/Each/ItemProcessor/States/Pause/SecondsPath", "$.s", "one of Seconds"),
     ("States/Each/ItemProcessor/States/Pause/Next", "Lost", "leads to Lost"),
     ("States/Each/ItemProcessor/States", {"Lost": {"Type": "Succeed"}}, "two states are called Lost"),
+    ("States/Lost/CausePath", "cause", "CausePath is no path"),
     ("States/Lost/ErrorPath", "$.error", "either Error or ErrorPath"),
 ])
 def test_what_aws_would_refuse_is_found(path, value, found):
@@ -102,4 +108,4 @@ def test_every_machine_of_the_stack_passes():
 
 
 def test_the_nested_states_are_listed_too():
-    assert [name for name, _ in asl.states(MACHINE)] == ["Ask", "Judge", "Each", "Pause", "Lost"]
+    assert [name for name, _ in asl.states(MACHINE)] == ["Ask", "Judge", "Each", "Pause", "Call", "Lost"]

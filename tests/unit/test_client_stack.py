@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from client import AsyncStack, InvalidRequest, RequestFailed, Stack, StillOpen, UnknownRequest
 from client import stack as stack_module
-from handlers import records
+from handlers.attribute_values import encode_item
 
 ARN = "arn:aws:states:eu-west-1:111111111111:stateMachine:map"
 RECORD = {"requestId": "r1", "variant": "map", "status": "OPEN", "request": {"data": {}}, "recipients": ["avis"], "answers": {},
@@ -41,11 +42,23 @@ class FakeAws:
 
     def get_item(self, **_: Any) -> dict[str, Any]:
         found = self._next(self._stored)
-        return {"Item": records.encode(found)} if found else {}
+        return {"Item": encode_item(found)} if found else {}
 
     @staticmethod
     def _next(states: list[Any]) -> Any:
         return states.pop(0) if len(states) > 1 else states[0]
+
+
+class StillRunning(FakeAws):
+    """Its Express execution ends when the test says so."""
+
+    def __init__(self, *states: Any) -> None:
+        super().__init__(*states)
+        self.over = threading.Event()
+
+    def start_sync_execution(self, **order: Any) -> dict[str, Any]:
+        self.over.wait()
+        return SUCCEEDED
 
 
 RUNNING = {"status": "RUNNING"}
@@ -79,6 +92,32 @@ def test_what_takes_too_long_is_still_open(stack_of):
         stack_of(FakeAws(stored=[RECORD])).wait("r1", timeout=0.1)
 
 
+@pytest.mark.parametrize("workflow_type", ["STANDARD", "EXPRESS"])
+def test_a_request_that_closed_early_is_not_waited_for_until_its_last_responder_has_answered(stack_of, workflow_type):
+    aws = StillRunning([RUNNING], [None, RECORD, CLOSED], workflow_type)
+
+    try:
+        assert stack_of(aws).request("map", {"data": {}}, timeout=10)["completedBy"] == "ALL"
+    finally:
+        aws.over.set()
+
+
+@pytest.mark.parametrize("workflow_type", ["STANDARD", "EXPRESS"])
+def test_a_request_that_is_under_way_already_is_waited_for(stack_of, workflow_type):
+    repeated = {"status": "SUCCEEDED", "output": json.dumps({"status": "OPEN"})}
+    aws = FakeAws([repeated], [RECORD, RECORD, CLOSED], workflow_type)
+
+    assert stack_of(aws).request("map", {"requestId": "r1", "data": {}}, timeout=10)["completedBy"] == "ALL"
+
+
+@pytest.mark.parametrize("other", [{"variant": "parallel"}, {"request": {"data": {"days": 3}}}])
+def test_a_closed_request_that_has_the_same_id_is_not_taken_for_this_one(stack_of, other):
+    aws = FakeAws([RUNNING, {"status": "FAILED", "error": "InvalidRequest", "cause": "already used"}], [{**CLOSED, **other}])
+
+    with pytest.raises(InvalidRequest, match="already used"):
+        stack_of(aws).request("map", {"requestId": "r1", "data": {}})
+
+
 @pytest.mark.parametrize(("state", "error"), [
     ({"status": "FAILED", "error": "InvalidRequest", "cause": "why"}, InvalidRequest),
     ({"status": "FAILED", "error": "States.Runtime", "cause": "why"}, RequestFailed),
@@ -100,7 +139,15 @@ def test_an_express_execution_is_started_once_and_never_again(stack_of, monkeypa
     assert (25, 1) in attempts
 
 
-@pytest.mark.parametrize("request_id", ["", "a b", 7, None, "x" * 65])
+def test_a_request_whose_id_is_null_has_none_and_gets_one(stack_of):
+    aws = FakeAws([SUCCEEDED])
+
+    stack_of(aws).request("map", {"requestId": None, "data": {}})
+
+    assert len(json.loads(aws.started[0]["input"])["requestId"]) == 32
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", 7, "x" * 65])
 def test_an_id_that_breaks_the_contract_is_refused_at_once(stack_of, request_id):
     aws = FakeAws()
 

@@ -118,7 +118,7 @@ def test_a_variant_that_is_not_deployed_is_named(outputs, capsys):
 @pytest.mark.parametrize(("arguments", "reason"), [
     (["load", "list.json"], "variant distributed is not deployed: add it to variants"),
     (["run"], "variant distributed is not deployed: add it to variants"),
-    (["redrive"], "there are no dead-letter queues: variant sns is not deployed"),
+    (["redrive"], "the stack has no dead-letter queues: it was deployed by an earlier version, without variant sns"),
     (["board", "--no-open"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
     (["request", "map", "--api"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
 ])

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from client import Stack, compare, costs, display
+from client import comparison as comparison_module
 from client.comparison import Run, closes_early, own_times, percentile, summarise
 from tests.unit.comparisons import answer, comparison, result, silence
 
@@ -74,6 +75,8 @@ def test_idle_queues_count_for_the_month():
     ({}, {"completion": {"quorum": 3}}, False),
     ({}, {"completion": {"quorum": 2}, "recipients": ["avis", "alamo"]}, False),
     ({}, {"completion": {"amountBelow": "100"}}, True),
+    ({}, {"completion": None, "recipients": None}, False),
+    ({"deadlineSeconds": 60, "quorum": 2}, {"completion": {"quorum": None}}, True),
     ({}, {"completion": {"deadlineSeconds": 5}}, False),
     ({"deadlineSeconds": 60, "quorum": 2}, {}, True),
     ({"deadlineSeconds": 60, "quorum": 2}, {"recipients": ["avis", "alamo"]}, False),
@@ -92,31 +95,41 @@ def test_who_has_not_answered_when_it_closes_early_is_late():
     all_of_them = comparison({"map": [100], "sns": [100]}, answers=answers, asked=5)
 
     assert (early.workload.late, all_of_them.workload.late) == (3, 0)
-    assert [carrier.used.transitions for carrier in early.carriers] == [2 * 5 + 8 + 3, 0]
+    assert [carrier.used.messages for carrier in early.carriers] == [2 + 5, 2 * 5 + 3]
 
 
-def test_an_express_workflow_is_no_choice_for_what_closes_early():
-    compared = comparison({"map": [100], "parallel": [90]}, early=True)
+@pytest.mark.parametrize("early", [False, True])
+def test_an_express_workflow_is_a_choice_for_whatever_closes_in_time(early):
+    compared = comparison({"map": [100], "parallel": [90]}, early=early)
 
-    assert compared.recommendation.label == "parallel STANDARD"
-    assert list(compared.extrapolation()[5]) == ["map STANDARD", "parallel STANDARD", "sns"]
-    assert not any("set workflowType" in reason for reason in compared.recommendation.reasons)
+    assert compared.recommendation.label == "parallel EXPRESS"
+    assert "set workflowType to EXPRESS for it" in compared.recommendation.reasons
+    assert list(compared.extrapolation()[5]) == ["map STANDARD", "map EXPRESS", "parallel STANDARD", "parallel EXPRESS", "sns"]
 
 
 def test_sns_is_recommended_for_closing_early_where_its_queues_pay():
-    many = comparison({"map": [100], "sns": [100]}, early=True, per_month=100_000)
-    few = comparison({"map": [100], "sns": [100]}, early=True, per_month=1_000)
+    many = comparison({"map": [100], "sns": [100]}, early=True, per_month=10_000_000)
+    few = comparison({"map": [100], "sns": [100]}, early=True, per_month=100_000)
 
-    assert (many.recommendation.label, few.recommendation.label) == ("sns", "map STANDARD")
+    assert (many.recommendation.label, few.recommendation.label) == ("sns", "map EXPRESS")
+
+
+def test_a_month_is_cheaper_by_request_the_more_there_are():
+    months = comparison({"map": [100]}).months()
+
+    assert list(months) == [1_000, 100_000, 10_000_000]
+    for choice in months[1_000]:
+        prices = [month[choice] / requests for requests, month in months.items()]
+        assert prices == sorted(prices, reverse=True)
 
 
 def test_the_price_of_closing_early_is_a_reason():
     compared = comparison({"map": [100], "sns": [100]}, asked=5, early=True)
     reasons = compared.recommendation.reasons
 
-    # 2 * 5 + 8 + 3 transitions in place of 5 + 3, and 15 units of 10 writes in place of 3 of 2
-    assert "closing early takes 1,000 requests from $0.206 to $0.539 with map STANDARD, costs nothing more with sns, and is refused by " \
-           "EXPRESS" in reasons
+    # Five more calls of the aggregator, requests to the queue (three each) and traces; four more writes
+    assert "closing early takes 1,000 requests from $0.248 to $0.289 with map STANDARD, from $0.034 to $0.074 with map EXPRESS, and " \
+           "costs nothing more with sns" in reasons
     assert not any("only sns" in reason for reason in reasons)
 
 
@@ -152,9 +165,10 @@ def test_the_comparison_as_json(capsys):
 
     shown = json.loads(capsys.readouterr().out)
     assert [carrier["variant"] for carrier in shown["carriers"]] == ["map", "sns"]
-    assert shown["carriers"][0]["usedPerRequest"]["transitions"] == 5
+    assert shown["carriers"][0]["usedPerRequest"]["transitions"] == 6
     assert shown["carriers"][0]["pricePer1000"] == compare.money(costs.price_per_thousand(compared.carriers[0].used))
     assert shown["pricePer1000ByResponders"]["20"]["sns"] == compare.money(compared.extrapolation()[20]["sns"])
+    assert shown["pricePerMonthByRequests"]["100000"]["sns"] == compare.money(compared.months()[100_000]["sns"])
     assert shown["recommendation"] == {
         "variant": compared.recommendation.variant, "workflowType": compared.recommendation.workflow_type,
         "reasons": compared.recommendation.reasons}
@@ -168,16 +182,33 @@ def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
     shown = capsys.readouterr().out.splitlines()
     rows = {line.split("  ")[0]: line.split() for line in shown}
     assert rows["p50 ms"][2:] == ["200", "150", "100"]
-    assert rows["transitions"][1:] == ["5", "5", "0"]
-    assert rows["calls"][1:] == ["2", "2", "6"]
+    assert rows["transitions"][1:] == ["6", "6", "0"]
+    assert rows["calls"][1:] == ["5", "5", "6"]
     assert rows["$ per 1,000"][3:] == [compare.money(carrier.price_per_thousand) for carrier in compared.carriers]
     assert f"Recommended: {compared.recommendation.label}" in shown
     assert [line for line in shown if line.startswith("  - ")] == [f"  - {reason}" for reason in compared.recommendation.reasons]
-    prices = shown[shown.index("") + 2:shown.index(f"Recommended: {compared.recommendation.label}") - 1]
-    assert [line.split()[0] for line in prices] == ["responders", "map", "map", "parallel", "parallel", "sns"]
-    assert prices[0].split()[1:] == ["3", "5", "20", "100"]
-    assert prices[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.extrapolation().values()]
-    assert max(map(len, [*shown[1:shown.index("") - 1], *prices])) <= 80
+    by_responders, by_requests = (shown[start + 2:start + 8] for start, line in enumerate(shown) if line == "" and start + 8 < len(shown))
+    for table, corner in ((by_responders, "responders 3 5 20 100"), (by_requests, "requests 1,000 100,000 10,000,000")):
+        assert table[0].split() == corner.split()
+        assert [" ".join(line.split()[:2 if "STANDARD" in line or "EXPRESS" in line else 1]) for line in table[1:]] == [
+            "map STANDARD", "map EXPRESS", "parallel STANDARD", "parallel EXPRESS", "sns"]
+    assert by_responders[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.extrapolation().values()]
+    assert by_requests[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.months().values()]
+    measured = shown[1:shown.index("") - 1]
+    assert max(map(len, [*measured, *by_responders, *by_requests])) <= 80
+
+
+def test_which_of_the_asked_are_existing_functions_is_known_from_the_stack(monkeypatch):
+    outputs = {"responderNames": ["avis", "alamo", "hertz"], "existingFunctions": ["alamo", "hertz"], "completion": "{}",
+               "mapStateMachineArn": "arn"}
+    stack = Stack(outputs)
+    monkeypatch.setattr(Stack, "request", lambda *_: result("map", [answer("avis", 40), answer("alamo", 90)]))
+    monkeypatch.setattr(Stack, "record", lambda *_: None)
+    monkeypatch.setattr(Stack, "workflow_type", lambda *_: "STANDARD")
+
+    compared = comparison_module.compare(stack, {"data": {}, "recipients": ["avis", "alamo"]}, 1, warm_up=0)
+
+    assert (compared.workload.existing, compared.carriers[0].used.calls) == (1, 1 + 2 + 1 + 2)
 
 
 def test_no_heading_is_broken_on_a_terminal_of_80_columns(monkeypatch, capsys):

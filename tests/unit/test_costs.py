@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from client import costs
 from client.costs import PRICES, Usage, Workload, usage
-from components import code, sns_scatter_gather
+from components import code, request_store
 from components.settings import Settings
 
 FIVE = Workload(asked=5, configured=5, responder_seconds=Decimal("0.1"), request_seconds=Decimal("0.45"),
@@ -21,21 +21,28 @@ TWO = Workload(asked=2, configured=3, responder_seconds=Decimal("0.1"), record_b
 def test_a_standard_workflow_with_five_responders(variant):
     used = usage(variant, FIVE)
 
-    # 600 bytes are written in 1 KB, 600 + 5 * 200 in 2; five calls of 0.1 s with 128 MB.
-    assert used == Usage(transitions=8, calls=5, call_gb_seconds=Decimal("0.0625"), writes=2, write_units=3, log_gb=Decimal("0.000005"))
-    # 8 * 25 + 5 * 0.20 + 3 * 0.625 per million, 0.0625 GB-s and 5 KB of logs; all that a thousand times
-    assert costs.price_per_thousand(used) == (
-        Decimal("0.2") + Decimal("0.001") + Decimal("0.001875") + Decimal("0.0008333375") + Decimal("0.0025"))
+    assert used == Usage(
+        transitions=9,  # Open request, Is it new?, Ask each responder, 5 x Ask, Gather
+        calls=8,  # requester, 5 responders, Gather, deadline
+        call_gb_seconds=Decimal("0.0625") + Decimal("0.035"),  # five times 0.1 s with 128 MB, 0.06 + 2 * 0.04 s with 256 MB
+        messages=2, queue_requests=3, events=1,  # the deadline is sent, received and deleted; the event
+        writes=4, write_units=7,  # created with 600 bytes (1 KB); 600 + 5 * 200 (2 KB) as answers are added, closed, announced
+        reads=2, read_units=2,
+        traces=2,  # of the execution, of the deadline
+        log_gb=Decimal("0.000008"), init_gb_seconds=Decimal("0.3125") + Decimal("0.25"), idle_queues=1)
+    # All that a thousand times: transitions, calls and their time, queue, event, writes, reads, traces, logs
+    assert costs.price_per_thousand(used) == sum(map(Decimal, (
+        "0.225", "0.0016", "0.0013000065", "0.0012", "0.001", "0.004375", "0.00025", "0.01", "0.004")))
 
 
 def test_an_express_workflow_pays_for_its_time_in_tenths_of_a_second_instead():
-    used = usage("map", FIVE, costs.EXPRESS)
+    used, standard = usage("map", FIVE, costs.EXPRESS), usage("map", FIVE)
 
     assert (used.transitions, used.executions) == (0, 1)
     assert used.execution_gb_seconds == Decimal("0.03125")  # 64 MB for 0.5 s
-    assert used.log_gb == Decimal("0.000021")  # 5 calls of 1 KB, 8 states of 2 KB
-    # the request 0.001, its time 0.0005209375, its logs 0.008, and what Standard pays apart from transitions
-    assert costs.price_per_thousand(used) == Decimal("0.0095209375") + Decimal("0.0062083375")
+    assert used.log_gb == Decimal("0.000026")  # 8 calls of 1 KB, 9 states of 2 KB
+    # the request 0.001, its time 0.0005209375, its logs 0.009, and what Standard pays apart from transitions
+    assert costs.price_per_thousand(used) == costs.price_per_thousand(standard) - Decimal("0.225") + Decimal("0.0105209375")
 
 
 def test_an_express_workflow_pays_for_more_memory_when_its_data_takes_more():
@@ -44,59 +51,79 @@ def test_an_express_workflow_pays_for_more_memory_when_its_data_takes_more():
     assert usage("map", heavy, costs.EXPRESS).execution_gb_seconds == Decimal("0.0625")  # 128 MB for 0.5 s
 
 
-def test_a_responder_that_is_not_asked_costs_two_transitions_in_parallel_and_none_in_map():
-    assert usage("parallel", TWO).transitions == 2 + 3 + 2
-    assert usage("map", TWO).transitions == 2 + 3
+def test_a_responder_that_is_not_asked_costs_a_transition_and_a_call_in_parallel_and_nothing_in_map():
+    asked_by_map, asked_by_parallel = usage("map", TWO), usage("parallel", TWO)
+
+    assert (asked_by_map.transitions, asked_by_map.calls) == (2 + 4, 1 + 2 + 2)
+    assert (asked_by_parallel.transitions, asked_by_parallel.calls) == (3 + 4, 1 + 3 + 2)
+    # 0.005 s with 128 MB
+    assert asked_by_parallel.call_gb_seconds - asked_by_map.call_gb_seconds == Decimal("0.000625")
+
+
+@pytest.mark.parametrize(("variant", "kind"), [("map", costs.STANDARD), ("parallel", costs.EXPRESS), ("sns", None)])
+def test_an_existing_function_is_called_by_the_function_in_front_of_it(variant, kind):
+    own, existing = usage(variant, FIVE, kind), usage(variant, replace(FIVE, existing=2), kind)
+
+    assert existing.calls - own.calls == 2
+    assert existing.call_gb_seconds - own.call_gb_seconds == Decimal("0.025")
+    assert replace(existing, calls=own.calls, call_gb_seconds=own.call_gb_seconds, log_gb=own.log_gb,
+                   init_gb_seconds=own.init_gb_seconds) == own
 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])
-def test_a_workflow_that_may_close_early_records_each_answer_in_a_second_execution(variant):
+def test_a_workflow_that_may_close_early_takes_each_answer_by_queue_as_well(variant):
     used = usage(variant, replace(FIVE, early=True))
 
-    # Opened at 600 bytes, recorded at 800 and 1000, 1200, 1400 and 1600, closed at 1600: three times 1 KB, four times 2.
+    # Created at 600 bytes, added at 800, 1000, 1200, 1400 and 1600, closed and announced at 1600: three times 1 KB, five times 2.
     assert used == Usage(
-        transitions=3 + 15,  # Open, Turn, Await completion; Scatter, 5 * Ask, 5 * Record, Reread, Verdict, Close, Reply
-        calls=5, call_gb_seconds=Decimal("0.0625"), writes=7, write_units=11, reads=1, read_units=1, log_gb=Decimal("0.000005"))
-    assert costs.price_per_thousand(used) == (
-        Decimal("0.45") + Decimal("0.001") + Decimal("0.006875") + Decimal("0.000125") + Decimal("0.0008333375") + Decimal("0.0025"))
+        transitions=9,
+        calls=13,  # requester, 5 responders, 5 answers, Gather, deadline
+        call_gb_seconds=Decimal("0.0625") + Decimal("0.085"), messages=7, queue_requests=18, events=1, writes=8, write_units=13,
+        reads=7, read_units=7, traces=7, log_gb=Decimal("0.000013"), init_gb_seconds=Decimal("0.5625"), idle_queues=1)
 
 
-def test_an_answer_that_is_late_is_a_refused_write_and_another_one():
-    used = usage("map", replace(FIVE, early=True, late=2))
+def test_an_answer_that_is_late_is_an_answer_like_any_other():
+    in_time = replace(FIVE, early=True)
 
-    assert (used.transitions, used.calls, used.writes, used.reads) == (18 + 2, 5, 7 + 2, 1)
-    # Opened and recorded at 600, 800, 1000, 1200; closed at 1200; refused at 1200 and 1400; recorded as late at 1400 and 1600
-    assert used.write_units == 3 * 1 + 2 + 2 + 2 * 2 + 2 * 2
+    # Closed and announced at 1200 bytes instead of 1600, both 2 KB
+    assert usage("map", replace(in_time, late=2)) == usage("map", in_time)
 
 
-def test_who_is_not_asked_costs_nothing_where_the_request_may_close_early():
-    assert usage("parallel", replace(TWO, early=True)) == usage("map", replace(TWO, early=True))
-    assert usage("parallel", replace(TWO, early=True)).transitions == 3 + 9
+def test_a_record_is_closed_and_announced_without_its_late_answers():
+    # Closed and announced with 950 bytes instead of 1250
+    in_time = replace(FIVE, early=True, record_bytes=500, answer_bytes=150)
+
+    assert usage("map", replace(in_time, late=2)).write_units == usage("map", in_time).write_units - 2
+
+
+@pytest.mark.parametrize("kind", [costs.STANDARD, costs.EXPRESS])
+@pytest.mark.parametrize("variant", ["map", "parallel"])
+def test_closing_early_takes_no_further_transition_of_either_type(variant, kind):
+    waits, early = usage(variant, FIVE, kind), usage(variant, replace(FIVE, early=True), kind)
+
+    assert (early.transitions, early.executions, early.execution_gb_seconds) == (
+        waits.transitions, waits.executions, waits.execution_gb_seconds)
 
 
 def test_closing_early_costs_nothing_more_with_sns():
     assert usage("sns", replace(FIVE, early=True, late=2), None) == usage("sns", FIVE, None)
 
 
-def test_an_express_workflow_cannot_close_early():
-    with pytest.raises(ValueError, match="map EXPRESS cannot close before all have answered"):
-        usage("map", replace(FIVE, early=True), costs.EXPRESS)
-
-
-@given(asked=st.integers(1, 100), late=st.integers(0, 100), variant=st.sampled_from(["map", "parallel"]))
-def test_closing_early_costs_more_than_waiting_and_each_late_answer_more_again(asked, late, variant):
+@given(asked=st.integers(1, 100), late=st.integers(0, 100), choice=st.sampled_from(
+    [("map", costs.STANDARD), ("parallel", costs.STANDARD), ("map", costs.EXPRESS), ("parallel", costs.EXPRESS)]))
+def test_closing_early_costs_more_than_waiting(asked, late, choice):
     waits = Workload(asked=asked, configured=asked)
-    early = replace(waits, early=True, late=min(late, asked - 1))
-    later = replace(early, late=early.late + 1)
+    early = replace(waits, early=True, late=min(late, asked))
 
-    prices = [costs.price_per_thousand(usage(variant, workload)) for workload in (waits, early, later)]
+    waiting, closing = (usage(choice[0], workload, choice[1]) for workload in (waits, early))
 
-    assert prices == sorted(set(prices))
-    assert usage(variant, later).writes - usage(variant, early).writes == 1
+    assert costs.price_per_thousand(closing) > costs.price_per_thousand(waiting)
+    assert closing.writes - waiting.writes == asked - 1
 
 
-def test_with_more_responders_the_same_share_is_late():
-    assert replace(FIVE, early=True, late=2).with_responders(20) == replace(FIVE, asked=20, configured=20, early=True, late=8)
+def test_with_more_responders_the_same_share_is_late_or_an_existing_function():
+    assert replace(FIVE, early=True, late=2, existing=1).with_responders(20) == replace(
+        FIVE, asked=20, configured=20, early=True, late=8, existing=4)
 
 
 def test_sns_with_two_responders_whose_answers_come_one_by_one():
@@ -109,17 +136,20 @@ def test_sns_with_two_responders_whose_answers_come_one_by_one():
         publishes=1, queue_requests=13, events=1,
         writes=6, write_units=6,  # create, published, 2 answers, close, announced: each under 1 KB
         reads=3, read_units=3,
+        traces=6,  # each call is caused by a queue, or by the caller
         log_gb=Decimal("0.000006"),
+        init_gb_seconds=Decimal("0.125") + Decimal("0.25"),  # 0.5 s for each of two responders, the requester and the aggregator
         idle_queues=4,  # of 3 responders, and the one for their answers
     )
     assert costs.price_per_thousand(used) == sum(map(Decimal, (
-        "0.0012", "0.000933338", "0.0005", "0.0052", "0.001", "0.00375", "0.000375", "0.003")))
+        "0.0012", "0.000933338", "0.0005", "0.0052", "0.001", "0.00375", "0.000375", "0.003", "0.03")))
 
 
-def test_answers_that_come_together_are_gathered_together():
-    used = usage("sns", FIVE, None, batches=1)
+@pytest.mark.parametrize(("variant", "calls", "writes", "reads", "queue_requests"), [("sns", 8, 5, 2, 20), ("map", 9, 4, 3, 10)])
+def test_answers_that_come_together_are_gathered_together(variant, calls, writes, reads, queue_requests):
+    used = usage(variant, replace(FIVE, early=True), batches=1)
 
-    assert (used.calls, used.writes, used.reads, used.queue_requests) == (8, 5, 2, 20)
+    assert (used.calls, used.writes, used.reads, used.queue_requests) == (calls, writes, reads, queue_requests)
 
 
 def test_an_item_that_grows_is_written_again_as_a_whole():
@@ -132,15 +162,42 @@ def test_an_item_that_grows_is_written_again_as_a_whole():
 def test_queues_cost_money_while_nothing_comes():
     # Five long polls of 20 s: 648,000 requests in 30 days, at 0.40 per million
     assert round(costs.IDLE_QUEUE_MONTH, 4) == Decimal("0.2592")
-    assert costs.price_per_month(usage("sns", TWO, None), 1_000) == Decimal("0.015958338") + 4 * Decimal("0.2592")
-    assert costs.price_per_month(usage("map", FIVE), 1_000) == costs.price_per_thousand(usage("map", FIVE))
+    for used, queues in ((usage("sns", TWO, None), 4), (usage("map", FIVE), 1)):
+        busy = costs.price_per_month(used, 100_000)
+        assert busy == 100 * costs.price_per_thousand(used) + _cold(used, 100_000) + queues * Decimal("0.2592")
+
+
+def _cold(used, requests):
+    return requests * used.init_gb_seconds * Decimal("0.0000133334") * costs.cold_share(requests)
+
+
+def test_of_more_than_a_request_a_second_one_in_twenty_is_traced():
+    # 2,592,000 seconds in 30 days
+    assert costs.traced_share(1) == costs.traced_share(2_592_000) == 1
+    assert costs.traced_share(4_592_000) == Decimal(2_592_000 + 100_000) / 4_592_000
+
+
+def test_a_request_a_month_is_cold_and_one_a_second_is_not():
+    # 4,320 times ten minutes in 30 days
+    assert round(costs.cold_share(1), 3) == 1
+    assert round(costs.cold_share(4_320), 4) == Decimal("0.3679")
+    assert costs.cold_share(2_592_000) < Decimal("1e-200")
+
+
+def test_few_requests_pay_for_cold_starts():
+    used = usage("map", FIVE)
+
+    few, warm = costs.price_per_month(used, 1_000), costs.price_per_month(replace(used, init_gb_seconds=Decimal(0)), 1_000)
+
+    # 0.5625 GB-s each of about 79 % of a thousand requests
+    assert round(few - warm, 5) == round(1_000 * Decimal("0.5625") * Decimal("0.0000133334") * Decimal("0.7934"), 5)
 
 
 def test_a_bill_adds_up():
     used = usage("sns", FIVE, None)
 
     assert sum(costs.bill(used).values()) * 1_000 == costs.price_per_thousand(used)
-    assert usage("map", FIVE) + Usage(calls=1) == replace(usage("map", FIVE), calls=6)
+    assert usage("map", FIVE) + Usage(calls=1) == replace(usage("map", FIVE), calls=9)
 
 
 def test_every_price_is_for_something_and_says_where_it_is_from():
@@ -159,6 +216,6 @@ def test_items_are_measured_as_dynamodb_does():
 
 
 def test_what_is_assumed_of_the_components_is_so():
-    assert sns_scatter_gather.HANDLER_MEMORY_MB == costs.HANDLER_MEMORY_MB
+    assert request_store.HANDLER_MEMORY_MB == costs.HANDLER_MEMORY_MB
     assert Settings().responders[0].memoryMb == FIVE.responder_memory_mb
     assert code.ARCHITECTURE == "arm64"

@@ -1,67 +1,93 @@
-"""The ASL files: every token bound, none unused, and readable before they are bound."""
+"""The ASL files: the file is the machine. Every token bound, none unused, and nothing in a state but calls, maps, retries and catches."""
 
 import json
 import re
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from components import definition, gathering, map_scatter_gather, parallel_scatter_gather
+from components import definition, map_scatter_gather, parallel_scatter_gather
+from components.request_workflow import Tokens, workflow_seconds
 from tests import asl
-from tests.jsonata_engine import ARGS
 
-RESPONDERS = [{"name": f"r{number}", "functionArn": f"arn:aws:lambda:us-east-1:000000000000:function:r{number}",
-               "timeoutSeconds": 10.0, "retries": 2} for number in range(100)]
+LAMBDA = "arn:aws:lambda:us-east-1:000000000000:function"
+TOKENS = {"Partition": "aws", "TimeoutSeconds": 120, "RequesterArn": f"{LAMBDA}:requester", "AggregatorArn": f"{LAMBDA}:aggregator"}
+SAMPLES = {**TOKENS, "FunctionArns": {"acme": f"{LAMBDA}:acme"}, "MaxConcurrency": 10, "Responder": "acme", "FunctionArn": f"{LAMBDA}:acme"}
+FILES = {"map": "map_scatter_gather.asl.json", "parallel": "parallel_scatter_gather.asl.json"}
 
-
-def known(count, selector=""):
-    return {"responders": RESPONDERS[:count], "table": "quotes", "selector": selector,
-            "recorder": "arn:aws:states:us-east-1:000000000000:stateMachine:map-recorder"}
-
-
-RENDERED = {
-    "map": lambda args, known: map_scatter_gather._definition({**args, "maxConcurrency": 10}, known),
+Render = Callable[[Tokens, Mapping[str, str]], str]
+RENDERED: dict[str, Render] = {
+    "map": lambda tokens, functions: map_scatter_gather._definition(tokens, functions, 10),
     "parallel": parallel_scatter_gather._definition,
-    "recorder": lambda args, known: gathering.recording("map", args, 10, known),
 }
-SELECTOR = "arn:aws:lambda:us-east-1:000000000000:function:selector"
-BY_CODE = {"selection": "handlers.rankings.nearest", "selectorArn": SELECTOR}
 
 
-@pytest.mark.parametrize("variant", RENDERED)
-@pytest.mark.parametrize("count", [1, 100])
-@pytest.mark.parametrize("changes", [{}, {"workflowType": "EXPRESS"}, BY_CODE], ids=["standard", "express", "by code"])
-def test_no_token_is_left_over_and_aws_would_take_it(variant, count, changes):
-    text = RENDERED[variant]({**ARGS, **changes}, known(count, changes.get("selectorArn", "")))
+def functions(count: int) -> dict[str, str]:
+    return {f"r{number}": f"{LAMBDA}:r{number}" for number in range(count)}
+
+
+@pytest.fixture(params=FILES)
+def variant(request):
+    return request.param
+
+
+def test_a_source_file_with_sample_values_for_its_tokens_is_sound(variant):
+    assert asl.problems(definition.bind(definition.load(FILES[variant]), SAMPLES, set())) == []
+
+
+@pytest.mark.parametrize("count", [1, 40, 100])
+def test_no_token_is_left_over_and_aws_would_take_it(variant, count):
+    text = RENDERED[variant](TOKENS, functions(count))
 
     assert not re.search(r"\$\{", text)
     assert asl.problems(text) == []
 
 
-def test_only_a_selection_of_ones_own_costs_a_state():
-    with_it, without = (json.loads(RENDERED["map"]({**ARGS, **changes}, known(1)))["States"] for changes in (BY_CODE, {}))
+def test_a_source_file_holds_no_expression_of_a_language_of_its_own(variant):
+    source = (definition.FOLDER / FILES[variant]).read_text()
 
-    assert set(with_it) - set(without) == {"Select"}
-    assert without["Scatter"]["Next"] == "Close"
+    assert not [mark for mark in ("{%", "%}", "JSONata", "States.Format", "States.Json") if mark in source]
 
 
-def test_an_express_workflow_waits_for_nobody():
-    states = json.loads(RENDERED["map"]({**ARGS, "workflowType": "EXPRESS"}, known(1)))["States"]
+def test_the_states_of_the_map_machine_are_those_of_its_file():
+    source, rendered = definition.load(FILES["map"]), json.loads(RENDERED["map"](TOKENS, functions(3)))
 
-    assert not {"Turn", "Await completion"} & set(states)
-    assert states["Open"]["Catch"][0]["Next"] == "Refuse"
+    assert rendered == definition.bind(source, {**SAMPLES, "FunctionArns": functions(3)}, set())
+    assert [name for name, _ in asl.states(rendered)] == [name for name, _ in asl.states(source)] == [
+        "Open request", "Is it new?", "Ask each responder", "Ask", "Keep failure", "Gather", "Reject"]
+
+
+def test_the_states_of_the_parallel_machine_are_those_of_its_file_with_its_one_branch_for_each_responder():
+    source, rendered = definition.load(FILES["parallel"]), json.loads(RENDERED["parallel"](TOKENS, functions(3)))
+    [template] = source["States"]["Ask the responders"]["Branches"]
+
+    branches = rendered["States"]["Ask the responders"].pop("Branches")
+    source["States"]["Ask the responders"].pop("Branches")
+
+    assert rendered == definition.bind(source, TOKENS, set())
+    assert list(rendered["States"]) == ["Open request", "Is it new?", "Ask the responders", "Gather", "Reject"]
+    assert branches == [definition.bind(template, {**TOKENS, "Responder": name, "FunctionArn": arn}, set())
+                        for name, arn in functions(3).items()]
+    assert [list(branch["States"]) for branch in branches] == [[f"Ask r{number}", f"Keep failure of r{number}"] for number in range(3)]
+
+
+def test_a_branch_of_the_parallel_machine_asks_as_the_map_machine_does():
+    """But for what the machine tells of the item: the two files differ in how they scatter alone."""
+    one = definition.load(FILES["map"])["States"]["Ask each responder"]["ItemProcessor"]["States"]["Ask"]
+    [branch] = definition.load(FILES["parallel"])["States"]["Ask the responders"]["Branches"]
+    other = branch["States"]["Ask ${Responder}"]
+
+    def kept(state):
+        return {key: state[key] for key in ("Resource", "OutputPath", "TimeoutSecondsPath", "Retry", "End")}
+
+    assert kept(one) == kept(other)
+    assert one["Parameters"]["Payload"] == other["Parameters"]["Payload"]
 
 
 @pytest.mark.parametrize(("workflow_type", "deadline", "seconds"), [
-    ("STANDARD", 60, 300), ("STANDARD", 1, 241), ("STANDARD", 900, 1140), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)])
-def test_a_workflow_has_time_to_close_after_the_deadline_and_an_express_one_what_there_is(workflow_type, deadline, seconds):
-    text = RENDERED["map"]({**ARGS, "workflowType": workflow_type, "completion": {"deadlineSeconds": deadline}}, known(1))
-
-    assert json.loads(text)["TimeoutSeconds"] == seconds
-
-
-def test_a_state_that_something_leads_to_cannot_be_left_out_without_a_successor():
-    with pytest.raises(definition.DefinitionError, match="state Refuse ends the machine"):
-        definition.leave_out(definition.load("map_scatter_gather.asl.json"), "Refuse", set())
+    ("STANDARD", 60, 120), ("STANDARD", 0.5, 61), ("STANDARD", 900, 960), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)])
+def test_a_workflow_has_time_to_gather_after_the_deadline_and_an_express_one_what_there_is(workflow_type, deadline, seconds):
+    assert workflow_seconds(workflow_type, deadline) == seconds
 
 
 def test_a_token_without_a_value_is_named():
@@ -81,18 +107,3 @@ def test_a_whole_token_keeps_its_type_and_an_inner_one_becomes_text():
     bound = definition.bind({"A": "${Number}", "B": "x ${Number} ${List}"}, {"Number": 3, "List": ["a"]}, set())
 
     assert bound == {"A": 3, "B": 'x 3 ["a"]'}
-
-
-def test_every_shared_expression_is_used():
-    files = " ".join(file.read_text() for file in definition.FOLDER.rglob("*") if file.is_file())
-
-    unused = [name for name in definition.expressions() if "${" + name + "}" not in files]
-
-    assert unused == []
-
-
-def test_each_branch_of_the_parallel_machine_has_states_of_its_own():
-    machine = json.loads(RENDERED["parallel"](ARGS, known(3)))
-
-    names = [name for branch in machine["States"]["Scatter"]["Branches"] for name in branch["States"]]
-    assert names == ["Ask r0", "Failed r0", "Ask r1", "Failed r1", "Ask r2", "Failed r2"]

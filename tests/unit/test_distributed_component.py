@@ -28,20 +28,27 @@ def rights(registered, name):
         if not statement["Action"][0].startswith(("xray:", "logs:"))}
 
 
+def variables(registered, name):
+    return registered.of_type("aws:lambda/function:Function")[name]["environment"]["variables"]
+
+
 def names(registered, type_):
     return sorted(name for name in registered.of_type(type_) if name.startswith("distributed"))
 
 
-def test_a_list_gets_a_table_of_its_own_and_an_inline_machine_that_may_read_it():
+def test_a_list_gets_a_table_of_its_own_which_the_reader_alone_may_read():
     registered = run()
 
     assert names(registered, "aws:dynamodb/table:Table") == ["distributed-list"]
     assert registered.of_type("aws:s3/bucket:Bucket") == {}
-    assert names(registered, "aws:lambda/function:Function") == ["distributed-process"]
+    assert names(registered, "aws:lambda/function:Function") == ["distributed-process", "distributed-reader", "distributed-tally"]
     assert rights(registered, "distributed-runs") == {
-        "lambda:InvokeFunction": [f"{LAMBDA}-process"],
+        "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"]}
+    assert rights(registered, "distributed-reader-runs") == {
         "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-list"}
-    assert rights(registered, "distributed-process-runs") == {}
+    assert rights(registered, "distributed-process-runs") == rights(registered, "distributed-tally-runs") == {}
+    assert variables(registered, "distributed-reader") == {
+        "SOURCE_TABLE": "distributed-list", "SOURCE_KEY": '{"id": {"S": "list"}}', "SOURCE_ATTRIBUTE": "items", "MAX_ITEMS": "529"}
     table = registered.of_type("aws:dynamodb/table:Table")["distributed-list"]
     assert (table["hashKey"], table["attributes"]) == ("id", [{"name": "id", "type": "S"}])
     assert table["serverSideEncryption"] == {"enabled": True}
@@ -52,7 +59,8 @@ def test_an_existing_table_is_read_and_none_is_made():
     registered = run(table="syllabus", keyName="term", keyValue=2027)
 
     assert names(registered, "aws:dynamodb/table:Table") == []
-    assert rights(registered, "distributed-runs")["dynamodb:GetItem"] == "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus"
+    assert rights(registered, "distributed-reader-runs") == {
+        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus"}
     assert registered.outputs["distributedSourceTableName"] == "syllabus"
     assert registered.outputs["distributedSource"] == {
         "source": "dynamodb", "format": "json", "table": "syllabus", "keyName": "term", "keyValue": "2027", "keyType": "N",
@@ -85,15 +93,30 @@ def test_the_rights_of_a_distributed_map_are_exact():
 
     assert registered.of_type("aws:s3/bucket:Bucket") == {}
     assert rights(registered, "distributed-runs") == {
-        "lambda:InvokeFunction": [f"{LAMBDA}-process", f"{LAMBDA}-tally"],
+        "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"],
         "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl",
         "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
         "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+    assert rights(registered, "distributed-reader-runs") == {
+        "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl", "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc"}
     assert rights(registered, "distributed-tally-runs") == {
-        "s3:GetObject": "arn:aws:s3:::rows/results/*", "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+        "s3:GetObject s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
+        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc"}
 
 
-def test_the_machine_may_start_itself_and_follow_its_own_executions_only(monkeypatch):
+def test_a_list_for_a_distributed_map_goes_through_the_bucket_of_the_results():
+    registered = run(mode="DISTRIBUTED", table="syllabus", kmsKeyArn="arn:aws:kms:us-east-1:000000000000:key/abc")
+
+    bucket = "arn:aws:s3:us-east-1:000000000000:distributed-data"
+    assert rights(registered, "distributed-reader-runs") == {
+        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus", "s3:PutObject": f"{bucket}/results/*",
+        "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+    assert rights(registered, "distributed-runs") == {
+        "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"],
+        "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": f"{bucket}/results/*"}
+
+
+def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_only(monkeypatch):
     """With ARNs as AWS has them."""
     original = program._Mocks.new_resource
 
@@ -108,10 +131,12 @@ def test_the_machine_may_start_itself_and_follow_its_own_executions_only(monkeyp
 
     assert rights(registered, "distributed-starts-itself") == {
         "states:StartExecution": "arn:aws:states:us-east-1:000000000000:stateMachine:distributed-1a2b",
-        "states:DescribeExecution states:StopExecution": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b:*"}
+        "states:DescribeExecution states:StopExecution": [
+            "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b:*",
+            "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*"],
+        "states:RedriveExecution": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*"}
     assert rights(registered, "distributed-tally-counts") == {
-        "states:ListMapRuns": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b:*",
-        "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/*:*"}
+        "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"}
 
 
 def test_an_idempotent_processor_gets_a_ledger_and_the_right_to_write_it():
@@ -121,7 +146,7 @@ def test_an_idempotent_processor_gets_a_ledger_and_the_right_to_write_it():
     assert ledger["ttl"] == {"attributeName": "expiresAt", "enabled": True}
     assert rights(registered, "distributed-process-runs") == {
         "dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-ledger"}
-    assert registered.of_type("aws:lambda/function:Function")["distributed-process"]["environment"]["variables"] == {
+    assert variables(registered, "distributed-process") == {
         "PROCESS_MODULE": "handlers.processes.log_item", "LEDGER_TABLE": "distributed-ledger", "LEDGER_SECONDS": str(90 * 86_400)}
 
 
@@ -158,6 +183,15 @@ def test_the_mode_and_its_reason_are_said(logged):
     run(source="s3")
 
     assert "info: distributed: mode DISTRIBUTED, because only a Distributed Map reads from S3" in logged
+
+
+def test_more_items_than_an_inline_map_takes_are_refused_in_a_preview():
+    with pytest.raises(pulumi.RunError) as refused:
+        run(mode="INLINE", sizeHint=530)
+
+    assert str(refused.value) == (
+        "distributed.sizeHint is 530; allowed in mode INLINE with retries 2: a whole number up to 529, whose events fit one execution "
+        "(mode DISTRIBUTED takes more)")
 
 
 def test_a_run_that_cannot_end_in_time_is_warned_about(logged):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from components import definition
 from components import distributed_map_processor as processor
 from components.settings import Distributed
 from tests import asl
@@ -31,15 +32,19 @@ def arguments(max_concurrency=10, **distributed):
     own = Distributed.model_validate(distributed)
     return {
         **own.model_dump(), "keyValue": str(own.keyValue), "keyType": own.key_type, "waitSeconds": own.wait_seconds,
-        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "layerArn": "", "resultRetentionDays": 30,
+        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "resultRetentionDays": 30,
         "logRetentionDays": 14, "retainData": False}
 
 
 def render(max_concurrency=10, **distributed):
     args = arguments(max_concurrency, **distributed)
     return json.loads(processor.render(
-        args, processor.choose_mode(args).mode, table="subjects", bucket="rows", object_key="data/items.csv",
-        processor=f"{FUNCTION}process", tally=f"{FUNCTION}tally"))
+        args, processor.choose_mode(args).mode, bucket="rows", reader=f"{FUNCTION}reader", processor=f"{FUNCTION}process",
+        tally=f"{FUNCTION}tally"))
+
+
+def each(machine):
+    return machine["States"]["Process each item"]
 
 
 def states(machine):
@@ -57,52 +62,88 @@ def test_every_source_mode_and_option_is_sound(shape, options):
     assert asl.problems(render(**shape, **options)) == []
 
 
-@pytest.mark.parametrize("shape", [shape for name, shape in SHAPES.items() if name != "list inline"], ids=json.dumps)
-def test_tolerance_batches_and_results_are_in_the_distributed_map(shape):
-    each = states(render(5000, **shape, batchSize=100, toleratedFailureCount=7, toleratedFailurePercentage=2.5, childType="EXPRESS",
-                         waitSeconds=0))["Each"]
+@pytest.mark.parametrize(("shape", "options"), CASES, ids=lambda value: json.dumps(value))
+def test_the_states_are_those_of_one_file(shape, options):
+    machine = render(**shape, **options)
 
-    assert each["ItemBatcher"] == {"MaxItemsPerBatch": 100, "MaxInputBytesPerBatch": 200_000}
-    assert (each["ToleratedFailureCount"], each["ToleratedFailurePercentage"], each["MaxConcurrency"]) == (7, 2.5, 5000)
-    assert each["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
-    assert each["ResultWriter"] == {
+    waits = "with_wait" if "Wait" in states(machine) else ""
+    file = "_".join(filter(None, ["list", each(machine)["ItemProcessor"]["ProcessorConfig"]["Mode"].lower(), waits]))
+    assert shape_of(definition.load(f"{file}.asl.json")) == shape_of(machine)
+
+
+def shape_of(node):
+    """States and fields, in order, without the values that a token may stand for."""
+    if isinstance(node, dict):
+        return {key: shape_of(value) for key, value in node.items() if key not in ("ReaderConfig", "tolerance")}
+    return [shape_of(value) for value in node] if isinstance(node, list) else None
+
+
+def test_a_wait_is_all_that_a_file_with_one_has_more():
+    for mode in ("inline", "distributed"):
+        without, waiting = (definition.load(f"list_{mode}{wait}.asl.json") for wait in ("", "_with_wait"))
+        assert waiting.pop("Comment") == without.pop("Comment") + ", after a pause"
+        inner = each(waiting)["ItemProcessor"]
+        assert inner["States"].pop("Wait") == {"Type": "Wait", "Seconds": "${WaitSeconds}", "Next": "Process"}
+        inner["StartAt"] = "Process"
+        assert waiting == without
+
+
+def test_inline_and_distributed_differ_in_the_map_alone():
+    """And in how it ends where the Map itself reads, and cannot."""
+    inline, distributed = (definition.load(f"list_{mode}.asl.json") for mode in ("inline", "distributed"))
+
+    assert each(inline)["ItemProcessor"]["States"] == each(distributed)["ItemProcessor"]["States"]
+    assert each(inline)["ItemSelector"] == each(distributed)["ItemSelector"]
+    assert distributed["States"].pop("Source unreadable")["Error"] == "InvalidSource"
+    for machine in (inline, distributed):
+        del machine["Comment"], machine["States"]["Process each item"]
+    assert inline == distributed
+
+
+def test_no_file_has_jsonata():
+    for file in definition.FOLDER.glob("list_*.asl.json"):
+        assert "{%" not in file.read_text() and "JSONata" not in file.read_text()
+
+
+@pytest.mark.parametrize("shape", [shape for name, shape in SHAPES.items() if name != "list inline"], ids=json.dumps)
+def test_batches_and_results_are_in_the_distributed_map(shape):
+    found = each(render(5000, **shape, batchSize=100, toleratedFailureCount=7, toleratedFailurePercentage=2.5, childType="EXPRESS",
+                        waitSeconds=0))
+
+    assert found["ItemBatcher"] == {"MaxItemsPerBatch": 100, "MaxInputBytesPerBatch": 200_000}
+    assert (found["ToleratedFailurePercentage"], found["MaxConcurrency"], found["Label"]) == (100, 5000, processor.LABEL)
+    assert found["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+    assert found["ResultWriter"] == {
         "Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "rows", "Prefix": "results"},
         "WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSONL"}}
-    assert each["ItemSelector"] == {"run.$": "$$.Execution.Name", "index.$": "$$.Map.Item.Index", "item.$": "$$.Map.Item.Value"}
+    assert found["ItemSelector"] == {"run.$": "$$.Execution.Name", "index.$": "$$.Map.Item.Index", "item.$": "$$.Map.Item.Value"}
 
 
-def test_what_was_not_asked_for_is_left_out():
-    each = states(render(source="s3"))["Each"]
-
-    assert not {"ItemBatcher", "ToleratedFailureCount", "ToleratedFailurePercentage"} & each.keys()
-    assert each["ItemProcessor"]["StartAt"] == "Process"
-    assert "Wait" not in each["ItemProcessor"]["States"]
-
-
-@pytest.mark.parametrize(("format", "config"), [
-    ("json", {"InputType": "JSON"}), ("jsonl", {"InputType": "JSONL"}), ("csv", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"})])
-def test_the_reader_knows_the_format(format, config):
-    reader = states(render(source="s3", format=format))["Each"]["ItemReader"]
-
-    assert reader == {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config,
-                      "Parameters": {"Bucket": "rows", "Key": "data/items.csv"}}
+def test_a_batch_of_one_may_be_as_large_as_an_execution_takes():
+    assert each(render(source="s3"))["ItemBatcher"] == {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": 262_144}
 
 
 @pytest.mark.parametrize("mode", ["INLINE", "DISTRIBUTED"])
-def test_table_key_and_attribute_are_those_of_the_configuration(mode):
-    machine = render(mode=mode, keyName="term", keyValue=2027, attribute="topics")
+def test_the_tally_judges_the_tolerance_in_both_modes(mode):
+    tally = render(mode=mode, toleratedFailureCount=7, toleratedFailurePercentage=2.5)["States"]["Tally"]
 
-    read = machine["States"]["Read"]["Arguments"]
-    assert (read["TableName"], read["Key"]) == ("subjects", {"term": {"N": "2027"}})
-    assert read["ExpressionAttributeNames"] == {"#key": "term", "#list": "topics"}
-    assert '$lookup($item, "topics")' in machine["States"]["Read"]["Output"]
+    assert tally["Parameters"]["Payload"]["tolerance"] == {"count": 7, "percentage": 2.5}
+
+
+@pytest.mark.parametrize(("given", "config"), [
+    ({"source": "s3", "format": "json"}, {"InputType": "JSON"}), ({"source": "s3", "format": "jsonl"}, {"InputType": "JSONL"}),
+    ({"source": "s3", "format": "csv"}, {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}),
+    ({"mode": "DISTRIBUTED"}, {"InputType": "JSONL"})])
+def test_the_map_knows_the_format_of_what_the_reader_found(given, config):
+    assert each(render(**given))["ItemReader"] == {
+        "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.key"}}
 
 
 def test_the_original_lesson_is_the_default():
     machine = render(1)
 
     assert machine["TimeoutSeconds"] == 20
-    assert machine["States"]["Each"]["MaxConcurrency"] == 1
+    assert each(machine)["MaxConcurrency"] == 1
     assert states(machine)["Wait"]["Seconds"] == 2
 
 
@@ -110,21 +151,45 @@ def test_a_data_set_neither_waits_nor_ends_after_twenty_seconds():
     assert render(source="s3")["TimeoutSeconds"] == 86_400
 
 
-def test_asking_again_outlasts_the_claim_of_a_call_that_broke():
-    retry = states(render(idempotent=True, functionTimeoutSeconds=30, retries=0))["Process"]["Retry"]
+def retries(machine, error):
+    """(seconds, attempts) of the retrier that takes this error."""
+    retrier = next(retrier for retrier in states(machine)["Process"]["Retry"] if error in retrier["ErrorEquals"])
+    return retrier["IntervalSeconds"], retrier["MaxAttempts"]
 
-    assert retry[0]["ErrorEquals"][0] == "ItemInProgress"
-    assert retry[0]["IntervalSeconds"] > 32  # the function's own limit: 30 and 2
-    assert retry[0]["MaxAttempts"] >= 2
-    assert retry[-1]["MaxAttempts"] == 0
+
+@pytest.mark.parametrize("error", ["ItemInProgress", "Sandbox.Timedout", "Lambda.Unknown", "Runtime.HandlerError"])
+def test_asking_again_outlasts_the_claim_of_a_call_that_broke(error):
+    seconds, attempts = retries(render(idempotent=True, functionTimeoutSeconds=30, retries=0), error)
+
+    assert seconds > 32  # the function's own limit: 30 and 2
+    assert attempts >= 2
+
+
+def test_without_a_ledger_a_call_that_broke_is_not_made_again():
+    machine = render(retries=2)
+
+    assert retries(machine, "Sandbox.Timedout")[1] == retries(machine, "Runtime.ExitError")[1] == 0
+    assert retries(machine, "TransientError")[1] == retries(machine, "Runtime.HandlerError")[1] == 2
+
+
+@pytest.mark.parametrize(("distributed", "most"), [
+    ({}, 529), ({"waitSeconds": 0}, 553), ({"retries": 0}, 711), ({"retries": 10}, 262), ({"idempotent": True, "waitSeconds": 0}, 488)])
+def test_as_many_items_fit_inline_as_the_history_has_room_for_at_the_worst(distributed, most):
+    args = arguments(**distributed)
+
+    assert processor.inline_items(args) == most
+    process, crash = (states(render(**distributed))[name] for name in ("Process", "Record the crash"))
+    attempts = 2 + sum(retrier["MaxAttempts"] for state in (process, crash) for retrier in state["Retry"])
+    waits = 2 if args["waitSeconds"] else 0
+    assert most * (2 + waits + 2 + 2 + 3 * attempts) < 25_000
 
 
 @pytest.mark.parametrize(("distributed", "concurrency", "mode", "why"), [
     ({"mode": "INLINE"}, 1, "INLINE", "the configuration says so"),
     ({"mode": "DISTRIBUTED"}, 1, "DISTRIBUTED", "the configuration says so"),
-    ({}, 1, "INLINE", "up to 2000 items fits one execution"),
-    ({"sizeHint": 2000}, 1, "INLINE", "sizeHint is 2000"),
-    ({"sizeHint": 2001}, 1, "DISTRIBUTED", "sizeHint 2001 is above"),
+    ({}, 1, "INLINE", "up to 529 items fits one execution"),
+    ({"sizeHint": 529}, 1, "INLINE", "sizeHint is 529"),
+    ({"sizeHint": 530}, 1, "DISTRIBUTED", "sizeHint 530 is above the 529"),
     ({"source": "s3"}, 1, "DISTRIBUTED", "only a Distributed Map reads from S3"),
     ({}, 41, "DISTRIBUTED", "maxConcurrency 41 is above the 40"),
     ({"batchSize": 2}, 1, "DISTRIBUTED", "batchSize"),

@@ -12,7 +12,7 @@ from client import Stack, UnknownVariant, run
 
 EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:1"
 RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b"
-SUMMARY = {"items": 4, "succeeded": 1, "failed": 3, "withinTolerance": False, "results": "s3://rows/results/1a2b/"}
+SUMMARY = {"items": 4, "succeeded": 1, "failed": 3, "withinTolerance": False, "results": "s3://rows/results/1a2b/", "failures": []}
 
 
 class Aws:
@@ -20,6 +20,7 @@ class Aws:
 
     def __init__(self, state, objects=None, map_run=None, history=()):
         self.state, self.objects, self.map_run, self.history = state, objects or {}, map_run, history
+        self.looked_up = 0
 
     def start_execution(self, stateMachineArn, input, **named):
         return {"executionArn": EXECUTION}
@@ -28,6 +29,7 @@ class Aws:
         return self.state
 
     def list_map_runs(self, executionArn):
+        self.looked_up += 1
         return {"mapRuns": [self.map_run] if self.map_run else []}
 
     def describe_map_run(self, mapRunArn):
@@ -52,8 +54,11 @@ class StackOf(Stack):
         return self.outputs["aws"]
 
 
-def stack_with(aws, source="s3"):
-    return StackOf({"distributedStateMachineArn": "arn:machine", "distributedSource": {"source": source}, "aws": aws})
+def stack_with(aws, results="s3://rows/results/"):
+    return StackOf({"distributedStateMachineArn": "arn:machine", "distributedResults": results, "aws": aws})
+
+
+INLINE = "the execution's output"
 
 
 def counts(**given):
@@ -65,31 +70,22 @@ def lines(*values):
     return "".join(json.dumps(value) + "\n" for value in values)
 
 
-RESULTS = {
-    "results/1a2b/manifest.json": json.dumps({"DestinationBucket": "rows", "MapRunArn": RUN, "ResultFiles": {
-        "FAILED": [{"Key": "results/1a2b/FAILED_0.jsonl", "Size": 1}], "PENDING": [],
-        "SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl", "Size": 1}]}}),
-    "results/1a2b/SUCCEEDED_0.jsonl": lines(
-        {"index": 0, "status": "SUCCEEDED", "result": 1},
-        {"index": 1, "status": "FAILED", "item": {"$decimal": "12345678901234567890"},
-         "error": {"type": "ValueError", "message": "too big"}}),
-    "results/1a2b/FAILED_0.jsonl": lines(
-        {"ExecutionArn": "arn",
-         "Input": json.dumps({"Items": [{"run": "1", "index": 2, "item": "c"}, {"run": "1", "index": 3, "item": "d"}]}),
-         "Status": "FAILED", "Error": "Lambda.Unknown", "Cause": "out of memory"}),
-}
+RESULTS = {"results/1a2b/failures.jsonl": lines(
+    {"index": 1, "status": "FAILED", "item": {"$decimal": "12345678901234567890"}, "error": {"type": "ValueError", "message": "too big"}},
+    {"index": 2, "status": "FAILED", "error": {"type": "Lambda.Unknown", "message": "out of memory"}},
+    {"index": 3, "status": "FAILED", "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}})}
 
 
-def test_failures_come_from_the_files_of_the_result_writer():
+def test_failures_come_from_the_file_of_the_tally():
     state = {"status": "FAILED", "error": "ToleranceExceeded", "cause": json.dumps(SUMMARY)}
 
     ended = run.result(stack_with(Aws(state, RESULTS, counts(total=4))), EXECUTION)
 
     assert (ended.status, ended.items, ended.succeeded, ended.failed, ended.exit_code) == ("FAILED", 4, 1, 3, 1)
-    lost = {"type": "Lambda.Unknown", "message": "out of memory"}
     assert ended.failures == [
         {"index": 1, "item": 12345678901234567890, "error": {"type": "ValueError", "message": "too big"}},
-        {"index": 2, "item": "c", "error": lost}, {"index": 3, "item": "d", "error": lost}]
+        {"index": 2, "item": None, "error": {"type": "Lambda.Unknown", "message": "out of memory"}},
+        {"index": 3, "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}}]
 
 
 def test_no_more_failures_are_fetched_than_asked_for():
@@ -100,27 +96,42 @@ def test_no_more_failures_are_fetched_than_asked_for():
 
 @pytest.mark.parametrize(("state", "code"), [
     ({"status": "SUCCEEDED", "output": json.dumps({"items": 0, "succeeded": 0, "failed": 0, "results": [], "failures": []})}, 0),
-    ({"status": "FAILED", "error": "ToleranceExceeded", "cause": '{"items": 2, "cut'}, 1),
+    ({"status": "FAILED", "error": "ToleranceExceeded", "cause": json.dumps({"items": 2, "succeeded": 0, "failed": 2, "failures": []})}, 1),
     ({"status": "TIMED_OUT"}, 1), ({"status": "ABORTED"}, 1),
     ({"status": "FAILED", "error": "InvalidSource", "cause": "no list"}, 2)])
 def test_the_exit_code_tells_how_it_ended(state, code):
     assert run.result(stack_with(Aws(state)), EXECUTION).exit_code == code
 
 
-def test_a_run_that_timed_out_still_has_its_counts():
-    map_run = counts(total=10, succeeded=6, failed=1, aborted=3)
+def test_a_run_that_was_cut_short_says_how_far_it_came(capsys):
+    aws = Aws({"status": "TIMED_OUT"}, map_run=counts(total=10, succeeded=6, failed=1, pending=2, running=1))
 
-    ended = run.result(stack_with(Aws({"status": "TIMED_OUT"}, map_run=map_run)), EXECUTION, failures=0)
+    assert run.run(arguments(), stack_with(aws)) == 1
+    ended = run.result(stack_with(aws), EXECUTION)
 
-    assert (ended.items, ended.succeeded, ended.failed) == (10, 6, 4)
+    assert (ended.items, ended.done, ended.succeeded, ended.failed, ended.failures) == (10, 7, None, None, [])
+    assert capsys.readouterr().out == "run timed_out: 7 of 10 items done\n"
+
+
+def test_the_map_run_of_an_execution_is_looked_up_once():
+    class Ending(Aws):
+        statuses = iter(["RUNNING"] * 5 + ["SUCCEEDED"])
+
+        def describe_execution(self, executionArn):
+            return {"status": next(self.statuses)}
+
+    aws = Ending({}, map_run=counts(total=2, succeeded=1, running=1))
+
+    assert list(run.watch(stack_with(aws), EXECUTION, poll_seconds=0)) == [run.Progress(1, 1)]
+    assert aws.looked_up == 1
 
 
 def test_an_inline_run_is_followed_by_its_history():
     history = [{"type": "MapStateStarted", "mapStateStartedEventDetails": {"length": 3}}, {"type": "MapIterationSucceeded"}]
 
-    [progress] = run.watch(stack_with(Aws({"status": "SUCCEEDED"}, history=history)), EXECUTION)
+    [progress] = run.watch(stack_with(Aws({"status": "SUCCEEDED"}, history=history), INLINE), EXECUTION)
 
-    assert progress == run.Progress(1, 0, 2)
+    assert progress == run.Progress(1, 2)
 
 
 def arguments(*flags):
@@ -142,14 +153,14 @@ def test_the_verb_prints_a_summary_and_the_failures(capsys):
 def test_the_verb_prints_json(capsys):
     state = {"status": "FAILED", "error": "InvalidSource", "cause": "items is a string, not a list"}
 
-    assert run.run(arguments("--json"), stack_with(Aws(state), "dynamodb")) == 2
+    assert run.run(arguments("--json"), stack_with(Aws(state), INLINE)) == 2
     assert json.loads(capsys.readouterr().out)["cause"] == "items is a string, not a list"
 
 
 def test_the_reason_of_a_refused_source_is_printed(capsys):
     state = {"status": "FAILED", "error": "InvalidSource", "cause": "items is a string, not a list"}
 
-    run.run(arguments(), stack_with(Aws(state), "dynamodb"))
+    run.run(arguments(), stack_with(Aws(state), INLINE))
 
     assert capsys.readouterr().out == "run failed\nInvalidSource: items is a string, not a list\n"
 

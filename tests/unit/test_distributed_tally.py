@@ -1,4 +1,4 @@
-"""The tally of a distributed run: Step Functions' counts, the failed items inside batches, the tolerance."""
+"""The tally of a run: its outcomes by value or from the files of the result writer, the tolerance, a crash as an outcome."""
 
 import importlib
 import io
@@ -9,97 +9,181 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
-from handlers.processing import TransientError
-
-RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b"
-
-
-def counts(total, succeeded, failed=0, timed_out=0, aborted=0):
-    return {"total": total, "succeeded": succeeded, "failed": failed, "timedOut": timed_out, "aborted": aborted}
-
-
-class States:
-    def __init__(self, status="SUCCEEDED", item_counts=None):
-        self.status, self.item_counts = status, item_counts
-
-    def list_map_runs(self, executionArn):
-        return {"mapRuns": [{"mapRunArn": RUN}] if self.status else []}
-
-    def describe_map_run(self, mapRunArn):
-        return {"mapRunArn": mapRunArn, "status": self.status, "itemCounts": self.item_counts}
+MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b"
+WRITTEN = {"MapRunArn": MAP_RUN, "ResultWriterDetails": {"Bucket": "rows", "Key": "results/1a2b/manifest.json"}}
 
 
 class S3:
-    def __init__(self, objects):
-        self.objects = objects
+    def __init__(self, objects, absent="NoSuchKey"):
+        self.objects, self.absent = objects, absent
 
     def get_object(self, Bucket, Key):
         if Key not in self.objects:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            raise ClientError({"Error": {"Code": self.absent}}, "GetObject")
         body = self.objects[Key].encode()
         return {"Body": StreamingBody(io.BytesIO(body), len(body))}
 
+    def upload_fileobj(self, file, bucket, key, Config):
+        self.objects[key] = file.read().decode()
+
 
 @pytest.fixture
-def tally(monkeypatch):
-    environment = {"RESULTS_BUCKET": "rows", "RESULTS_PREFIX": "results", "BATCHED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def load(monkeypatch):
+    """`load(RESULTS_BUCKET="rows")` is handlers.tally with this environment."""
+    def load(**environment):
+        for name, value in {"AWS_DEFAULT_REGION": "us-east-1", **environment}.items():
+            monkeypatch.setenv(name, value)
+        sys.modules.pop("handlers.tally", None)
+        return importlib.import_module("handlers.tally")
+
+    yield load
     sys.modules.pop("handlers.tally", None)
-    yield importlib.import_module("handlers.tally")
-    sys.modules.pop("handlers.tally", None)
 
 
-EVENT = {"executionArn": "arn:execution", "thresholdExceeded": False, "tolerance": {"percentage": 1}}
+@pytest.fixture
+def inline(load):
+    return load()
 
 
-def test_failed_items_inside_batches_count_one_by_one(tally, monkeypatch):
-    outcomes = [{"index": index, "status": "FAILED" if index in (3, 70) else "SUCCEEDED"} for index in range(100)]
-    manifest = {"DestinationBucket": "rows", "MapRunArn": RUN, "ResultFiles": {
-        "FAILED": [], "PENDING": [], "SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}, {"Key": "results/1a2b/SUCCEEDED_1.jsonl"}]}}
-    monkeypatch.setattr(tally, "states", States(item_counts=counts(200, 200)))
-    monkeypatch.setattr(tally, "s3", S3({
+@pytest.fixture
+def distributed(load):
+    return load(RESULTS_BUCKET="rows", RESULTS_PREFIX="results")
+
+
+def succeeded(index):
+    return {"index": index, "status": "SUCCEEDED", "result": index}
+
+
+def failed(index, item="x", message="no"):
+    return {"index": index, "status": "FAILED", "item": item, "error": {"type": "ValueError", "message": message}}
+
+
+def event(outcomes, **tolerance):
+    return {"run": "run-1", "outcomes": outcomes, "tolerance": tolerance}
+
+
+def lines(*values):
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def test_an_inline_run_has_its_outcomes_in_its_summary(inline):
+    assert inline.handler(event([succeeded(0), failed(1), succeeded(2)], count=1), None) == {
+        "items": 3, "succeeded": 2, "failed": 1, "withinTolerance": True, "tolerance": {"count": 1},
+        "results": [succeeded(0), succeeded(2)], "failures": [failed(1)]}
+
+
+def test_beyond_the_tolerance_there_is_a_cause_and_nothing_else_to_carry(inline):
+    ended = inline.handler(event([succeeded(0), failed(1)]), None)
+
+    assert ended.keys() == {"withinTolerance", "cause"}
+    assert ended["withinTolerance"] is False
+    assert json.loads(ended["cause"]) == {
+        "items": 2, "succeeded": 1, "failed": 1, "withinTolerance": False, "tolerance": {}, "failures": [failed(1)]}
+
+
+def test_a_cause_fits_a_fail_state_and_is_whole(inline):
+    large = [failed(index, item="é" * 9_000) for index in range(20)]
+
+    ended = inline.handler(event(large), None)
+
+    assert len(ended["cause"]) <= 32_768
+    assert [failure["index"] for failure in json.loads(ended["cause"])["failures"]] == [0, 1, 2]
+
+
+def test_a_distributed_run_is_counted_from_its_files_and_its_failures_are_written(distributed, monkeypatch):
+    manifest = {"DestinationBucket": "rows", "MapRunArn": MAP_RUN, "ResultFiles": {
+        "FAILED": [{"Key": "results/1a2b/FAILED_0.jsonl"}], "PENDING": [{"Key": "results/1a2b/PENDING_0.jsonl"}],
+        "SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}, {"Key": "results/1a2b/SUCCEEDED_1.jsonl"}]}}
+    batch = {"Items": [{"run": "1", "index": 4, "item": "c"}, {"run": "1", "index": 5, "item": "d"}]}
+    s3 = S3({
         "results/1a2b/manifest.json": json.dumps(manifest),
-        "results/1a2b/SUCCEEDED_0.jsonl": "\n".join(map(json.dumps, outcomes)) + "\n",
-        "results/1a2b/SUCCEEDED_1.jsonl": "\n".join(json.dumps({"index": index, "status": "SUCCEEDED"}) for index in range(100, 200))}))
+        "results/1a2b/SUCCEEDED_0.jsonl": lines(succeeded(0), failed(1)),
+        "results/1a2b/SUCCEEDED_1.jsonl": lines(succeeded(2), succeeded(3)),
+        "results/1a2b/FAILED_0.jsonl": lines({"Input": json.dumps(batch), "Status": "FAILED", "Error": "E", "Cause": "w" * 600}),
+        "results/1a2b/PENDING_0.jsonl": lines({"Input": json.dumps({"run": "1", "index": 6, "item": "e"}), "Status": "ABORTED"})})
+    monkeypatch.setattr(distributed, "s3", s3)
 
-    assert tally.handler(EVENT, None) == {
-        "items": 200, "succeeded": 198, "failed": 2, "withinTolerance": True, "tolerance": {"percentage": 1}, "mapRunArn": RUN,
+    assert distributed.handler(event(WRITTEN, percentage=60), None) == {
+        "items": 7, "succeeded": 3, "failed": 4, "withinTolerance": True, "tolerance": {"percentage": 60},
         "results": "s3://rows/results/1a2b/"}
-    assert tally.handler({**EVENT, "tolerance": {"count": 1}}, None)["withinTolerance"] is False
+    assert [json.loads(line) for line in s3.objects["results/1a2b/failures.jsonl"].splitlines()] == [
+        failed(1), *({"index": index, "status": "FAILED", "item": item, "error": {"type": "E", "message": "w" * 500}}
+                     for index, item in ((4, "c"), (5, "d"))),
+        {"index": 6, "status": "FAILED", "item": "e", "error": {"type": "ABORTED", "message": ""}}]
 
 
-def test_where_no_batch_succeeded_no_results_are_looked_for(tally, monkeypatch):
-    monkeypatch.setattr(tally, "states", States(item_counts=counts(0, 0)))
-    # S3 tells those who may not list a bucket that an object which is not there is denied.
-    monkeypatch.setattr(tally, "s3", None)
+def test_beyond_the_tolerance_a_distributed_run_says_where_all_failures_are(distributed, monkeypatch):
+    monkeypatch.setattr(distributed, "s3", S3({}))
 
-    assert tally.handler(EVENT, None)["withinTolerance"] is True
+    ended = distributed.handler(event([failed(0)]), None)
 
-
-def test_a_threshold_that_step_functions_saw_exceeded_stays_exceeded(tally, monkeypatch):
-    monkeypatch.setattr(tally, "states", States("FAILED", counts(1000, 3, failed=1, aborted=0)))
-    monkeypatch.setattr(tally, "s3", S3({}))
-
-    assert tally.handler({**EVENT, "thresholdExceeded": True}, None)["withinTolerance"] is False
+    assert json.loads(ended["cause"])["results"] == "s3://rows/results/run-1/"
 
 
-@pytest.mark.parametrize("status", ["RUNNING", None])
-def test_counts_that_are_not_final_are_asked_for_again(tally, monkeypatch, status):
-    monkeypatch.setattr(tally, "states", States(status, counts(10, 3)))
+class States:
+    def __init__(self, total):
+        self.total = total
 
-    with pytest.raises(TransientError):
-        tally.handler(EVENT, None)
+    def describe_map_run(self, mapRunArn):
+        assert mapRunArn == MAP_RUN
+        return {"itemCounts": {"total": self.total}}
+
+
+@pytest.mark.parametrize("absent", ["NoSuchKey", "AccessDenied"])
+def test_where_there_were_no_items_there_need_be_no_files(distributed, monkeypatch, absent):
+    monkeypatch.setattr(distributed, "s3", S3({}, absent))
+    monkeypatch.setattr(distributed.boto3, "client", lambda service: States(0))
+
+    assert distributed.handler(event(WRITTEN), None)["items"] == 0
+
+
+def test_where_there_were_items_and_no_files_the_run_fails(distributed, monkeypatch):
+    monkeypatch.setattr(distributed, "s3", S3({}))
+    monkeypatch.setattr(distributed.boto3, "client", lambda service: States(3))
+
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        distributed.handler(event(WRITTEN), None)
+
+
+def test_an_inline_tally_starts_without_boto3(inline):
+    assert not hasattr(inline, "boto3")
 
 
 @pytest.mark.parametrize(("tolerance", "failed", "items", "within"), [
     ({}, 0, 10, True), ({}, 1, 10, False), ({"count": 1}, 1, 10, True), ({"count": 1}, 2, 10, False), ({"percentage": 10}, 1, 10, True),
     ({"percentage": 10}, 2, 10, False), ({"percentage": 0}, 0, 0, True), ({"percentage": 100}, 10, 10, True),
     ({"count": 5, "percentage": 10}, 2, 10, False), ({"count": 1, "percentage": 50}, 2, 10, False)])
-def test_the_tolerance_that_is_exceeded_first_decides(tally, tolerance, failed, items, within):
-    assert tally.is_within(tolerance, failed, items) is within
+def test_the_tolerance_that_is_exceeded_first_decides(inline, tolerance, failed, items, within):
+    assert inline.is_within(tolerance, failed, items) is within
 
 
-def test_all_that_did_not_succeed_failed(tally):
-    assert tally.summarise(counts(10, 5, failed=2, timed_out=2, aborted=1), 1, {"count": 6}) == {
-        "items": 10, "succeeded": 4, "failed": 6, "withinTolerance": True, "tolerance": {"count": 6}}
+LOST = {"Error": "Runtime.ExitError", "Cause": json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "signal: killed"})}
+
+
+def test_a_crash_is_the_outcome_of_its_item(inline):
+    assert inline.handler({"run": "run-1", "index": 3, "item": {"a": 1}, "crash": LOST}, None) == {
+        "index": 3, "status": "FAILED", "item": {"a": 1}, "error": {"type": "Runtime.ExitError", "message": "signal: killed"}}
+
+
+def test_a_crash_of_a_batch_is_an_outcome_for_each_of_its_items(inline):
+    entries = [{"run": "run-1", "index": index, "item": index * 10} for index in (4, 5)]
+
+    outcomes = inline.handler({"Items": entries, "crash": {"Error": "States.Timeout"}}, None)
+
+    assert outcomes == [{"index": index, "status": "FAILED", "item": index * 10, "error": {"type": "States.Timeout", "message": ""}}
+                        for index in (4, 5)]
+
+
+def test_items_that_do_not_fit_beside_their_errors_are_left_out(inline):
+    entries = [{"run": "run-1", "index": index, "item": "é" * 9_000} for index in range(12)]
+
+    outcomes = inline.handler({"Items": entries, "crash": {"Error": "E", "Cause": "why"}}, None)
+
+    assert outcomes == [{"index": index, "status": "FAILED", "error": {"type": "E", "message": "why"}} for index in range(12)]
+
+
+@pytest.mark.parametrize("cause", ["x" * 30_000, json.dumps({"errorMessage": "x" * 30_000}), '"' + "x" * 30_000])
+def test_the_reason_of_a_crash_is_cut(inline, cause):
+    outcome = inline.handler({"run": "run-1", "index": 0, "item": 1, "crash": {"Error": "E", "Cause": cause}}, None)
+
+    assert len(outcome["error"]["message"]) == 500

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 import components
 from client import costs
 from client.__main__ import CODES, EXIT_CODES, VERBS
+from client.comparison import PER_MONTH
 from components import definition
+from components.responder_fleet import ResponderArgs
 from components.settings import Settings, SettingsError, parse
 from docs import graphs
 from handlers import contract
@@ -55,6 +57,16 @@ def leads_somewhere(page: Path, link: str) -> bool:
 @pytest.mark.parametrize("page", pages())
 def test_every_block_says_what_it_is(page):
     assert [str(block) for block in documents.blocks(page) if block.language not in LANGUAGES] == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_block_for_the_shell_has_no_comments(page):
+    """zsh, the shell of a Mac, knows no comments where commands are typed: behind one it is more arguments, on a line of its own it is a
+    command that is not found, and an apostrophe in it swallows the lines that follow."""
+    commented = [f"{block}: {line}" for block in documents.blocks(page, "sh") for line in block.text.splitlines()
+                 if documents.COMMENT.search(line)]
+
+    assert commented == []
 
 
 @pytest.mark.parametrize("page", pages())
@@ -121,7 +133,7 @@ def test_a_graph_has_every_state_and_every_way_to_another(file):
     ways = sum(len(state.get("Choices", [])) + ("Default" in state) + ("Next" in state) + bool(state.get("End"))
                + len({catch["Next"] for catch in state.get("Catch", [])}) for _, state in asl.states(machine))
     starts = json.dumps(machine).count('"StartAt"')
-    assert sorted(labels) == sorted(re.sub(r" \$\{\w+\}", "", name) for name, _ in asl.states(machine))
+    assert sorted(labels) == sorted(re.sub(r"( of)? \$\{\w+\}", "", name) for name, _ in asl.states(machine))
     assert drawn.count("-->") + drawn.count("-.->") == ways + starts
 
 
@@ -136,12 +148,20 @@ NAMES = [name for name in components.__all__ if not name.endswith("Args")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_component_has_a_page_with_its_arguments(name):
-    arguments = set(getattr(components, f"{name}Args").__required_keys__)
+    args = getattr(components, f"{name}Args")
+    arguments = {*args.__required_keys__, *args.__optional_keys__}
 
     column = f"argument of {name}"
     written = {argument for row in documents.tables(page_of(name), column) for argument in documents.names(row[column])}
 
     assert written == arguments
+
+
+def test_the_keys_of_a_responder_are_those_of_the_component():
+    rows = documents.tables(page_of("ResponderFleet"), "key of a responder")
+
+    assert {key for row in rows for key in documents.names(row["key of a responder"])} == {
+        *ResponderArgs.__required_keys__, *ResponderArgs.__optional_keys__}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -240,17 +260,40 @@ def test_the_prices_are_those_of_the_cost_model():
         (f"[{price.unit}]({price.source})", f"{price.dollars:f}", f"{int(price.per):,}") for price in costs.PRICES.values()}
 
 
-@pytest.mark.parametrize(("label", "variant", "kind", "early"), [
+CHOICES = [
     ("`map` (Standard)", "map", costs.STANDARD, False), ("`map` (Express)", "map", costs.EXPRESS, False),
-    ("`map` or `parallel` (Standard, may close early)", "parallel", costs.STANDARD, True),
-    ("`parallel` (Standard)", "parallel", costs.STANDARD, False), ("`sns`", "sns", None, False)])
+    ("`map` (Standard, may close early)", "map", costs.STANDARD, True), ("`map` (Express, may close early)", "map", costs.EXPRESS, True),
+    ("`sns`", "sns", None, True), ("`sns`", "sns", None, False)]
+
+
+@pytest.mark.parametrize(("label", "variant", "kind", "early"), CHOICES)
 def test_the_cost_of_a_request_is_the_one_of_the_cost_model(label, variant, kind, early):
-    column = "1,000 requests of"
-    [row] = [row for row in documents.tables(ROOT / "docs" / "choosing.md", column) if row[column] == label]
+    row = row_of("1,000 requests of", label)
 
     for count in (3, 5, 20, 100):
         used = costs.usage(variant, costs.Workload(count, count, early=early), kind)
         assert row[f"{count} responders"] == f"${costs.price_per_thousand(used):.3f}"
+
+
+@pytest.mark.parametrize(("label", "variant", "kind", "early"), CHOICES)
+def test_the_cost_of_a_month_is_the_one_of_the_cost_model(label, variant, kind, early):
+    row = row_of("a month with 5 responders", label)
+
+    for requests in PER_MONTH:
+        used = costs.usage(variant, costs.Workload(5, 5, early=early), kind)
+        assert row[f"{requests:,} requests"] == f"${costs.price_per_month(used, requests):,.2f}"
+
+
+def test_parallel_costs_what_map_does_where_all_are_asked():
+    for early in (False, True):
+        for kind in (costs.STANDARD, costs.EXPRESS):
+            workload = costs.Workload(5, 5, early=early)
+            assert costs.usage("parallel", workload, kind) == costs.usage("map", workload, kind)
+
+
+def row_of(column: str, label: str) -> dict[str, str]:
+    [row] = [row for row in documents.tables(ROOT / "docs" / "choosing.md", column) if row[column] == label]
+    return row
 
 
 @pytest.mark.parametrize("constant", ["MAX_REQUEST_BYTES", "DETAILS_BUDGET_BYTES", "MAX_AMOUNT_DIGITS"])

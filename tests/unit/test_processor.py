@@ -2,14 +2,19 @@
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 import types
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from handlers import exact_json
 from handlers.processing import MAX_MESSAGE_CHARS, TransientError, outcome_of
+
+PROJECT = Path(__file__).parents[2]
 
 
 def entry(item, index=0):
@@ -64,8 +69,53 @@ def test_in_a_batch_every_item_is_tried_and_the_order_kept(adapter):
     assert [(outcome["index"], outcome["status"]) for outcome in outcomes] == [(0, "SUCCEEDED"), (1, "FAILED"), (2, "SUCCEEDED")]
 
 
+def test_a_module_that_cannot_be_imported_fails_each_item_with_the_reason(monkeypatch):
+    monkeypatch.setenv("PROCESS_MODULE", "tests.broken_process")
+    monkeypatch.delenv("LEDGER_TABLE", raising=False)
+    sys.modules.pop("handlers.processor", None)
+
+    outcome = importlib.import_module("handlers.processor").handler(entry("a", 2), Context())
+
+    sys.modules.pop("handlers.processor", None)
+    assert outcome == {"index": 2, "status": "FAILED", "item": "a",
+                       "error": {"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}}
+
+
+def test_without_a_ledger_boto3_is_not_imported():
+    program = "import sys, handlers.processor; print(sorted({'boto3', 'botocore.session'} & sys.modules.keys()))"
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT,
+                         env={**os.environ, "PROCESS_MODULE": "handlers.processes.log_item"})
+
+    assert ran.stdout == "[]\n"
+
+
+def test_a_process_that_exits_is_a_failed_item(adapter):
+    def process(item):
+        raise SystemExit(3)
+
+    assert adapter(process).handler(entry("a"), Context())["error"] == {"type": "SystemExit", "message": "3"}
+
+
 class Busy(TransientError):
     pass
+
+
+def test_the_message_of_a_passing_fault_is_cut_before_it_becomes_the_cause(adapter):
+    def process(item):
+        raise Busy("x" * 30_000)
+
+    with pytest.raises(TransientError) as raised:
+        adapter(process).handler(entry(1), Context())
+    assert len(str(raised.value)) == MAX_MESSAGE_CHARS
+
+
+def test_half_a_character_in_a_message_or_a_result_breaks_nothing():
+    def process(item):
+        raise ValueError("half \ud800")
+
+    assert outcome_of(process, entry("a"))["error"]["message"] == "half ?"
+    assert outcome_of(lambda item: "\ud800", entry("a"))["error"]["type"] == "UnicodeEncodeError"
 
 
 def test_a_passing_fault_of_a_class_of_ones_own_has_the_name_that_is_asked_again(adapter):
@@ -103,9 +153,16 @@ def test_a_result_that_no_state_could_carry_is_a_failed_item():
     assert outcome["error"]["message"].startswith("the result takes 200003 bytes as JSON; at most 200000 are allowed: store it")
 
 
+@pytest.mark.parametrize(("result", "size"), [("é" * 100_000, 200_002), ("😀" * 50_000, 200_002)])
+def test_a_result_is_measured_in_bytes_of_utf_8(result, size):
+    assert f"takes {size} bytes" in outcome_of(lambda item: result, entry("a"))["error"]["message"]
+    assert outcome_of(lambda item: result[1:], entry("a"))["status"] == "SUCCEEDED"
+
+
 @pytest.mark.parametrize("value", [
     None, True, "text", 0, -7, 0.1, 2.5, 10**15 - 1, 10**15, -(10**30), Decimal("12345678901234567890.5"), Decimal("0.1234567890123456789"),
-    [], {}, [[1], [None, {"a": [1.25]}]], {"$decimal": 7}, {"$decimal": "1", "other": 2}])
+    [], {}, [[1], [None, {"a": [1.25]}]], {"$decimal": 7}, {"$decimal": "1", "other": 2},
+    {"$decimal": "abc"}, {"$decimal": "NaN"}, {"$decimal": "1E+999999999"}, {"$decimal": "٣"}])
 def test_json_and_back_is_the_same(value):
     text = json.dumps(exact_json.to_json(value))
 

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the report is drawn with matplotlib")
 
 from client import charts
+from client.compare import money
 from client.report import page
 from tests.unit.comparisons import HOSTILE, answer, comparison, silence
 
@@ -97,9 +98,17 @@ def test_a_request_that_nobody_answered_can_be_shown():
     assert "timed out" in text
 
 
-def test_a_page_about_requests_that_may_close_early_says_so_and_leaves_express_out():
+def test_a_page_about_requests_that_may_close_early_says_so():
     text = _Page(page(comparison(ALL, asked=5, early=True))).text
 
     assert "They may close before all have answered: 3 of 5 answers are late" in text
     assert "The answers can be read as they come." in text
-    assert "map EXPRESS" not in text
+    assert "map EXPRESS" in text
+
+
+def test_the_page_says_what_a_month_costs():
+    compared = comparison(ALL)
+    text = _Page(page(compared)).text
+
+    assert "requests a month1,000100,00010,000,000" in text
+    assert f"sns{''.join(money(month['sns']) for month in compared.months().values())}" in text

@@ -1,0 +1,34 @@
+"""Text of any length into S3, without ever holding all of it."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+
+def upload(s3: Any, bucket: str, key: str, texts: Iterator[str]) -> None:
+    """In parts of 8 MB, of which one is in memory; a failed upload is aborted."""
+    from boto3.s3.transfer import TransferConfig
+
+    s3.upload_fileobj(_Stream(texts), bucket, key, Config=TransferConfig(use_threads=False))
+
+
+class _Stream(io.RawIOBase):
+    """What an iterator of texts yields, as a file to read from."""
+
+    def __init__(self, texts: Iterator[str]) -> None:
+        self._texts = texts
+        self._ready = bytearray()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._ready) < size:
+            text = next(self._texts, None)
+            if text is None:
+                break
+            self._ready += text.encode()
+        end = len(self._ready) if size < 0 else size
+        data = bytes(memoryview(self._ready)[:end])
+        del self._ready[:end]
+        return data

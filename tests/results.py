@@ -1,0 +1,12 @@
+"""Results of requests, compared."""
+
+from typing import Any
+
+EACH_TIME_ANOTHER = ("requestId", "variant", "createdAt", "completedAt", "latencyMs", "respondedAt")
+
+
+def without_times(value: Any) -> Any:
+    """A Result, or a part of one, without its times, its id and its variant."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in EACH_TIME_ANOTHER}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
