@@ -20,8 +20,9 @@ LOST_CLOSE = Request("lost-close", "", ONE_IS_HELD, quorum=1, deadline_seconds=3
 """After a read and an answer that is added, the reply to the write that closes is lost, and the SDK repeats it: only the condition stands
 between that and closing twice."""
 
-CROSSED = Request("crossed", "", ALL_QUOTE[:1], deadline_seconds=4, faults={"gather": ("none", "slow")})
-"""An answer is added after the deadline's aggregator has read the record and before it closes it."""
+CROSSED = Request("crossed", "", ALL_QUOTE[:1], deadline_seconds=4, faults={"gather": ("none", "slow", "none", "none", "kill-before")})
+"""An answer is added after the deadline's aggregator has read the record and before it closes it, by another that dies before it could
+close it itself."""
 
 DEAD_CLOSER = Request("dead-closer", "", ONE_IS_HELD, deadline_seconds=4, faults={
     "announce": ("kill-before",), "receive": ("none", "again", "again", "again")})
