@@ -11,7 +11,7 @@ and on the point where it is made, as the plan says:
 
 Faults of a call: refuse (500, nothing done), deny (400, which the SDK does not repeat), lose (done, but answered with 500), cut
 (done, and the connection closed), kill-before and kill-after (the process that called is killed by its pid, before or after it was
-done), slow (done SLOW_SECONDS later), none (this one goes through, the next may not).
+done), none (this one goes through, the next may not).
 """
 
 import http.client
@@ -33,8 +33,6 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 WRITES = ("PutItem", "UpdateItem")
 INVOCATIONS = "/invocations"
 READ_SECONDS = 60
-SLOW_SECONDS = 6
-"""More than what was begun before takes, and less than a function may."""
 
 
 class Call:
@@ -185,8 +183,6 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "kill-before":
             self._kill(call, fault)
             return
-        if fault == "slow":
-            time.sleep(SLOW_SECONDS)
         replies = [self._forward(body) for body in self.proxy.copies_of(call, raw)]
         status, headers, body = replies[0]
         self.proxy.done(call, status)
