@@ -24,7 +24,6 @@ DEAD_CLOSER = Request("dead-closer", "", ONE_IS_HELD, deadline_seconds=4, faults
     "announce": ("kill-before",), "receive": ("none", "again", "again", "again")})
 """Closed by the deadline's message, which another aggregator receives too, while the one that has closed dies before it announces."""
 
-STOPPED = Request("stopped", "", ONE_IS_HELD, deadline_seconds=6, is_stopped=True)
 CRASHED = Request("crashed", "", (ALL_QUOTE[0], Ask("hertz", "crash")), deadline_seconds=6)
 """Nobody but the deadline closes it."""
 
@@ -72,8 +71,6 @@ SABOTAGES = {
     "an aggregator leaves the announcement to the dead": Sabotage(
         AGGREGATOR, "handlers/aggregator.py", "if not gathered.announced and gathered.record is not None:", "if False:", DEAD_CLOSER,
         "unannounced"),
-    "a requester sets no deadline": Sabotage(
-        REQUESTER, "handlers/opening.py", DEADLINE_SET, "    kept", STOPPED, "left open", WORKFLOWS),
     "the requester of sns sets no deadline": Sabotage(
         SNS_REQUESTER, "handlers/opening.py", DEADLINE_SET, "    kept", CRASHED, "left open", ("sns",)),
     "a requester keeps its record whatever there is": Sabotage(
