@@ -4,10 +4,13 @@ what it needs.
 The deadline is set before the record is kept, so that whatever has a record is closed, even if nothing else ever happens to it.
 
 Whoever opens a request leaves its name in the record (`openedBy`). One that comes again, because a reply was lost, finds its own name
-and goes on as if it had just opened the request; anybody else has repeated the request, and nobody is asked for it.
+and goes on as if it had just opened the request; anybody else has repeated the request, and nobody is asked for it. Where the opener
+itself asks the responders, after the record is kept, whoever repeats the request waits until that has happened, or asks them in the
+place of an opener that has died.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +21,9 @@ from handlers.aggregation import Record
 GATHERED_WITHIN_SECONDS = 3
 """How long after its deadline a request stays open whose answers come all at once, when the last one is there: its responders stop at
 the deadline, and their answers still have to arrive."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+"""Between two looks at a record whose opener is about to ask; each pause is twice the one before."""
 
 SetDeadline = Callable[[Record, int], None]
 """Closes the record as it stands after so many seconds, or as soon as it is there."""
@@ -46,18 +52,20 @@ class Store(Protocol):
 
 
 def open_request(store: Store, set_deadline: SetDeadline, rules: Rules, body: Any, *, variant: str, own_id: str, opened_by: str,
-                 now: str, gathered_at_the_end: bool, publish_by: str | None = None) -> Opened:
+                 now: str, gathered_at_the_end: bool, publish_seconds: float | None = None) -> Opened:
     """Opens the request in `body` for a carrier. Raises InvalidRequest.
 
     own_id: its id when it brings none. gathered_at_the_end: whether the carrier hands its answers over all at once, unless they may
-    close the request early. publish_by: until when nobody else may ask the responders in the place of this opener, which asks them
-    after the record is kept.
+    close the request early. publish_seconds: within which this opener asks the responders, where it does that itself; afterwards
+    another may.
     """
     asked = completion.check_request(body, rules.known, rules.policy)
-    record = {**_record(asked, rules, now, variant, own_id), "openedBy": opened_by, **({"publishBy": publish_by} if publish_by else {})}
+    record = {**_record(asked, rules, now, variant, own_id), "openedBy": opened_by}
+    if publish_seconds:
+        record["publishBy"] = clock.later(now, publish_seconds)
     grace = GATHERED_WITHIN_SECONDS if gathered_at_the_end and not closes_early(rules.policy, record) else 0
     set_deadline(record, _seconds(record, grace))
-    kept, is_new = store.create(record, now)
+    kept, is_new = _create(store, record, now)
     if is_new:
         if clock.now() >= record["deadlineAt"]:
             # The first one may have come before there was a record to close.
@@ -65,8 +73,28 @@ def open_request(store: Store, set_deadline: SetDeadline, rules: Rules, body: An
         return Opened(kept, True)
     if kept["variant"] != variant or not request.same(kept["request"], record["request"]):
         raise contract.InvalidRequest(f"requestId {record['requestId']} was already used for another request")
-    is_mine = kept.get("openedBy") == opened_by and kept["status"] == "OPEN"
-    return Opened(kept, is_mine and ("publishBy" in kept or not publish_by))
+    if kept.get("openedBy") == opened_by and kept["status"] == "OPEN":
+        return Opened(kept, "publishBy" in kept or not publish_seconds)
+    if _is_asked(kept):
+        return Opened(kept, False)
+    return open_request(
+        store, set_deadline, rules, body, variant=variant, own_id=own_id, opened_by=opened_by, now=clock.now(),
+        gathered_at_the_end=gathered_at_the_end, publish_seconds=publish_seconds)
+
+
+def _create(store: Store, record: Record, now: str) -> tuple[Record, bool]:
+    """As `Store.create`; the record of another opener is returned once that has asked, or cannot be about to ask any more."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        kept, is_new = store.create(record, now)
+        if is_new or kept.get("openedBy") == record["openedBy"] or _is_asked(kept) or clock.now() > kept["publishBy"]:
+            return kept, is_new
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _is_asked(record: Record) -> bool:
+    return "publishBy" not in record or record["status"] != "OPEN" or bool(record["answers"] or record["late"])
 
 
 def closes_early(stack: completion.Policy, record: Record) -> bool:

@@ -53,7 +53,7 @@ class Records:
             self.client.put_item(
                 TableName=self.table, Item=encode_item({**record, "writtenBy": token}),
                 ConditionExpression="attribute_not_exists(requestId) OR (#status = :open AND publishBy < :now"
-                                    " AND size(answers) = :none AND variant = :variant AND #request = :request)",
+                                    " AND size(answers) = :none AND size(late) = :none AND variant = :variant AND #request = :request)",
                 ExpressionAttributeNames={"#status": "status", "#request": "request"},
                 ExpressionAttributeValues=encode_item({
                     ":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}),

@@ -53,19 +53,24 @@ class ResponderQueue:
                 answer = answer_of(question, deliveries)
             except TransientError as error:
                 logger.warning("asked again later", extra={"responder": self._responder, "attempt": deliveries, "error": str(error)})
-                self._come_back(record, attempt.pause_seconds(deliveries))
+                self._come_back(record)
                 return False
             self.hand_over(question, answer)
         except Exception:
             logger.exception("not answered", extra={"responder": self._responder, "messageId": record["messageId"]})
+            self._come_back(record)
             return False
         logger.info("answered", extra={"responder": self._responder, "status": answer["status"], "error": answer.get("error")})
         return True
 
-    def _come_back(self, record: Mapping[str, Any], after_seconds: int) -> None:
-        # Else it would take the queue's visibility timeout, which has to outlast the function.
-        self._sqs.change_message_visibility(
-            QueueUrl=self._url(record["eventSourceARN"]), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=after_seconds)
+    def _come_back(self, record: Mapping[str, Any]) -> None:
+        """Has the question delivered again sooner than its queue's visibility timeout would, which has to outlast the function."""
+        pause = attempt.pause_seconds(int(record["attributes"]["ApproximateReceiveCount"]))
+        try:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url(record["eventSourceARN"]), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=pause)
+        except Exception:
+            logger.exception("asked again no sooner than its queue would", extra={"messageId": record["messageId"]})
 
     def _url_of(self, queue_arn: str) -> str:
         return self._sqs.get_queue_url(QueueName=queue_arn.rpartition(":")[2])["QueueUrl"]

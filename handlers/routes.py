@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handlers import aggregation, board, clock, completion, contract, request
+from handlers import aggregation, board, completion, contract, request
 from handlers.contract import Json
 from handlers.selection import Selection
 
@@ -242,8 +242,8 @@ def _is_there(record: Json) -> bool:
 
 
 def _is_unpublished(record: Json) -> bool:
-    """Whoever opened it ended before it asked anybody. Its carrier takes the same request again."""
-    return not _is_closed(record) and record.get("publishBy", clock.LAST) < clock.now()
+    """Whoever opened it is about to ask, or ended before it did. Its carrier takes the same request again, and knows."""
+    return not _is_closed(record) and "publishBy" in record
 
 
 def _is_closed(record: Json) -> bool:

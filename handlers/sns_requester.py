@@ -26,6 +26,10 @@ from handlers.records import Records
 
 VARIANT = "sns"
 
+PUBLISH_SECONDS = 3
+"""Within which a request is published once its record is kept. Whoever repeats it waits so long, and then has as long itself, before
+this function's time is over."""
+
 logger = Logger(service="requester")
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 RULES = environment.opening_rules()
@@ -38,19 +42,21 @@ sns = boto3.client("sns")
 def handler(event: Any, context: Any) -> contract.Json:
     logger.remove_keys(["correlation_id"])
     try:
-        return scatter(event, context.aws_request_id, context.get_remaining_time_in_millis() / 1000)
+        return scatter(event, context.aws_request_id)
     except contract.InvalidRequest as reason:
         logger.info("rejected", extra={"reason": str(reason)})
         return {"error": {"type": "InvalidRequest", "message": str(reason)}}
 
 
-def scatter(body: Any, own_id: str, seconds_left: float) -> contract.Json:
-    """The Result of a request, published unless its id is known already. own_id: its id when it brings none. seconds_left: until
-    this invocation ends; from then on another may publish what this one did not. Raises InvalidRequest."""
-    now = clock.now()
+class NotPublished(Exception):
+    """It took too long to keep the record: another may be publishing the request by now."""
+
+
+def scatter(body: Any, own_id: str) -> contract.Json:
+    """The Result of a request, published unless its id is known already. own_id: its id when it brings none. Raises InvalidRequest."""
     opened = opening.open_request(
-        records, deadlines.set_deadline, RULES, body, variant=VARIANT, own_id=own_id, opened_by=own_id, now=now,
-        gathered_at_the_end=False, publish_by=clock.later(now, seconds_left))
+        records, deadlines.set_deadline, RULES, body, variant=VARIANT, own_id=own_id, opened_by=own_id,
+        now=clock.now(), gathered_at_the_end=False, publish_seconds=PUBLISH_SECONDS)
     logger.append_keys(correlation_id=opened.record["requestId"])
     if opened.is_new:
         _publish(opened.record)
@@ -59,6 +65,9 @@ def scatter(body: Any, own_id: str, seconds_left: float) -> contract.Json:
 
 
 def _publish(record: Record) -> None:
+    """Raises NotPublished, or what SNS says."""
+    if clock.now() > record["publishBy"]:
+        raise NotPublished(f"request {record['requestId']}: repeat it")
     try:
         sns.publish(
             TopicArn=TOPIC_ARN,

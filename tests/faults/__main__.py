@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.oracle import NEVER
+from tests.faults.oracle import NEVER, OUT, SLOW
 from tests.faults.plan import CARRIERS, Plan, plan
 from tests.faults.request import Request
 from tests.faults.run import STACK, Report, carry_out
@@ -74,14 +74,15 @@ def show(report: Report, out: Console) -> None:
         row(f"  {name}", counts, [name])
     for rule in RULES:
         row(f"closed by {rule}", counts, [f"closed by {rule}"])
-    row("  though planned otherwise", counts, ["closed by DEADLINE, though planned otherwise"])
+    for name in (OUT, SLOW):
+        row(f"  {name}", counts, [name])
     row("duplicates injected", report.injected, DUPLICATES)
     row("faults injected", report.injected, {kind for its in report.injected.values() for kind in its} - {*DUPLICATES})
     row("events repeated", counts, ["events repeated"])
     for name in NEVER:
         row(name, counts, [name], "bold red" if report.verdict.total[name] else "bold")
     out.print(figures)
-    out.print(f"dead letters redriven: {report.redriven}")
+    out.print(f"requests that were hit by a fault: {report.hit}; dead letters redriven: {report.redriven}")
     for carrier, kinds in report.injected.items():
         out.print(f"{carrier}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()) if count),
                   soft_wrap=True, style="dim")

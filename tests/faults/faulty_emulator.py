@@ -1,134 +1,115 @@
-"""The emulator with faults in the writes of its workflows, which go to the store inside of it, past the proxy. Run as a script:
+"""The emulator with faults in what goes past the proxy, inside of it: its workflows' calls and its queues' deliveries. Run as a script:
 
     faulty_emulator.py FOLDER     a folder with
 
-    store-faults.json   {request id: {point: [fault]}}, one fault for each write made there in turn; `point_of` has the points
-    outage              until when (epoch seconds) all writes are refused; may be absent
-    journal.jsonl       what happened, by its `kind`: {"kind": "fault", "requestId", "point", "fault"}, {"kind": "closed", "requestId"},
-                        {"kind": "cut off", "requestId", "functionArn"} for a responder that was given up when its time was over
+    faults.json     {request id: {point: [fault]}}, one fault for each call made there in turn
+    journal.jsonl   what happened: {"requestId", "point", "fault"}
 
-Faults: throttle (ProvisionedThroughputExceededException, nothing done), refuse (InternalServerError, nothing done), lose (done, but
-answered with InternalServerError), none (this one goes through, the next may not), outage (as throttle). No write fails more than
-MOST_IN_A_ROW times, since with the last of its retries a workflow fails as it should.
+Points: workflow opens, workflow asks, workflow gathers (its call of the requester, a responder, the aggregator); receive (a message that
+a queue hands to a function).
+
+Faults: throttle (Lambda.TooManyRequestsException, nothing done), refuse (Lambda.ServiceException, nothing done), lose (done, but answered
+with Lambda.ServiceException); of a message, again (another invocation receives it too, at the same time); none (this one goes through,
+the next may not).
 """
 
 import json
 import runpy
 import sys
 import threading
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-MOST_IN_A_ROW = 3
-"""A workflow repeats a write four times (`definition.STORE_RETRY`)."""
-
 PROJECT = Path(__file__).parents[2]
-THROTTLED, REFUSED = "DynamoDB.ProvisionedThroughputExceededException", "DynamoDB.InternalServerError"
+THROTTLED, BROKEN = "Lambda.TooManyRequestsException", "Lambda.ServiceException"
 
-Names = tuple[str, str, str]
-
-
-def point_of(operation: str, arguments: Mapping[str, Any]) -> Names:
-    """The request's id, the point (open, record, record late or close) and, of an answer, the responder."""
-    if operation == "putItem":
-        return arguments["Item"]["requestId"]["S"], "open", ""
-    request_id, expression = arguments["Key"]["requestId"]["S"], arguments["UpdateExpression"]
-    if "completedBy" in expression:
-        return request_id, "close", ""
-    return request_id, "record late" if "late.#responder" in expression else "record", arguments["ExpressionAttributeNames"]["#responder"]
+Note = Callable[..., None]
 
 
-class StoreFaults:
-    """Which write fails, and how. planned: as `store-faults.json` has it."""
+def point_of(payload: Any) -> tuple[str, str]:
+    """The point of a workflow's call by what it sends, and the request's id."""
+    if "execution" in payload:
+        return "workflow opens", payload["request"].get("requestId", "")
+    if "question" in payload:
+        return "workflow asks", payload["question"]["requestId"]
+    return "workflow gathers", payload["requestId"]
 
-    def __init__(self, planned: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+
+class Faults:
+    """planned: as `faults.json` has it."""
+
+    def __init__(self, planned: Mapping[str, Mapping[str, Sequence[str]]], note: Note) -> None:
         self._planned = {(request_id, point): deque(kinds) for request_id, points in planned.items() for point, kinds in points.items()}
-        self._in_a_row: Counter[Names] = Counter()
+        self._note = note
         self._lock = threading.Lock()
 
-    def next_for(self, names: Names, *, is_outage: bool) -> str | None:
+    def next_for(self, request_id: str, point: str) -> str | None:
         with self._lock:
-            fault = self._next(names, is_outage)
-            self._in_a_row[names] = self._in_a_row[names] + 1 if fault else 0
-            return fault
-
-    def _next(self, names: Names, is_outage: bool) -> str | None:
-        if self._in_a_row[names] >= MOST_IN_A_ROW:
+            waiting = self._planned.get((request_id, point))
+            fault = waiting.popleft() if waiting else "none"
+        if fault == "none":
             return None
-        if is_outage:
-            return "outage"
-        waiting = self._planned.get(names[:2])
-        fault = waiting.popleft() if waiting else None
-        return None if fault == "none" else fault
+        self._note(requestId=request_id, point=point, fault=fault)
+        return fault
 
 
-def faulty(call: Callable[[str, Any], Any], failure: Callable[[str, str], Exception], faults: StoreFaults, is_outage: Callable[[], bool],
-           note: Callable[..., None]) -> Callable[[str, Any], Any]:
-    """`call`, a workflow's call of the store, with faults. failure: makes the error that the workflow sees, of a name and a cause."""
-    def called(operation: str, arguments: Any) -> Any:
-        if operation not in ("putItem", "updateItem"):
-            return call(operation, arguments)
-        names = point_of(operation, arguments)
-        fault = faults.next_for(names, is_outage=is_outage())
-        if fault:
-            note(kind="fault", requestId=names[0], point=names[1], fault=fault)
-        if fault in ("throttle", "outage"):
-            raise failure(THROTTLED, "injected")
-        if fault == "refuse":
-            raise failure(REFUSED, "injected")
-        result = call(operation, arguments)
-        if names[1] == "close":
-            note(kind="closed", requestId=names[0])
+def faulty(call: Callable[[str, Any], Any], failure: Callable[[str, str], Exception], faults: Faults) -> Callable[[str, Any], Any]:
+    """`call`, a workflow's call of whatever it uses, with faults. failure: makes what the workflow sees, of a name and a cause."""
+    def called(resource: str, arguments: Any) -> Any:
+        if not resource.endswith("lambda:invoke"):
+            return call(resource, arguments)
+        point, request_id = point_of(arguments["Payload"])
+        fault = faults.next_for(request_id, point)
+        if fault in ("throttle", "refuse"):
+            raise failure(THROTTLED if fault == "throttle" else BROKEN, "injected")
+        result = call(resource, arguments)
         if fault == "lose":
-            raise failure(REFUSED, "injected")
+            raise failure(BROKEN, "injected")
         return result
 
     return called
 
 
-def watched(call: Callable[..., Any], failure: type[Any], note: Callable[..., None]) -> Callable[..., Any]:
-    """`call`, a workflow's call of whatever it waits for so long, that notes which responder it gives up. failure: what it raises."""
-    def called(resource: str, arguments: Any, timeout: float) -> Any:
-        try:
-            return call(resource, arguments, timeout)
-        except failure as error:
-            if resource.endswith("lambda:invoke") and (error.error == "States.Timeout" or "timed out" in str(error.cause)):
-                note(kind="cut off", requestId=arguments["Payload"]["requestId"], functionArn=arguments["FunctionName"])
-            raise
+def received_again(receive: Callable[[str, int], list[dict[str, Any]]], faults: Faults) -> Callable[[str, int], list[dict[str, Any]]]:
+    """`receive`, which hides messages of a queue for its visibility timeout, and leaves some where the next may receive them too."""
+    def received(queue_url: str, most: int) -> list[dict[str, Any]]:
+        messages = receive(queue_url, most)
+        for message in messages:
+            if faults.next_for(_request_of(message["body"]), "receive") == "again":
+                message["visible_at"] = 0
+        return messages
 
-    return called
+    return received
 
 
-def untimed(compile_: Callable[..., Any]) -> Any:
-    """The second that an expression has would be the clock of this machine, which may be busy, not of the program."""
-    return staticmethod(lambda expression, timeout=None: compile_(expression))
+def _request_of(body: str) -> str:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return ""
+    return content.get("requestId", "") if isinstance(content, dict) else ""
 
 
 def main(folder: Path) -> None:
     # After everything else: what is named as in the project is the emulator's.
     sys.path.append(str(PROJECT))
-    import jsonata
-    from ministack.services import stepfunctions
+    from ministack.core import lambda_runtime
+    from ministack.services import sqs, stepfunctions
 
-    from tests.faults import ledger
+    from tests.faults import forked_workers, ledger
 
     def note(**entry: Any) -> None:
         ledger.note(folder / "journal.jsonl", **entry)
 
-    def is_outage() -> bool:
-        until = folder / "outage"
-        return until.exists() and time.time() < float(until.read_text())
-
     def replace(owner: Any, name: str, make: Callable[..., Any], *arguments: Any) -> None:
         setattr(owner, name, make(getattr(owner, name), *arguments))
 
-    faults = StoreFaults(json.loads((folder / "store-faults.json").read_text()))
-    replace(stepfunctions, "_invoke_dynamodb", faulty, stepfunctions._ExecutionError, faults, is_outage, note)
-    replace(stepfunctions, "_invoke_resource_with_timeout", watched, stepfunctions._ExecutionError, note)
-    replace(jsonata.Jsonata, "jsonata", untimed)
+    faults = Faults(json.loads((folder / "faults.json").read_text()), note)
+    replace(stepfunctions, "_invoke_resource", faulty, stepfunctions._ExecutionError, faults)
+    lambda_runtime.subprocess = forked_workers.Subprocess()  # ty: ignore[invalid-assignment]
+    replace(sqs, "_receive_messages_for_esm", received_again, faults)
 
 
 if __name__ == "__main__":

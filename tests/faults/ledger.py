@@ -6,7 +6,6 @@ A file with one JSON object a line; an entry is written in one call that appends
     {…, "kind": "busy", "token"}                                       when it asks to be asked again: the last time, that is a failure
     {…, "kind": "answered", "outcome", "token"}                        when it answers, right before it does
     {…, "kind": "poison", "token"}                                     when it sends what is no answer
-    {…, "kind": "cut off"}                                             when a workflow's call of it ran out of time (from the engine)
 
 outcome: QUOTED, DECLINED, FAILED or GARBAGE. token: digits that no other entry has; a quote has them as its amount, a refusal, a
 failure and poison have them in their text, garbage not at all.

@@ -1,31 +1,39 @@
 """The oracle: holds what the stack kept against what the responders' ledger says, and finds what must never happen.
 
+    left open       a request that nothing would have closed any more but an operator's redrive
+    asked twice     a responder that answered twice, though nothing happened that makes anybody ask again
     lost            a request that is not closed or was never kept; an answer of the ledger that is nowhere, though no other answer of
                     that responder took its place; poison that vanished
     counted twice   an answer that is in two of answers, late and dead letters
     closed twice    a request that the store closed again, or whose results differ (in the record, from the caller's execution, in an
                     event)
     closed wrongly  a request whose answers do not meet the rule that it says closed it, or that was closed by another rule than its
-                    plan allows, though all answered as planned. The deadline it always allows: the machine may be slow
+                    plan allows, though all answered as planned. By the deadline also where they did not, unless the stack was out in
+                    its time, or a responder was slow: it answered in the last SLOW_SECONDS, or not at all though it was to. Slow it cannot
+                    be where nobody was asked
     invented        an answer that nobody gave
-    unannounced     a closed request of SNS whose completed event never came
+    unannounced     a closed request whose completed event never came
 
-An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. A
-workflow that gave a responder up when its time was over has no place for what that answered in the same moment: it was cut off.
+An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. An existing
+function that was given up when its time was over has no place for what it answers afterwards, and neither has an execution that was
+stopped: it was cut off.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.faults.ledger import Entry
-from tests.faults.request import BARGAIN_BELOW, Request
+from tests.faults.request import BARGAIN_BELOW, EXISTING, SLOW_SECONDS, Request
 
 Answer = Mapping[str, Any]
 Record = Mapping[str, Any]
-NEVER = ("lost", "counted twice", "closed twice", "closed wrongly", "invented", "unannounced")
+NEVER = ("left open", "asked twice", "lost", "counted twice", "closed twice", "closed wrongly", "invented", "unannounced")
 EARLY = ("QUORUM", "CONDITION")
+OUT, SLOW = "by DEADLINE, as the stack was out", "by DEADLINE, as a responder was slow"
+"""Why the deadline may close what was planned otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class Evidence:
     """What was found when everything had come to rest.
 
     records: by request id. results: of the callers' executions, by request id. events: details of the completed events.
-    dead: bodies of the dead letters. closes: how often the store agreed to close, by request id.
+    dead: bodies of the dead letters. closes: how often the store agreed to close, by request id. left_open: ids of the requests that were
+    open when nothing was under way any more. outages: from when to when (epoch seconds) the stack or a part of it was out.
     """
 
     requests: Sequence[Request]
@@ -43,6 +52,8 @@ class Evidence:
     events: Sequence[Mapping[str, Any]] = ()
     dead: Sequence[str] = ()
     closes: Mapping[str, int] = field(default_factory=dict)
+    left_open: Collection[str] = ()
+    outages: Sequence[tuple[float, float]] = ()
 
 
 @dataclass
@@ -75,6 +86,11 @@ class _Trial:
     record: Record
     entries: Mapping[str, Sequence[Entry]]
 
+    @property
+    def is_in_an_outage(self) -> bool:
+        began, ends = _seconds(self.record["createdAt"]), _seconds(self.record["deadlineAt"])
+        return any(since < ends and until > began for since, until in self.evidence.outages)
+
     def count(self, what: str, times: int = 1) -> None:
         self.verdict.counts[self.request.variant][what] += times
 
@@ -90,6 +106,8 @@ def judge(evidence: Evidence) -> Verdict:
     for request in evidence.requests:
         verdict.counts[request.variant]["requests"] += 1
         record = evidence.records.get(request.id)
+        if request.id in evidence.left_open:
+            verdict.blame("left open", request, "its deadline was given up")
         if record is None or record["status"] == "OPEN":
             verdict.blame("lost", request, f"it is {record['status'] if record else 'unknown'}")
             continue
@@ -114,6 +132,9 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
     # Asking to be asked again is an answer only if it was the last time.
     answers = [(entry, places) for entry, places in found if entry["kind"] == "answered" or places]
     trial.count("answers", len(answers))
+    asked = [entry for entry in its if entry["kind"] == "answered"]
+    if len(asked) > 1 and trial.request.is_untouched and trial.request.behaviour(responder) != "twice" and not trial.is_in_an_outage:
+        trial.blame("asked twice", f"{responder} answered {len(asked)} times")
     # One piece of garbage looks like another, so they count as one.
     garbage = [entry for entry, _ in answers if entry.get("outcome") == "GARBAGE"][1:]
     answers = [(entry, places) for entry, places in answers if entry not in garbage]
@@ -125,7 +146,7 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
         trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
-    elif any(entry["kind"] == "cut off" for entry in its):
+    elif trial.request.is_stopped or (responder == EXISTING and record["answers"].get(responder, {}).get("status") == "TIMED_OUT"):
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}")
@@ -160,10 +181,31 @@ def _judge_rule(trial: _Trial) -> None:
     trial.count(f"closed by {rule}")
     if not is_met(rule, trial.request, trial.record):
         trial.blame("closed wrongly", f"by {rule}, which its answers do not meet")
+    elif rule == "DEADLINE" and rule not in decided and (why := _excuse(trial)):
+        trial.count(why)
     elif rule == "DEADLINE" and rule not in decided:
-        trial.count("closed by DEADLINE, though planned otherwise")
+        trial.blame("closed wrongly", f"by DEADLINE rather than {' or '.join(sorted(decided))}, though all were quick")
     elif rule not in decided and _went_as_planned(trial.request, trial.record):
         trial.blame("closed wrongly", f"by {rule} rather than {' or '.join(sorted(decided))}")
+
+
+def _excuse(trial: _Trial) -> str | None:
+    """Why the deadline closed what was planned otherwise, where that is nobody's fault."""
+    if trial.is_in_an_outage:
+        return OUT
+    if not any(trial.entries.values()):
+        return None
+    ends = _seconds(trial.record["deadlineAt"])
+    for ask in trial.request.asks:
+        if trial.request.outcome(ask) in ("QUOTED", "DECLINED", "FAILED") and ask.behaviour != "crash" and not any(
+                entry["kind"] in ("answered", "busy") and entry["at"] < ends - SLOW_SECONDS
+                for entry in trial.entries.get(ask.responder, ())):
+            return SLOW
+    return None
+
+
+def _seconds(written: str) -> float:
+    return datetime.fromisoformat(written).timestamp()
 
 
 def is_met(rule: str, request: Request, record: Record) -> bool:
@@ -195,7 +237,7 @@ def _judge_closing(trial: _Trial) -> None:
     if closes > 1:
         trial.blame("closed twice", f"{closes} times")
     events = [event for event in trial.evidence.events if event["requestId"] == request.id]
-    if request.variant == "sns" and not events:
+    if not events:
         trial.blame("unannounced", "no event")
     trial.count("events repeated", max(0, len(events) - 1))
     kept = _as_closed(record["completedAt"], [record["answers"][name] for name in record["recipients"] if name in record["answers"]])

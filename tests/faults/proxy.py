@@ -3,9 +3,11 @@
 It knows nothing of the handlers but the calls that they make. What happens to a call depends on the request that it is made for
 and on the point where it is made, as the plan says:
 
-    create, published     the requester's writes                    publish      its message to the topic
-    gather                the aggregator's writes                   announce     its event
+    deadline              a requester's delayed message             create       its record
+    publish               its message to the topic                  published    its note that this was sent
     answer                a responder's message to the response queue
+    invoke                a responder's call of an existing function
+    gather                the aggregator's reads and writes         announce     its event
 
 Faults of a call: refuse (500, nothing done), deny (400, which the SDK does not repeat), lose (done, but answered with 500), cut
 (done, and the connection closed), kill-before and kill-after (the process that called is killed by its pid, before or after it was
@@ -29,20 +31,22 @@ from tests.faults.request import Request
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 WRITES = ("PutItem", "UpdateItem")
+INVOCATIONS = "/invocations"
 READ_SECONDS = 60
 
 
 class Call:
     """One call to AWS. target: "DynamoDB.UpdateItem"; body: its JSON, or its form's fields."""
 
-    def __init__(self, headers: Any, raw: bytes) -> None:
+    def __init__(self, path: str, headers: Any, raw: bytes) -> None:
         service, _, operation = (headers.get("X-Amz-Target") or "").partition(".")
-        self.is_form = not operation
+        self.is_form = not operation and not path.endswith(INVOCATIONS)
         if self.is_form:
             self.body: dict[str, Any] = dict(urllib.parse.parse_qsl(raw.decode(errors="replace"), keep_blank_values=True))
             operation = self.body.get("Action", "")
         else:
             self.body = json.loads(raw)
+            operation = operation or "Invoke"
         self.operation = operation
         self.is_store = service.startswith("DynamoDB")
         self.point, self.request_id, self.responder = point_of(operation, self.body)
@@ -52,8 +56,8 @@ def point_of(operation: str, body: dict[str, Any]) -> tuple[str | None, str, str
     """The point, the request's id and (of an answer) the responder; the point is None for what is left alone."""
     if operation == "PutItem":
         return "create", body["Item"]["requestId"]["S"], ""
-    if operation == "UpdateItem":
-        is_requesters = "publish" in body["UpdateExpression"]
+    if operation in ("GetItem", "UpdateItem"):
+        is_requesters = "publish" in body.get("UpdateExpression", "")
         return "published" if is_requesters else "gather", body["Key"]["requestId"]["S"], ""
     if operation == "PutEvents":
         return "announce", json.loads(body["Entries"][0]["Detail"])["requestId"], ""
@@ -63,15 +67,20 @@ def point_of(operation: str, body: dict[str, Any]) -> tuple[str | None, str, str
         message = _json_object(body["MessageBody"])
         if "answer" in message:
             return "answer", message["requestId"], message["answer"]["responder"]
+        if "deadlineAt" in message:
+            return "deadline", message["requestId"], ""
+    if operation == "Invoke":
+        return "invoke", body["requestId"], ""
     return None, "", ""
 
 
 class Proxy:
-    """injected: faults by kind, as they happened. closes: how often the store agreed to close each request."""
+    """injected: faults by kind, as they happened, by request. closes: how often the store agreed
+    to close each request."""
 
     def __init__(self, upstream: str, requests: Iterable[Request]) -> None:
         self.upstream = urllib.parse.urlsplit(upstream).netloc
-        self.injected: Counter[str] = Counter()
+        self.injected: dict[str, Counter[str]] = defaultdict(Counter)
         self.closes: Counter[str] = Counter()
         self._faults: dict[tuple[str, str], deque[str]] = defaultdict(deque)
         self._delays: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -109,7 +118,7 @@ class Proxy:
             if self._is_calm or call.point is None:
                 return None
             if call.is_store and call.operation in WRITES and time.monotonic() < self._outage_until:
-                self.injected["outage"] += 1
+                self.injected[call.request_id]["outage"] += 1
                 return "deny"
             waiting = self._faults[call.request_id, call.point]
             if not waiting:
@@ -117,31 +126,31 @@ class Proxy:
             fault = waiting.popleft()
             if fault == "none":
                 return None
-            self.injected[f"{call.point} {fault}"] += 1
+            self.injected[call.request_id][f"{call.point} {fault}"] += 1
             return fault
 
     def missed(self, call: Call, fault: str) -> None:
         """Who was to be killed had given the call up already."""
         with self._lock:
-            self.injected[f"{call.point} {fault}"] -= 1
+            self.injected[call.request_id][f"{call.point} {fault}"] -= 1
 
     def copies_of(self, call: Call, raw: bytes) -> list[bytes]:
         """The bodies to send in place of the call's own: for a message that is repeated several, each with its own delay."""
         if self._is_calm:
             return [raw]
         if call.point == "publish":
-            return [raw] * self._copied(self._copies.get(call.request_id, 1))
+            return [raw] * self._copied(call, self._copies.get(call.request_id, 1))
         if call.point != "answer":
             return [raw]
         delays = self._delays.get((call.request_id, call.responder), (0,))
-        self._copied(len(delays))
+        self._copied(call, len(delays))
         with self._lock:
-            self.injected["message delayed"] += sum(delay > 0 for delay in delays)
+            self.injected[call.request_id]["message delayed"] += sum(delay > 0 for delay in delays)
         return [json.dumps({**call.body, "DelaySeconds": delay}).encode() for delay in delays]
 
-    def _copied(self, copies: int) -> int:
+    def _copied(self, call: Call, copies: int) -> int:
         with self._lock:
-            self.injected["message repeated"] += copies - 1
+            self.injected[call.request_id]["message repeated"] += copies - 1
         return copies
 
     def done(self, call: Call, status: int) -> None:
@@ -166,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         if len(raw) < length:
             raise ConnectionError("the caller was killed while it spoke")
-        call = Call(self.headers, raw)
+        call = Call(self.path, self.headers, raw)
         fault = self.proxy.fault_for(call)
         if fault in ("refuse", "deny"):
             self._fail(call, 500 if fault == "refuse" else 400)

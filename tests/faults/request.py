@@ -6,6 +6,20 @@ from dataclasses import dataclass, field
 THROTTLED = "sixt"
 """The responder whose function takes one call at a time for the whole run: what it answers, the plan does not decide."""
 
+EXISTING = "legacy"
+"""The responder that is an existing function of the account, behind one of ours."""
+
+SLOW_SECONDS = 10
+"""What everything that is to be done for a request may take on a busy machine, beside what the plan holds up."""
+
+VISIBILITY_SECONDS = 15
+"""After which the response queue delivers again what a killed aggregator had: 5 s more than the aggregator may take."""
+
+PAUSE_SECONDS = {"kill-before": VISIBILITY_SECONDS, "kill-after": VISIBILITY_SECONDS}
+"""For how long a fault of one call holds its request up, at the most; each other one for FAULT_SECONDS."""
+
+FAULT_SECONDS = 2
+
 BARGAIN_BELOW = 10**13
 """A bargain costs less than that, every other quote more."""
 
@@ -33,8 +47,9 @@ class Ask:
 @dataclass(frozen=True)
 class Request:
     """submissions: how often the caller sends it, at once. wants_bargain: a quote below BARGAIN_BELOW closes it. copies: of the
-    published message. faults: for the calls made for this request, by the point where they are made (`proxy.point_of`,
-    `faulty_emulator.point_of`), one for each call in turn."""
+    published message. faults: for the calls made for this request, by the point where they are made (see `proxy` and
+    `faulty_emulator`), one for each call in turn. is_stopped: its execution is stopped from outside once a responder is held.
+    is_repeated_when_closed: the caller sends it once more then."""
 
     id: str
     variant: str
@@ -46,6 +61,11 @@ class Request:
     deadline_seconds: int = 20
     copies: int = 1
     faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_stopped: bool = False
+    is_repeated_when_closed: bool = False
+
+    def behaviour(self, responder: str) -> str:
+        return next(ask.behaviour for ask in self.asks if ask.responder == responder)
 
     def outcome(self, ask: Ask) -> str | None:
         # A queue delivers again what crashed its reader, long after the deadline; a workflow has its failure at once.
@@ -57,9 +77,19 @@ class Request:
         found = self._rules(outcomes)
         if THROTTLED in outcomes:
             found |= self._rules({**outcomes, THROTTLED: "FAILED"})
-        if self.variant == "sns" and (self.faults or any(max(ask.delays) for ask in self.asks)):
+        if self.is_stopped:
+            return frozenset({"DEADLINE"})
+        if self.held_up_seconds + SLOW_SECONDS >= self.deadline_seconds:
             found |= {"DEADLINE"}
         return frozenset(found)
+
+    @property
+    def held_up_seconds(self) -> float:
+        """For how long its faults and delays may keep it from closing. What hits it before it has a record, or after it is closed, holds
+        nothing up; a message that is received twice neither."""
+        faults = [fault for point, faults in self.faults.items() if point not in ("deadline", "create", "announce", "receive")
+                  for fault in faults if fault != "none"]
+        return sum(PAUSE_SECONDS.get(fault, FAULT_SECONDS) for fault in faults) + max(max(ask.delays) for ask in self.asks)
 
     def _rules(self, outcomes: dict[str, str | None]) -> set[str]:
         early = set()
@@ -74,6 +104,11 @@ class Request:
         return early | {"ALL"}
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether nothing that happens to it makes anybody ask again."""
+        return not any(self.faults.values()) and self.copies == 1 and not self.is_stopped
+
+    @property
     def expected_answers(self) -> int:
         """How many responders answer, as long as nothing stalls for seconds. One that is held answers once the request is closed,
         unless that was the deadline."""
@@ -84,11 +119,11 @@ class Request:
 
     @property
     def planned_duplicates(self) -> int:
-        return (self.submissions - 1 + self.copies - 1 + sum(len(ask.delays) - 1 for ask in self.asks)
+        return (self.submissions - 1 + self.is_repeated_when_closed + self.copies - 1 + sum(len(ask.delays) - 1 for ask in self.asks)
                 + sum(ask.behaviour == "twice" for ask in self.asks))
 
     @property
     def planned_faults(self) -> int:
-        return (sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
+        return (self.is_stopped + sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
                 + sum(delay > 0 for ask in self.asks for delay in ask.delays)
                 + sum(ask.behaviour not in (*BENIGN, "twice") for ask in self.asks))

@@ -1,33 +1,32 @@
-"""Carries out a plan: the whole program on an emulator whose workflows' writes fail, its functions behind the fault-injecting proxy."""
+"""Carries out a plan: the whole program on the faulty emulator, its functions behind the fault-injecting proxy."""
 
+import io
 import json
 import threading
 import time
+import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from client import RequestFailed, Stack, redrive
+from components import code
 from local import emulator as emulator_control
 from local.emulator import Emulator
-from local.files import replace_text
 from tests.faults import faulty_emulator, ledger
 from tests.faults.oracle import Evidence, Verdict, judge
-from tests.faults.plan import HASTY, PATIENT, RESTART_DEADLINE_SECONDS, Plan
+from tests.faults.plan import CARRIERS, HASTY, PATIENT, RESTART_DEADLINE_SECONDS, Plan
 from tests.faults.proxy import Proxy
-from tests.faults.request import BARGAIN_BELOW, BENIGN, THROTTLED, Request
+from tests.faults.request import BARGAIN_BELOW, BENIGN, EXISTING, THROTTLED, Request
 from tests.integration.conftest import deploy
 
 ACCOUNT = "000000000042"
-TIME_LIMITS = dict.fromkeys(HASTY, 2) | dict.fromkeys(PATIENT, RESTART_DEADLINE_SECONDS)
+EXISTING_SECONDS = 3
+TIME_LIMITS = dict.fromkeys(HASTY, 2) | dict.fromkeys(PATIENT, RESTART_DEADLINE_SECONDS) | {EXISTING: 2 * EXISTING_SECONDS}
 RETRIES = 1
-AGGREGATOR_SECONDS, AGGREGATOR_VISIBILITY_SECONDS = 4, 20
-"""Shorter than the component's 20 and 120, so that what was killed comes back soon. Still, a message comes back only when the function
-that had it must have ended, the cold start of a busy machine included: whoever closed a record is trusted to announce it until then."""
-
 SENDERS = 8
 SEND_ATTEMPTS, SEND_PAUSE_SECONDS = 8, 0.5
 REST_SECONDS = 180
@@ -49,22 +48,24 @@ class NotAtRest(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """seconds: that it took. injected: faults by kind, by carrier or STACK. redriven: dead letters that were sent once more."""
+    """seconds: that it took. injected: faults by kind, by carrier or STACK. redriven: dead letters that were sent once more. hit: how many
+    requests a fault was meant for, and met."""
 
     verdict: Verdict
     injected: dict[str, Counter[str]]
     redriven: int
+    hit: int
     seconds: float
 
 
 def carry_out(plan: Plan, folder: Path, sabotage: Callable[["Bench"], None] | None = None) -> Report:
     """folder: for the emulator and the ledger. sabotage: changes the deployed stack before the first request."""
     began, folder = time.monotonic(), folder.resolve()
-    (folder / "store-faults.json").write_text(json.dumps({request.id: request.faults for request in plan.all_requests}))
+    (folder / "faults.json").write_text(json.dumps({request.id: request.faults for request in plan.all_requests}))
     emulator = _start(folder, 0)
     try:
         with Proxy(emulator.endpoint, plan.all_requests) as proxy:
-            bench = Bench(emulator, proxy, folder, config_for(plan))
+            bench = Bench(emulator, proxy, folder, config_for(plan, make_existing_function(emulator)))
             if sabotage:
                 sabotage(bench)
             return bench.run(plan, began)
@@ -74,15 +75,33 @@ def carry_out(plan: Plan, folder: Path, sabotage: Callable[["Bench"], None] | No
             found.stop()
 
 
-def config_for(plan: Plan) -> dict[str, Any]:
-    """The configuration of a stack with the carriers and the responders that the plan takes."""
+def make_existing_function(emulator: Emulator) -> str:
+    """Its ARN."""
+    functions = Stack({"functionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:"}, emulator.endpoint, emulator.session_token).client("lambda")
+    return functions.create_function(
+        FunctionName=EXISTING, Runtime=code.RUNTIME, Handler="tests.faults.existing.handler", Timeout=EXISTING_SECONDS,
+        Role=f"arn:aws:iam::{ACCOUNT}:role/existing", Code={"ZipFile": packed("tests.faults.existing")})["FunctionArn"]
+
+
+def packed(*modules: str, instead: Mapping[str, str] | None = None) -> bytes:
+    """The modules and what they import as a function's code. instead: other texts for some of these files."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        for name in code.sources(*modules):
+            files.writestr(name, (instead or {}).get(name) or (code.PROJECT / name).read_text())
+    return archive.getvalue()
+
+
+def config_for(plan: Plan, existing_function: str) -> dict[str, Any]:
+    """The configuration of a stack with all carriers and the responders that the plan takes."""
     asked = {ask.responder for request in plan.all_requests for ask in request.asks}
+    source = {EXISTING: {"functionArn": existing_function}}
     return {
         **CONFIG,
-        "variants": sorted({request.variant for request in plan.all_requests}),
+        "variants": [*CARRIERS],
         "responders": [
-            {"name": name, "module": "tests.faults.responders", "timeoutSeconds": TIME_LIMITS[name], "queueConcurrency": 4,
-             "retries": RETRIES}
+            {"name": name, **source.get(name, {"module": "tests.faults.responders"}), "timeoutSeconds": TIME_LIMITS[name],
+             "queueConcurrency": 4, "retries": RETRIES}
             for name in sorted(asked)],
     }
 
@@ -101,8 +120,9 @@ class Bench:
         self.stack: Stack = deploy(emulator, ACCOUNT, config)
         self.results: dict[str, list[Any]] = {}
         self.injected: dict[str, Counter[str]] = defaultdict(Counter)
-        self.responders: dict[str, str] = {}
         self.held: list[Request] = []
+        self.to_stop: list[Request] = []
+        self.outages: list[tuple[float, float]] = []
         self.is_over = threading.Event()
         self._route_through_the_proxy()
         self.events = self._catch_events()
@@ -116,12 +136,13 @@ class Bench:
                 self.is_over.set()
             letting_go.result()
         self.proxy.calm()
+        left_open = {request_id for request_id, record in self._records(plan).items() if record["status"] == "OPEN"}
         # As an operator does once the faults are over.
         redriven = sum(queue.count for queue in redrive.dead_letters(self.stack))
         if redriven:
             redrive.redrive(self.stack)
             self._come_to_rest(plan)
-        return self._report(plan, redriven, began)
+        return self._report(plan, left_open, redriven, began)
 
     def _send_everything(self, plan: Plan) -> None:
         half = len(plan.requests) // 2 if plan.before_restart else 0
@@ -133,58 +154,58 @@ class Bench:
         self._send_all(plan, range(half, len(plan.requests)))
         self._come_to_rest(plan)
 
-    def _report(self, plan: Plan, redriven: int, began: float) -> Report:
+    def _report(self, plan: Plan, left_open: Collection[str], redriven: int, began: float) -> Report:
         journal = ledger.read(self.folder / "journal.jsonl")
         carriers = {request.id: request.variant for request in plan.all_requests}
-        closes = self.proxy.closes + Counter(entry["requestId"] for entry in journal if entry["kind"] == "closed")
-        cut_off = [{**entry, "responder": self.responders[entry["functionArn"].split(":")[6]]}
-                   for entry in journal if entry["kind"] == "cut off"]
         entries = ledger.read(self.ledger)
         verdict = judge(Evidence(
-            plan.all_requests, [*entries, *cut_off], self._records(plan), self.results, self._completed_events(),
-            self._dead_bodies(), closes))
-        # Only what goes by queues calls through the proxy.
-        self.injected["sns"] += self.proxy.injected
+            plan.all_requests, entries, self._records(plan), self.results, self._completed_events(), self._dead_bodies(), self.proxy.closes,
+            left_open, self.outages))
+        for request_id, its in self.proxy.injected.items():
+            self.injected[carriers[request_id]] += its
         for entry in journal:
-            if entry["kind"] == "fault":
-                self.injected[carriers[entry["requestId"]]][f"{entry['point']} {entry['fault']}"] += 1
+            self.injected[carriers[entry["requestId"]]][f"{entry['point']} {entry['fault']}"] += 1
         told = {(request.id, ask.responder): ask.behaviour for request in plan.all_requests for ask in request.asks}
         for entry in entries:
             behaviour = told[entry["requestId"], entry["responder"]]
             if entry["kind"] == "asked" and behaviour not in BENIGN:
                 self.injected[carriers[entry["requestId"]]][f"responder {behaviour}"] += 1
-        return Report(verdict, self.injected, redriven, time.monotonic() - began)
+        hit = {request_id for request_id, its in self.proxy.injected.items() if its.total()} | {entry["requestId"] for entry in journal}
+        return Report(verdict, self.injected, redriven, len(hit), time.monotonic() - began)
 
     def _let_go(self) -> None:
-        """Opens the gate of each request that somebody is held in, once it is closed."""
+        """Opens the gate of each request that somebody is held in, once it is closed, and stops each execution that is to be stopped."""
         while not self.is_over.wait(POLL_SECONDS):
+            asked = {entry["requestId"] for entry in ledger.read(self.ledger)} if self.to_stop else set()
+            for request in [each for each in self.to_stop if each.id in asked]:
+                self._stop(request)
+                self.to_stop.remove(request)
             for request in [*self.held]:
                 record = self.stack.record(request.id)
                 if record is not None and record["status"] != "OPEN":
                     self._gate(request).touch()
                     self.held.remove(request)
 
+    def _stop(self, request: Request) -> None:
+        workflows, arn = self.stack.client("stepfunctions"), self.stack.outputs[f"{request.variant}StateMachineArn"]
+        for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+            if execution["name"].startswith(f"{request.id}-"):
+                workflows.stop_execution(executionArn=execution["executionArn"])
+                self.injected[request.variant]["execution stopped"] += 1
+
     def _gate(self, request: Request) -> Path:
         return self.folder / f"gate-{request.id}"
-
-    def function(self, output: str) -> str:
-        return self.stack.outputs[output]
 
     def _route_through_the_proxy(self) -> None:
         functions = self.stack.client("lambda")
         for function in functions.list_functions()["Functions"]:
-            variables = {**function["Environment"]["Variables"], "AWS_ENDPOINT_URL": self.proxy.endpoint}
+            variables = {**function.get("Environment", {}).get("Variables", {}), "AWS_ENDPOINT_URL": self.proxy.endpoint}
             functions.update_function_configuration(FunctionName=function["FunctionName"], Environment={"Variables": variables})
-            if "RESPONDER" in variables:
-                self.responders[function["FunctionName"]] = variables["RESPONDER"]
             if variables.get("RESPONDER") == THROTTLED:
                 functions.put_function_concurrency(FunctionName=function["FunctionName"], ReservedConcurrentExecutions=1)
-        functions.update_function_configuration(FunctionName=self.function("snsAggregatorFunctionName"), Timeout=AGGREGATOR_SECONDS)
-        self.stack.client("sqs").set_queue_attributes(
-            QueueUrl=self.stack.outputs["snsResponseQueueUrl"], Attributes={"VisibilityTimeout": str(AGGREGATOR_VISIBILITY_SECONDS)})
 
     def _catch_events(self) -> str:
-        sqs, events, bus = self.stack.client("sqs"), self.stack.client("events"), self.stack.outputs["snsEventBusName"]
+        sqs, events, bus = self.stack.client("sqs"), self.stack.client("events"), self.stack.outputs["eventBusName"]
         url = sqs.create_queue(QueueName="caught-events")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.put_rule(Name="caught", EventBusName=bus, EventPattern=json.dumps({"source": ["scatter-gather"]}))
@@ -197,9 +218,11 @@ class Bench:
             sent = []
             for number in numbers:
                 request = plan.requests[number]
-                self.injected[request.variant]["submission repeated"] += request.submissions - 1
+                self.injected[request.variant]["submission repeated"] += request.submissions - 1 + request.is_repeated_when_closed
                 if any(ask.behaviour == "held" for ask in request.asks):
                     self.held.append(request)
+                if request.is_stopped:
+                    self.to_stop.append(request)
                 sent += [senders.submit(self._send, request) for _ in range(request.submissions)]
                 if number in windows:
                     self._wait_for(sent)  # so that what the window hits does not depend on how fast this machine is
@@ -211,15 +234,15 @@ class Bench:
             each.result()
 
     def _open(self, kind: str, seconds: float, senders: ThreadPoolExecutor, sent: list[Future[None]]) -> None:
+        self.outages.append((time.time(), time.time() + seconds))
         if kind == "outage":
             self.proxy.refuse_writes(seconds)
-            replace_text(self.folder / "outage", str(time.time() + seconds))
             self.injected[STACK]["outage"] += 1
         else:
             sent.append(senders.submit(self._throttle, seconds))
 
     def _throttle(self, seconds: float) -> None:
-        functions, name = self.stack.client("lambda"), self.function("snsAggregatorFunctionName")
+        functions, name = self.stack.client("lambda"), self.stack.outputs["aggregatorFunctionName"]
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
         self.injected[STACK]["throttle"] += 1
         time.sleep(seconds)
@@ -227,6 +250,12 @@ class Bench:
 
     def _send(self, request: Request) -> None:
         """As a caller does: with an id of its own, again where the carrier was broken."""
+        self._submit(request)
+        if request.is_repeated_when_closed:
+            self.stack.wait(request.id)
+            self._submit(request)
+
+    def _submit(self, request: Request) -> None:
         body = self._body(request)
         for attempt in range(1, SEND_ATTEMPTS + 1):
             try:
@@ -248,7 +277,7 @@ class Bench:
         return {
             "requestId": request.id,
             "recipients": [ask.responder for ask in request.asks],
-            "data": {"ledger": str(self.ledger), "replyTo": self.stack.outputs["snsResponseQueueUrl"],
+            "data": {"ledger": str(self.ledger), "replyTo": self.stack.outputs["responseQueueUrl"],
                      "gate": str(self._gate(request)), "busy": str(self.folder / f"busy-{request.id}"),
                      "behaviours": {ask.responder: ask.behaviour for ask in request.asks}},
             "completion": {"deadlineSeconds": request.deadline_seconds, **{key: value for key, value in policy.items() if value}},
@@ -262,9 +291,11 @@ class Bench:
         _until(lambda: awaited <= {(entry["requestId"], entry["responder"]) for entry in ledger.read(self.ledger)
                                    if entry["kind"] == "answered"}, RESTART_DEADLINE_SECONDS / 2)
         time.sleep(1)  # the last of them is on its way to the queue
+        stopped = time.time()
         port = int(self.emulator.endpoint.rpartition(":")[2])
         self.emulator.stop()
         self.emulator = _start(self.folder, port)
+        self.outages.append((stopped, time.time()))
         self.stack = Stack(self.stack.outputs, self.emulator.endpoint, self.emulator.session_token)
         self.injected[STACK]["restart"] += 1
 

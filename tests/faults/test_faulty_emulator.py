@@ -1,88 +1,71 @@
-"""The faults of the workflows' writes: as they are planned, and never so many that a workflow has to fail."""
+"""The faults of the workflows' calls and of the queues' deliveries: as they are planned, each once."""
 
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from components import definition
-from tests.faults.faulty_emulator import MOST_IN_A_ROW, StoreFaults, faulty, point_of
+from tests.faults.faulty_emulator import Faults, faulty, point_of, received_again
+
+INVOKE = "arn:aws:states:::lambda:invoke"
 
 
 class Failure(Exception):
-    """What a workflow sees of a failed write: its name and its cause."""
+    """What a workflow sees of a failed call: its name and its cause."""
 
 
-RECORD = {"Key": {"requestId": {"S": "r"}}, "UpdateExpression": "SET answers.#responder = :answer",
-          "ExpressionAttributeNames": {"#responder": "avis"}}
+class Workflow:
+    def __init__(self, planned: dict[str, tuple[str, ...]]) -> None:
+        self.done: list[Any] = []
+        self.notes: list[dict[str, Any]] = []
+        faults = Faults({"r": planned}, lambda **entry: self.notes.append(entry))
+        self.call = faulty(lambda *call: self.done.append(call), Failure, faults)
 
-
-class Store:
-    def __init__(self, planned, *, is_outage=False):
-        self.done, self.notes = [], []
-        self.write = faulty(lambda *call: self.done.append(call), Failure, StoreFaults({"r": planned}), lambda: is_outage,
-                            lambda **entry: self.notes.append(entry))
+    def gather(self) -> None:
+        self.call(INVOKE, {"FunctionName": "aggregator", "Payload": {"requestId": "r", "replies": []}})
 
 
 @pytest.mark.parametrize(("fault", "error", "is_done"), [
-    ("throttle", "DynamoDB.ProvisionedThroughputExceededException", False),
-    ("refuse", "DynamoDB.InternalServerError", False),
-    ("lose", "DynamoDB.InternalServerError", True),
+    ("throttle", "Lambda.TooManyRequestsException", False),
+    ("refuse", "Lambda.ServiceException", False),
+    ("lose", "Lambda.ServiceException", True),
 ])
 def test_a_planned_fault_happens_once(fault, error, is_done):
-    store = Store({"record": [fault]})
+    workflow = Workflow({"workflow gathers": (fault,)})
 
     with pytest.raises(Failure, match=error):
-        store.write("updateItem", RECORD)
-    assert bool(store.done) == is_done
-    assert store.notes == [{"kind": "fault", "requestId": "r", "point": "record", "fault": fault}]
+        workflow.gather()
+    assert bool(workflow.done) == is_done
+    assert workflow.notes == [{"requestId": "r", "point": "workflow gathers", "fault": fault}]
 
-    store.write("updateItem", RECORD)
-    assert len(store.done) == 1 + is_done
-
-
-def test_reads_pass_in_an_outage():
-    store = Store({}, is_outage=True)
-
-    store.write("getItem", {"Key": {"requestId": {"S": "r"}}})
-
-    assert len(store.done) == 1
+    workflow.gather()
+    assert len(workflow.done) == 1 + is_done
 
 
-@given(st.lists(st.sampled_from(["throttle", "refuse", "lose", "none"])), st.lists(st.booleans(), min_size=MOST_IN_A_ROW + 2))
-def test_no_write_fails_more_often_in_a_row_than_a_workflow_repeats_it(kinds, outages):
-    faults = StoreFaults({"r": {"record": kinds}})
+def test_what_is_no_call_of_a_function_goes_through():
+    workflow = Workflow({"workflow gathers": ("throttle",)})
 
-    failed = [faults.next_for(("r", "record", "avis"), is_outage=is_outage) is not None for is_outage in outages]
+    workflow.call("arn:aws:states:::sqs:sendMessage", {"MessageBody": "hello"})
 
-    retrier: Any = definition.STORE_RETRY[0]
-    assert retrier["MaxAttempts"] > MOST_IN_A_ROW
-    assert all(not all(failed[start:start + MOST_IN_A_ROW + 1]) for start in range(len(failed) - MOST_IN_A_ROW))
+    assert len(workflow.done) == 1
 
 
-def writes(node):
-    """(file's state, operation, arguments) of each state that writes."""
-    if isinstance(node, list):
-        for each in node:
-            yield from writes(each)
-    elif isinstance(node, dict):
-        for name, state in node.get("States", {}).items():
-            operation = str(state.get("Resource", "")).partition(":::dynamodb:")[2]
-            if operation in ("putItem", "updateItem"):
-                yield name, operation, state["Arguments"]
-        for each in node.values():
-            yield from writes(each)
+@pytest.mark.parametrize(("payload", "point"), [
+    ({"variant": "map", "execution": {"id": "e", "name": "n"}, "request": {"requestId": "r"}}, "workflow opens"),
+    ({"question": {"requestId": "r"}, "retryCount": 0}, "workflow asks"),
+    ({"requestId": "r", "replies": []}, "workflow gathers"),
+])
+def test_the_point_of_a_call_is_what_it_sends(payload, point):
+    assert point_of(payload) == (point, "r")
 
 
-@pytest.mark.parametrize("file", ["map_scatter_gather.asl.json", "parallel_scatter_gather.asl.json", "recording.asl.json"])
-def test_the_point_of_a_write_is_its_state(file):
-    found = {}
-    for state, operation, arguments in writes(json.loads((definition.FOLDER / file).read_text())):
-        item = {**arguments, "Item": {"requestId": {"S": "r"}}, "Key": {"requestId": {"S": "r"}}}
-        request_id, found[state], _ = point_of(operation, item)
-        assert request_id == "r"
+def test_a_message_is_received_again_as_often_as_it_is_planned():
+    message = {"body": json.dumps({"requestId": "r"}), "visible_at": 100.0}
+    others = {"body": "no JSON", "visible_at": 100.0}
+    notes: list[dict[str, Any]] = []
+    faults = Faults({"r": {"receive": ("none", "again")}}, lambda **entry: notes.append(entry))
+    receive = received_again(lambda url, most: [message, others], faults)
 
-    assert found == ({"Record": "record", "Record late": "record late", "Close": "close"} if file.startswith("recording")
-                     else {"Open": "open", "Close": "close"})
+    assert [each["visible_at"] for each in receive("url", 10)] == [100.0, 100.0]
+    assert [each["visible_at"] for each in receive("url", 10)] == [0, 100.0]
+    assert [(note["point"], note["fault"]) for note in notes] == [("receive", "again")]

@@ -86,7 +86,7 @@ def requester(emulator: Emulator, account: str, clients: Any) -> Iterator[tuple[
     environment = {
         "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": "avis",
         "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
-    with loaded("handlers.requester", environment, emulator, account) as module:
+    with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield module, lambda: taken(sqs, asked)
 
 
@@ -109,7 +109,9 @@ def test_a_workflow_that_opened_the_record_goes_on_though_the_reply_was_lost(emu
     stack = deploy(emulator, account, WORKFLOWS)
     workflows, arn = stack.client("stepfunctions"), stack.outputs[f"{variant}StateMachineArn"]
     machine = json.loads(workflows.describe_state_machine(stateMachineArn=arn)["definition"])
-    machine["States"]["Lost"] = {**machine["States"]["Open"], "Output": "{% $states.input %}", "Next": "Open"}
+    opening = machine["States"]["Open request"]
+    lost = {key: value for key, value in opening.items() if key != "OutputPath"} | {"ResultPath": None, "Next": "Open request"}
+    machine["States"]["Lost"] = lost
     workflows.update_state_machine(stateMachineArn=arn, definition=json.dumps({**machine, "StartAt": "Lost"}))
 
     result = stack.request(variant, {"data": {}}, timeout=30)

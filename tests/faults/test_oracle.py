@@ -5,21 +5,23 @@ from typing import Any
 
 import pytest
 
-from tests.faults.oracle import Evidence, judge
-from tests.faults.request import Ask, Request
+from tests.faults.oracle import OUT, SLOW, Evidence, judge
+from tests.faults.request import EXISTING, Ask, Request
 
 ASKS = (Ask("avis", "quote"), Ask("alamo", "throw"))
 REQUEST = Request("r1", "sns", ASKS)
 QUOTE = {"responder": "avis", "status": "QUOTED", "amount": "111", "respondedAt": "1"}
 FAILURE = {"responder": "alamo", "status": "FAILED", "error": {"type": "RuntimeError", "message": "out of cars 222"}, "respondedAt": "1"}
 LEDGER = [
-    {"requestId": "r1", "responder": "avis", "kind": "answered", "outcome": "QUOTED", "token": "111"},
-    {"requestId": "r1", "responder": "alamo", "kind": "answered", "outcome": "FAILED", "token": "222"},
+    {"requestId": "r1", "responder": "avis", "kind": "answered", "outcome": "QUOTED", "token": "111", "at": 61},
+    {"requestId": "r1", "responder": "alamo", "kind": "answered", "outcome": "FAILED", "token": "222", "at": 61},
 ]
-BUSY = {"requestId": "r1", "responder": "alamo", "kind": "busy", "token": "333"}
-RECORD = {"requestId": "r1", "variant": "sns", "status": "PARTIAL", "completedBy": "ALL", "completedAt": "2", "deadlineAt": "2", "late": {},
+BUSY = {"requestId": "r1", "responder": "alamo", "kind": "busy", "token": "333", "at": 61}
+CREATED, CLOSED, DEADLINE = "1970-01-01T00:01:00.000Z", "1970-01-01T00:01:30.000Z", "1970-01-01T00:01:30.000Z"
+RECORD = {"requestId": "r1", "variant": "sns", "status": "PARTIAL", "completedBy": "ALL", "completedAt": CLOSED, "deadlineAt": DEADLINE,
+          "createdAt": CREATED, "late": {},
           "recipients": ["avis", "alamo"], "answers": {"avis": QUOTE, "alamo": FAILURE}}
-RESULT = {"requestId": "r1", "status": "PARTIAL", "completedAt": "2", "answers": [QUOTE, FAILURE]}
+RESULT = {"requestId": "r1", "status": "PARTIAL", "completedAt": CLOSED, "answers": [QUOTE, FAILURE]}
 GOOD = Evidence([REQUEST], LEDGER, {"r1": RECORD}, {"r1": [RESULT]}, [RESULT], [], {"r1": 1})
 SILENT = {"responder": "avis", "status": "TIMED_OUT", "error": {"type": "Deadline", "message": "no answer before the deadline"}}
 
@@ -31,8 +33,29 @@ def record(**changes: Any) -> dict[str, Any]:
 def quorum(late: dict[str, Any], *, quorum: int = 1, ledger: Any = LEDGER) -> dict[str, Any]:
     """The evidence of a workflow's request that one quote closed."""
     only = {**RESULT, "answers": [QUOTE]}
-    return {**record(answers={"avis": QUOTE}, late=late, completedBy="QUORUM"), "results": {"r1": [only]}, "events": [],
+    return {**record(answers={"avis": QUOTE}, late=late, completedBy="QUORUM"), "results": {"r1": [only]}, "events": [only],
             "requests": [Request("r1", "map", ASKS, quorum=quorum)], "ledger": ledger}
+
+
+def closed_by_the_deadline(ledger: list[Any]) -> dict[str, Any]:
+    """The evidence of a request that was to close with its answers, which are late."""
+    silent = [SILENT, {**SILENT, "responder": "alamo"}]
+    return {**record(answers={"avis": silent[0], "alamo": silent[1]}, late={"avis": QUOTE, "alamo": FAILURE} if ledger else {},
+                     completedBy="DEADLINE"),
+            "requests": [replace(REQUEST, deadline_seconds=30)], "ledger": ledger, "results": {}, "events": [{**RESULT, "answers": silent}]}
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"outages": [(80, 82)]}, OUT),
+    ({"ledger": [{**LEDGER[0], "at": 85}, LEDGER[1]]}, SLOW),
+    ({"ledger": [LEDGER[0], {"requestId": "r1", "responder": "alamo", "kind": "asked", "at": 61}],
+      **record(answers={"avis": SILENT, "alamo": {**SILENT, "responder": "alamo"}}, late={"avis": QUOTE}, completedBy="DEADLINE")}, SLOW),
+])
+def test_what_the_deadline_closed_against_the_plan_is_excused(changes, why):
+    verdict = judge(replace(GOOD, **closed_by_the_deadline([*LEDGER]) | changes))
+
+    assert verdict.findings == []
+    assert verdict.total[why] == 1
 
 
 def test_a_run_in_which_nothing_went_wrong_is_good():
@@ -64,6 +87,10 @@ def test_a_run_in_which_nothing_went_wrong_is_good():
         completedBy="ALL", answers={"avis": QUOTE, "alamo": {**SILENT, "responder": "alamo"}}), "closed wrongly"),
     (quorum({"alamo": FAILURE}, quorum=2), "closed wrongly"),
     ({"events": []}, "unannounced"),
+    ({"left_open": ["r1"]}, "left open"),
+    ({"ledger": [*LEDGER, {**LEDGER[0], "token": "444"}]}, "asked twice"),
+    ({**closed_by_the_deadline([*LEDGER])}, "closed wrongly"),
+    ({**closed_by_the_deadline([])}, "closed wrongly"),
 ])
 def test_what_must_never_happen_is_found(changes, what):
     verdict = judge(replace(GOOD, **changes))
@@ -72,18 +99,27 @@ def test_what_must_never_happen_is_found(changes, what):
     assert not verdict.is_good
 
 
+SHORT = [replace(REQUEST, deadline_seconds=5)]
+OVERDUE = {"responder": EXISTING, "status": "TIMED_OUT", "error": {"type": "Timeout", "message": "no answer in 6 s"}, "respondedAt": "1"}
+CUT_OFF = {
+    **record(answers={"avis": QUOTE, EXISTING: OVERDUE}, recipients=["avis", EXISTING]), "results": {},
+    "requests": [replace(REQUEST, asks=(ASKS[0], Ask(EXISTING, "quote")))], "events": [{**RESULT, "answers": [QUOTE, OVERDUE]}],
+    "ledger": [LEDGER[0], {**LEDGER[1], "responder": EXISTING, "outcome": "QUOTED"}]}
+"""An existing function that answered after it was given up."""
+
+
 @pytest.mark.parametrize("changes", [
     {**record(answers={"avis": SILENT, "alamo": FAILURE}, late={"avis": QUOTE}, completedBy="DEADLINE"), "results": {}, "events": [
-        {**RESULT, "answers": [SILENT, FAILURE]}]},
+        {**RESULT, "answers": [SILENT, FAILURE]}], "requests": SHORT},
     {**record(answers={"avis": SILENT, "alamo": FAILURE}, completedBy="DEADLINE"), "results": {}, "events": [
-        {**RESULT, "answers": [SILENT, FAILURE]}], "dead": ['{"answer": {"amount": "111"}}']},
-    {"ledger": [*LEDGER, {**LEDGER[0], "token": "444"}]},
+        {**RESULT, "answers": [SILENT, FAILURE]}], "dead": ['{"answer": {"amount": "111"}}'], "requests": SHORT},
+    {"ledger": [*LEDGER, {**LEDGER[0], "token": "444"}], "requests": [replace(REQUEST, faults={"receive": ("again",)})]},
     {"ledger": [*LEDGER, BUSY]},
     {"events": [RESULT, RESULT]},
     quorum({"alamo": FAILURE}),
-    quorum({}, ledger=[*LEDGER, {"requestId": "r1", "responder": "alamo", "kind": "cut off"}]),
     quorum({}, ledger=[LEDGER[0], BUSY]),
-], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "cut off", "never asked again"])
+    CUT_OFF,
+], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
+from components import definition
 from tests.faults import plan as planning
 from tests.faults.__main__ import RULES, planned_figures
-from tests.faults.faulty_emulator import MOST_IN_A_ROW
 from tests.faults.plan import plan
-from tests.faults.request import OUTCOMES, THROTTLED, Ask, Request
+from tests.faults.request import EXISTING, OUTCOMES, THROTTLED, Ask, Request
 
 
 def printed(seed: int) -> str:
@@ -41,11 +41,19 @@ def test_every_carrier_policy_behaviour_and_fault_has_its_turn(seed):
     assert len({request.id for request in planned.all_requests}) == 240
     behaviours = Counter(ask.behaviour for request in planned.requests for ask in request.asks)
     assert set(behaviours) == set(OUTCOMES)
-    faults = {(point, kind) for request in planned.requests for point, kinds in request.faults.items() for kind in kinds}
-    assert {kind for point, kind in faults if point == "gather"} == set(planning.WRITE_FAULTS)
-    assert {kind for point, kind in faults if point == "record"} == set(planning.STORE_FAULTS)
-    assert {point for point, _ in faults} == {
-        "create", "publish", "published", "gather", "announce", "open", "record", "record late", "close"}
+    faults = {(request.variant, point, kind) for request in planned.requests for point, kinds in request.faults.items() for kind in kinds}
+    for carrier in planning.CARRIERS:
+        assert {kind for variant, point, kind in faults if (variant, point) == (carrier, "gather")} - {"none"} == set(planning.CALL_FAULTS)
+        assert (carrier, "create", "kill-after") in faults
+        assert (carrier, "announce", "kill-before") in faults
+        assert (carrier, "receive", "again") in faults
+    assert ("sns", "publish", "kill-before") in faults
+    assert {point for _, point, _ in faults} == {
+        "deadline", "create", "publish", "published", "answer", "invoke", "gather", "announce", "receive", "workflow opens",
+        "workflow asks", "workflow gathers"}
+    assert any(ask.responder == EXISTING for request in planned.requests for ask in request.asks)
+    assert any(request.is_stopped for request in planned.requests)
+    assert any(request.is_repeated_when_closed for request in planned.requests)
     assert {window.kind for window in planned.windows} == {"outage", "throttle"}
     assert planned.before_restart
 
@@ -60,16 +68,26 @@ def test_each_rule_is_the_only_one_for_some_requests_of_each_carrier(seed, carri
     assert any(request.required for request in plan(seed, 240).requests if request.variant == carrier)
 
 
-def test_only_what_goes_through_queues_has_its_messages_tampered_with():
-    for request in plan(1, 240).requests:
-        if request.variant != "sns":
-            assert not set(request.faults) & {"create", "publish", "published", "gather", "announce"}
-            assert all(ask.delays == (0,) and ask.behaviour not in planning.MESSAGING for ask in request.asks)
+def retries(machine: str, state: str) -> int:
+    """How often the machine repeats a call whose function broke."""
+    definition_ = definition.load(f"{machine}_scatter_gather.asl.json")
+    [retrier] = [each for each in definition_["States"][state]["Retry"] if "States.TaskFailed" in each["ErrorEquals"]]
+    return retrier["MaxAttempts"]
 
 
-def test_a_workflow_has_more_retries_than_faults():
+@pytest.mark.parametrize("carrier", ["map", "parallel"])
+def test_a_workflow_has_no_fewer_retries_than_faults(carrier):
     for request in plan(1, 240).requests:
-        assert request.variant == "sns" or all(len(kinds) <= MOST_IN_A_ROW for kinds in request.faults.values())
+        if request.variant == carrier:
+            gathering = sum(len(request.faults.get(point, ())) for point in ("gather", "announce", "workflow gathers"))
+            opening = sum(len(request.faults.get(point, ())) for point in ("deadline", "create", "workflow opens"))
+            assert gathering <= retries(carrier, "Gather")
+            assert opening <= retries(carrier, "Open request")
+
+
+def test_only_what_a_caller_does_may_kill_a_responder():
+    for request in plan(1, 240).requests:
+        assert request.variant == "sns" or not set(request.faults.get("answer", ())) & {"kill-before", "kill-after"}
 
 
 QUOTES = (Ask("avis", "quote"), Ask("alamo", "bargain"))
@@ -89,8 +107,14 @@ HELD = Ask("budget", "held")
     (Request("r", "map", (QUOTES[0], Ask(THROTTLED, "quote"), HELD), quorum=2), {"QUORUM", "DEADLINE"}),
     (Request("r", "map", (QUOTES[0], Ask("hertz", "crash"))), {"ALL"}),
     (Request("r", "sns", (QUOTES[0], Ask("hertz", "crash"))), {"DEADLINE"}),
-    (Request("r", "sns", QUOTES, faults={"gather": ("lose",)}), {"ALL", "DEADLINE"}),
-    (Request("r", "sns", (Ask("avis", "quote", (0, 8)),)), {"ALL", "DEADLINE"}),
+    (Request("r", "sns", QUOTES, faults={"gather": ("lose",)}), {"ALL"}),
+    (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}), {"ALL", "DEADLINE"}),
+    (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}, deadline_seconds=30), {"ALL"}),
+    (Request("r", "map", (*QUOTES, HELD), quorum=2, faults={"gather": ("kill-after", "kill-before")}, deadline_seconds=30),
+     {"QUORUM", "DEADLINE"}),
+    (Request("r", "sns", QUOTES, faults={"create": ("kill-after",), "announce": ("kill-before",), "receive": ("again",)}), {"ALL"}),
+    (Request("r", "sns", (Ask("avis", "quote", (0, 12)),)), {"ALL", "DEADLINE"}),
+    (Request("r", "map", (*QUOTES, HELD), is_stopped=True), {"DEADLINE"}),
 ])
 def test_what_a_plan_decides_about_the_end(request_, rules):
     assert request_.rules() == rules
