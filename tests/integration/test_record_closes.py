@@ -45,7 +45,7 @@ class Bench:
         events.put_rule(Name="completed", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["Request Completed"]}))
         events.put_targets(Rule="completed", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
         express = {f"{variant}StateMachineArn": express_machine(stack, variant) for variant in ("map", "parallel")}
-        self._express = Stack({**stack.outputs, **express}, stack.endpoint)
+        self._express = Stack({**stack.outputs, **express}, stack.endpoint, stack.session_token)
 
     def send(self, carrier: str, request: dict[str, Any]) -> str:
         """The request's id."""

@@ -151,7 +151,7 @@ def test_a_queue_that_does_not_exist_is_wrong_use(stack):
 def test_without_sns_there_is_the_queue_of_the_answers(stack):
     outputs = {name: value for name, value in stack.outputs.items() if name != "snsDeadLetterQueueUrls"}
 
-    assert [queue.name for queue in redrive.queues(Stack(outputs, stack.endpoint))] == ["responses"]
+    assert [queue.name for queue in redrive.queues(Stack(outputs, stack.endpoint, stack.session_token))] == ["responses"]
 
 
 class MoveTasks:
