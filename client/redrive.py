@@ -88,7 +88,9 @@ def redrive(stack: Stack, name: str | None = None, wait_seconds: float = WAIT_SE
 def queues(stack: Stack, name: str | None = None) -> list[Queue]:
     """The queues that have a dead-letter queue, or the one of that name. UsageError where there is none."""
     store = {"responses": stack.outputs["deadLetterQueueUrl"]} if "deadLetterQueueUrl" in stack.outputs else {}
-    urls = {**store, **stack.outputs.get("snsDeadLetterQueueUrls", {})}
+    # Of each carrier that has queues of its own.
+    own = [urls for output, urls in stack.outputs.items() if output.endswith("DeadLetterQueueUrls")]
+    urls = {**store, **{of: url for urls in own for of, url in urls.items()}}
     if not urls:
         raise UsageError("the stack has no dead-letter queues: it was deployed by an earlier version, without variant sns")
     if name is not None and name not in urls:

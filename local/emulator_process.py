@@ -2,8 +2,9 @@
 AWS, and with functions that start as forks of a warm process.
 
 MiniStack works in a thread for each execution, iteration and batch, and read, change and write are separate steps there: two writes of
-one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue. Run as a script; the
-environment says what MiniStack reads from it, and AWS_SESSION_TOKEN what the door asks for.
+one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue.
+
+Run as a script; the environment says what MiniStack reads from it, and AWS_SESSION_TOKEN what the door asks for.
 """
 
 import functools
