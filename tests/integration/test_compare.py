@@ -141,8 +141,8 @@ def test_a_carrier_writes_what_the_comparison_says(outcome, variant):
 
     assert len(recorded.of(variant)) == used.writes
     assert sum(_write_units(*change) for change in recorded.of(variant)) == used.write_units
-    assert _carrier(compared, variant).used == costs.usage(
-        variant, compared.workload, _carrier(compared, variant).workflow_type, batches=compared.workload.asked)
+    carrier = _carrier(compared, variant)
+    assert carrier.used == costs.usage(carrier.kind, compared.workload, carrier.workflow_type, batches=compared.workload.asked)
 
 
 def test_the_functions_are_called_as_often_as_the_comparison_says(stack, outcome):

@@ -11,6 +11,7 @@ import uuid
 import pytest
 
 from client import RequestFailed, Stack
+from client.errors import StackError
 from local import emulator as emulator_control
 from tests.integration.conftest import deploy
 
@@ -86,8 +87,9 @@ def test_a_workflows_requester_cannot_open_without_its_right(strict, without):
 
     request_id = strict.send("map", {**strict.sample_request, "requestId": uuid.uuid4().hex})
 
-    with pytest.raises(RequestFailed):
+    with pytest.raises(StackError):
         strict.wait(request_id, timeout=3)
+    assert strict.record(request_id) is None
 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])

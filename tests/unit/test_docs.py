@@ -192,7 +192,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
         nested = [kind for kind in (field.annotation, *typing.get_args(field.annotation))
                   if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if field.annotation not in nested:
-            yield f"{prefix}{name}", None if field.is_required() else field.get_default()
+            yield f"{prefix}{name}", None if field.is_required() else field.get_default(call_default_factory=True)
         for kind in nested:
             yield from keys(kind, f"{prefix}{name}{'[]' if typing.get_origin(field.annotation) is list else ''}.")
 
@@ -201,7 +201,8 @@ KEYS = dict(keys(Settings))
 REFUSED = ({"no such": "value"}, "\n", 2.5, 2)
 OF_ANY_VALUE = {
     "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.corsOrigins",
-    "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker"}
+    "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
+    "responders[].settings"}
 """Lists, objects and truth values, of which nothing but their type is said."""
 
 
