@@ -72,11 +72,11 @@ def calling(emulator: Emulator) -> Generator[Workflows]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         patch.setenv("AWS_ENDPOINT_URL_LAMBDA", emulator.endpoint)
-        session = boto3.Session()
-        # boto3 keeps the endpoints of whoever came first.
-        patch.setattr(boto3, "DEFAULT_SESSION", session)
-        # moto calls functions with credentials of its own; the emulator's door asks for its token all the same.
-        session.events.register(
-            "before-sign.lambda.*", lambda request, **_: request.headers.add_header("X-Amz-Security-Token", emulator.session_token))
         with mock_aws(config=PASSING_LAMBDA_THROUGH):
+            session = boto3.Session()
+            # boto3 keeps the endpoints of whoever came first.
+            patch.setattr(boto3, "DEFAULT_SESSION", session)
+            # moto calls functions with credentials of its own; the emulator's door asks for its token all the same.
+            session.events.register(
+                "before-sign.lambda.*", lambda request, **_: request.headers.add_header("X-Amz-Security-Token", emulator.session_token))
             yield Workflows()
