@@ -9,7 +9,7 @@ reads from it, and AWS_SESSION_TOKEN what the door asks for.
 
 import functools
 import os
-import sys
+import runpy
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +20,8 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.services import dynamodb, eventbridge, lambda_svc, sns, sqs, sts
 
-# After everything else: nothing of the project's is in the way of what MiniStack imports.
-sys.path.append(str(Path(__file__).parents[1]))
-from local.emulator_door import Door
+# By its file: nothing of the project's is in the way of what MiniStack imports.
+Door = runpy.run_path(str(Path(__file__).with_name("emulator_door.py")))["Door"]
 
 STEPS = {
     dynamodb: ("_put_item", "_update_item", "_delete_item"),
