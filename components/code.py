@@ -221,7 +221,7 @@ def _absolute(statement: _Import, by: _Module, where: str) -> str:
         return statement.module
     parents = by.package.split(".") if by.package else []
     if statement.level > len(parents):
-        raise CodeError(f"{where} imports {'.' * statement.level}{statement.module}, which is above the module's package")
+        raise CodeError(f"{where} imports from {'.' * statement.level}{statement.module}, which is outside of its package")
     return ".".join([*parents[:len(parents) - statement.level + 1], *filter(None, [statement.module])])
 
 

@@ -10,4 +10,4 @@ carrier = MapScatterGather("map", {"store": store, "fleet": fleet})
 
 pulumi.export("mapStateMachineArn", carrier.stateMachineArn)
 pulumi.export("quoteTableName", store.tableName)
-pulumi.export("sampleInput", json.dumps({"data": {"days": 7}}))
+pulumi.export("sampleInput", json.dumps({"data": {"days_rental": 7}}))
