@@ -257,8 +257,8 @@ def test_zip_and_layer_are_complete_in_a_bare_interpreter(tmp_path, program, mod
         target.write_bytes(file.read_bytes())
     runtime = tmp_path / "runtime"
     runtime.mkdir()
-    for module in ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six.py"):
-        (runtime / module).symlink_to(Path(boto3.__file__).parents[1] / module)
+    for part in ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six.py"):
+        (runtime / part).symlink_to(Path(boto3.__file__).parents[1] / part)
     question = {"requestId": "r1", "description": "", "data": {"days_rental": 30}, "recipients": ["avis"],
                 "deadlineAt": "2099-01-01T00:00:00.000Z"}
     event = {"question": question, "retryCount": 0}
