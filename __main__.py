@@ -9,15 +9,14 @@ from components import (
     Alarms,
     Dashboard,
     DistributedMapProcessor,
-    MapScatterGather,
-    ParallelScatterGather,
     RequestApi,
     RequestStore,
     ResponderFleet,
-    SnsScatterGather,
     wiring,
 )
+from components.carriers import CARRIERS
 from components.settings import settings_of_the_stack
+from components.watched import together
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
 
@@ -33,18 +32,9 @@ settings = settings_of_the_stack()
 store = RequestStore("quotes", wiring.for_store(settings))
 fleet = ResponderFleet("responder", wiring.for_fleet(settings, store))
 
-carriers: dict[str, Any] = {}
-if "map" in settings.variants:
-    carriers["map"] = MapScatterGather(
-        "map", {"store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency})
-    export("map", carriers["map"], "stateMachineArn", "stateMachineName")
-if "parallel" in settings.variants:
-    carriers["parallel"] = ParallelScatterGather("parallel", {"store": store, "fleet": fleet, "workflowType": settings.workflowType})
-    export("parallel", carriers["parallel"], "stateMachineArn", "stateMachineName")
-if "sns" in settings.variants:
-    carriers["sns"] = SnsScatterGather("sns", {"store": store, "fleet": fleet})
-    export("sns", carriers["sns"], "requesterFunctionName", "requesterFunctionArn", "aggregatorFunctionName", "topicArn",
-           "responseQueueUrl", "deadLetterQueueUrls", "eventBusName")
+carriers: dict[str, Any] = {name: make(settings, store, fleet) for name, make in CARRIERS.items() if name in settings.variants}
+for name, carrier in carriers.items():
+    export(name, carrier, *(output for output in type(carrier).__annotations__))
 distributed = None
 if "distributed" in settings.variants:
     distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings))
@@ -57,8 +47,8 @@ if carriers and settings.api.enabled:
     pulumi.export("apiId", api.apiId)
 
 if settings.alarms.enabled:
-    watched = wiring.for_alarms(settings, store, fleet, carriers, distributed, api)
-    alarms = Alarms("alarms", watched)
+    watched = together(part.watched for part in (store, fleet, *carriers.values(), distributed, api) if part)
+    alarms = Alarms("alarms", wiring.for_alarms(settings, watched))
     pulumi.export("alarmNames", alarms.alarmNames)
     if settings.alarms.dashboard:
         pulumi.export("dashboardName", Dashboard("dashboard", wiring.for_dashboard(watched, store)).dashboardName)
@@ -67,6 +57,7 @@ names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
 pulumi.export("responderNames", names)
 pulumi.export("existingFunctions", [responder.name for responder in settings.responders if responder.functionArn])
+pulumi.export("carriers", {name: carrier.entrance for name, carrier in carriers.items()})
 pulumi.export("quoteTableName", store.tableName)
 export("", store, "aggregatorFunctionName", "responseQueueUrl", "deadLetterQueueUrl", "eventBusName")
 pulumi.export("selection", settings.selection)

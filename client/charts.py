@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 
 from client import costs, display
-from client.comparison import CHOICES, Carrier, Comparison, after_ms, label
+from client.comparison import Carrier, Comparison, after_ms, choices, label
 
 matplotlib.use("svg")
 from matplotlib.figure import Figure
@@ -112,9 +112,9 @@ def cost_curves(compared: Comparison) -> str:
     """Dollars per 1,000 requests against the number of responders; carriers with one price share a line."""
     counts = range(1, MOST_RESPONDERS + 1)
     curves: dict[tuple[float, ...], list[str]] = {}
-    for variant, workflow_type in CHOICES:
+    for variant, workflow_type in choices(compared.kinds):
         prices = tuple(
-            float(costs.price_per_thousand(costs.usage(variant, compared.workload.with_responders(count), workflow_type)))
+            float(costs.price_per_thousand(costs.usage(compared.kinds[variant], compared.workload.with_responders(count), workflow_type)))
             for count in counts)
         curves.setdefault(prices, []).append(label(variant, workflow_type))
     with matplotlib.rc_context(STYLE):

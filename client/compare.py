@@ -157,7 +157,7 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
     for heading, cells in figures(compared).items():
         table.add_row(heading, *cells)
     out.print(table)
-    if compared.workload.early or any(carrier.variant == "sns" for carrier in compared.carriers):
+    if compared.workload.early or any(not carrier.kind.is_workflow for carrier in compared.carriers):
         out.print("Answers that come by queue count as if each came by itself, which is the most that they use.",
                   style="dim", soft_wrap=True)
 

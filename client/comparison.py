@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from client import costs
-from client.costs import EXPRESS, STANDARD, WORKFLOWS, Usage, Workload
+from client.costs import EXPRESS, KINDS, STANDARD, Kind, Usage, Workload
 from client.errors import RequestFailed
 from client.shapes import Request, Result
 from client.stack import TIMEOUT_SECONDS, Stack
@@ -24,9 +24,6 @@ from handlers import completion, contract
 
 EXTRAPOLATED = (3, 5, 20, 100)
 """Responders, to show how the price grows with them."""
-
-CHOICES: tuple[tuple[str, str | None], ...] = (
-    ("map", STANDARD), ("map", EXPRESS), ("parallel", STANDARD), ("parallel", EXPRESS), ("sns", None))
 
 PER_MONTH = (1_000, 100_000, 10_000_000)
 """Requests, to show how the price grows with them."""
@@ -51,6 +48,7 @@ class Carrier:
 
     variant: str
     workflow_type: str | None
+    kind: Kind
     runs: Sequence[Run]
     p50_ms: float
     p95_ms: float
@@ -92,15 +90,33 @@ class Comparison:
     on_aws: bool
     recommendation: Recommendation
 
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """Of the project's own carriers, deployed or not, and of those that are deployed."""
+        return {**KINDS, **{carrier.variant: carrier.kind for carrier in self.carriers}}
+
     def extrapolation(self, counts: Iterable[int] = EXTRAPOLATED) -> dict[int, dict[str, Decimal]]:
         """Dollars for 1,000 requests, by responders and by carrier, deployed or not."""
-        return {count: {label(*choice): costs.price_per_thousand(costs.usage(choice[0], self.workload.with_responders(count), choice[1]))
-                        for choice in CHOICES} for count in counts}
+        return {count: {label(*choice): costs.price_per_thousand(self._usage(choice, self.workload.with_responders(count)))
+                        for choice in choices(self.kinds)} for count in counts}
 
     def months(self, volumes: Iterable[int] = PER_MONTH) -> dict[int, dict[str, Decimal]]:
         """Dollars a month, by requests a month and by carrier, deployed or not."""
-        return {requests: {label(*choice): costs.price_per_month(costs.usage(choice[0], self.workload, choice[1]), requests)
-                           for choice in CHOICES} for requests in volumes}
+        return {requests: {label(*choice): costs.price_per_month(self._usage(choice, self.workload), requests)
+                           for choice in choices(self.kinds)} for requests in volumes}
+
+    def _usage(self, choice: tuple[str, str | None], workload: Workload) -> Usage:
+        variant, workflow_type = choice
+        return costs.usage(self.kinds[variant], workload, workflow_type)
+
+
+def choices(kinds: Mapping[str, Kind]) -> list[tuple[str, str | None]]:
+    """Carriers of these kinds, each with the types that it may be of."""
+    return [(variant, workflow_type) for variant, kind in kinds.items() for workflow_type in types_of(kind)]
+
+
+def types_of(kind: Kind) -> tuple[str | None, ...]:
+    return (STANDARD, EXPRESS) if kind.is_workflow else (None,)
 
 
 def label(variant: str, workflow_type: str | None) -> str:
@@ -117,7 +133,7 @@ def compare(
     tell: hears of each request before it is sent. Raises as `Stack.request` does.
     """
     if not stack.variants:
-        raise RequestFailed("no variant that takes requests is deployed; add map, parallel or sns to variants")
+        raise RequestFailed("no variant that takes requests is deployed; add one to variants")
     runs: list[Run] = []
     for turn in range(-warm_up, count):
         for variant in stack.variants:
@@ -126,10 +142,11 @@ def compare(
             if turn >= 0:
                 runs.append(run)
     types = {variant: stack.workflow_type(variant) for variant in stack.variants}
+    kinds = {variant: costs.kind_of(entrance) for variant, entrance in stack.entrances.items()}
     record = stack.record(runs[0].result["requestId"]) or {}
     existing = {*stack.outputs.get("existingFunctions", [])} & {*_recipients(stack, request)}
     return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=closes_early(stack, request),
-                     existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None)
+                     existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None, kinds=kinds)
 
 
 def closes_early(stack: Stack, request: Request | Mapping[str, Any]) -> bool:
@@ -144,7 +161,8 @@ def _recipients(stack: Stack, request: Request | Mapping[str, Any]) -> list[str]
 
 
 def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[str, str | None], record: Mapping[str, Any], *,
-              configured: int, early: bool, per_month: int, on_aws: bool, existing: int = 0) -> Comparison:
+              configured: int, early: bool, per_month: int, on_aws: bool, existing: int = 0,
+              kinds: Mapping[str, Kind] = KINDS) -> Comparison:
     """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders; existing: those of
     the asked that are existing functions. early: whether the request may close before all have answered; how many are late is then the mean
     of the runs, rounded up."""
@@ -159,7 +177,7 @@ def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[st
         late=math.ceil(sum(_late(run.result) for run in runs) / len(runs)) if early else 0,
         existing=existing,
         **_sizes(record))
-    carriers = [_carrier(variant, types[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
+    carriers = [_carrier(variant, types[variant], kinds[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
                 for variant in types]
     return Comparison(request, carriers, workload, slowest, per_month, on_aws, recommend(carriers, workload, per_month, on_aws=on_aws))
 
@@ -199,11 +217,10 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
     limit = max(fastest * NOTICEABLE_SHARE, fastest + NOTICEABLE_MS) if on_aws else math.inf
     prices: dict[tuple[str, str | None], tuple[Decimal, float]] = {}
     for carrier in carriers:
-        types = (STANDARD, EXPRESS) if carrier.variant in WORKFLOWS else (None,)
-        for workflow_type in types:
+        for workflow_type in types_of(carrier.kind):
             too_long = workflow_type == EXPRESS and carrier.p95_ms > EXPRESS_LIMIT_MS
             if carrier.p95_ms <= limit and not too_long:
-                used = costs.usage(carrier.variant, workload, workflow_type)
+                used = costs.usage(carrier.kind, workload, workflow_type)
                 prices[carrier.variant, workflow_type] = (costs.price_per_month(used, per_month), carrier.p95_ms if on_aws else 0.0)
     best = min(prices, key=lambda choice: prices[choice])
     others = sorted((price, label(*choice)) for choice, (price, _) in prices.items() if choice != best)
@@ -222,7 +239,7 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
         reasons.append("stay with STANDARD where a request may take more than 5 minutes or each execution's history must be kept")
     if workload.early:
         reasons.append(_price_of_closing_early(workload))
-    elif best[0] != "sns":
+    elif next(carrier.kind for carrier in carriers if carrier.variant == best[0]).is_workflow:
         reasons.append("only sns shows the answers to such a request as they come, and closes early at no extra cost")
     return Recommendation(*best, reasons)
 
@@ -230,7 +247,7 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
 def _price_of_closing_early(workload: Workload) -> str:
     prices = []
     for workflow_type in (STANDARD, EXPRESS):
-        waiting, closing = (costs.price_per_thousand(costs.usage("map", each, workflow_type))
+        waiting, closing = (costs.price_per_thousand(costs.usage(KINDS["map"], each, workflow_type))
                             for each in (replace(workload, early=False, late=0), workload))
         prices.append(f"from ${waiting:.3f} to ${closing:.3f} with map {workflow_type}")
     return f"closing early takes 1,000 requests {', '.join(prices)}, and costs nothing more with sns"
@@ -243,11 +260,11 @@ def _run(stack: Stack, variant: str, request: Mapping[str, Any], timeout: float)
     return Run(variant, (time.perf_counter() - began) * 1_000, result)
 
 
-def _carrier(variant: str, workflow_type: str | None, runs: Sequence[Run], slowest_ms: float, workload: Workload) -> Carrier:
+def _carrier(variant: str, workflow_type: str | None, kind: Kind, runs: Sequence[Run], slowest_ms: float, workload: Workload) -> Carrier:
     latencies = [run.latency_ms for run in runs]
     p50 = percentile(latencies, 50)
-    return Carrier(variant, workflow_type, runs, p50, percentile(latencies, 95), max(0.0, p50 - slowest_ms),
-                   costs.usage(variant, workload, workflow_type))
+    return Carrier(variant, workflow_type, kind, runs, p50, percentile(latencies, 95), max(0.0, p50 - slowest_ms),
+                   costs.usage(kind, workload, workflow_type))
 
 
 def _late(result: Result) -> int:

@@ -112,8 +112,25 @@ EXPRESS_STEP_SECONDS = Decimal("0.1")
 DEFINITION_BYTES = 1_048_576
 """The most that a definition may take."""
 
-WORKFLOWS = ("map", "parallel")
 STANDARD, EXPRESS = "STANDARD", "EXPRESS"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the price of a carrier depends on. is_workflow: a state machine carries requests, else a function that publishes them to a queue
+    for each responder. asks_every_responder: whomever a request names, each of the stack's responders is called."""
+
+    is_workflow: bool
+    asks_every_responder: bool = False
+
+
+KINDS: Mapping[str, Kind] = {"map": Kind(True), "parallel": Kind(True, asks_every_responder=True), "sns": Kind(False)}
+"""The project's own carriers."""
+
+
+def kind_of(entrance: Mapping[str, Any]) -> Kind:
+    """The kind of a deployed carrier, from what it says about itself in the stack's output `carriers`."""
+    return Kind("stateMachineArn" in entrance, entrance.get("asksEveryResponder", False))
 
 
 @dataclass(frozen=True)
@@ -171,18 +188,18 @@ class Usage:
         return Usage(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
 
-def usage(variant: str, workload: Workload, workflow_type: str | None = STANDARD, batches: int | None = None) -> Usage:
-    """What one request uses, when nothing has to be tried again.
+def usage(kind: Kind, workload: Workload, workflow_type: str | None = STANDARD, batches: int | None = None) -> Usage:
+    """What one request uses with a carrier of that kind, when nothing has to be tried again.
 
     batches: of answers that reach the aggregator by queue; without it each answer comes by itself, which is the most that it can use.
     """
-    asked, is_workflow = workload.asked, variant in WORKFLOWS
+    asked, is_workflow = workload.asked, kind.is_workflow
     by_queue = workload.early or not is_workflow
     # Answers that come by no queue are brought by Gather, all at once. It comes anyway, and so does the deadline.
     brought = (asked if batches is None else batches) if by_queue else 1
     batches = brought if by_queue else 0
     gathered = batches + (2 if is_workflow else 1)
-    called = workload.configured if variant == "parallel" else asked
+    called = workload.configured if kind.asks_every_responder else asked
     # The item grows with each batch; a write is billed by what it then is.
     grown = [workload.record_bytes + math.ceil(asked * batch / brought) * workload.answer_bytes for batch in range(brought + 1)]
     closed = workload.record_bytes + (asked - workload.late) * workload.answer_bytes

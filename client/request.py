@@ -8,7 +8,7 @@ from client.stack import Stack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("variant", help="the carrier: map, parallel or sns, as deployed")
+    parser.add_argument("variant", help="the carrier, such as map, as deployed")
     arguments.add_request(parser)
     parser.add_argument("--no-wait", action="store_true", help="print the request's id and do not wait for its result")
     arguments.add_timeout(parser)

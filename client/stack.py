@@ -19,9 +19,6 @@ from handlers.selection import Selection
 
 __all__ = ["InvalidRequest", "NoStack", "RequestFailed", "Stack", "StillOpen", "UnknownRequest", "UnknownVariant"]
 
-CARRIERS = {"map": "mapStateMachineArn", "parallel": "parallelStateMachineArn", "sns": "snsRequesterFunctionArn"}
-"""The variants that take requests, and the output that says where."""
-
 TIMEOUT_SECONDS = 300.0
 """How long a caller waits, unless it says otherwise."""
 
@@ -62,7 +59,12 @@ class Stack:
     @property
     def variants(self) -> list[str]:
         """The deployed variants that take requests."""
-        return [variant for variant, output in CARRIERS.items() if output in self.outputs]
+        return list(self.entrances)
+
+    @property
+    def entrances(self) -> Mapping[str, Mapping[str, Any]]:
+        """How a request is handed to each carrier, by its name: {"stateMachineArn", "workflowType", …} or {"functionArn", …}."""
+        return self.outputs.get("carriers", {})
 
     @property
     def sample_request(self) -> Request:
@@ -139,9 +141,7 @@ class Stack:
 
     def workflow_type(self, variant: str) -> str | None:
         """STANDARD or EXPRESS; None for a variant without a workflow."""
-        if variant == "sns":
-            return None
-        return self.client("stepfunctions").describe_state_machine(stateMachineArn=self._carrier(variant))["type"]
+        return self._entrance(variant).get("workflowType")
 
     def _client(self, service: str, read_seconds: float, attempts: int) -> Any:
         key = (service, read_seconds, attempts)
@@ -167,7 +167,8 @@ class Stack:
             **(local if self.endpoint else {}))
 
     def _whereabouts(self) -> tuple[str | None, str]:
-        arns = (value for key, value in self.outputs.items() if key.endswith("Arn") and isinstance(value, str))
+        places = (self.outputs, *self.entrances.values())
+        arns = (value for place in places for key, value in place.items() if key.endswith("Arn") and isinstance(value, str))
         parts = next(arns, "arn:aws:::").split(":")
         return parts[3] or None, parts[4] or "000000000000"
 
@@ -177,21 +178,21 @@ class Stack:
 
         return Records(self.outputs["quoteTableName"], self.client("dynamodb"))
 
-    def _carrier(self, variant: str) -> str:
+    def _entrance(self, variant: str) -> Mapping[str, Any]:
         if variant not in self.variants:
             raise UnknownVariant(f"variant {variant} is not deployed; deployed: {', '.join(self.variants) or 'none'}")
-        return self.outputs[CARRIERS[variant]]
+        return self.entrances[variant]
 
     def _start(self, variant: str, request: Request | Mapping[str, Any], timeout: float, waits: bool = True) -> tuple[str, Ended]:
         """Sends the request: its id, and how to learn that it has ended."""
-        carrier = self._carrier(variant)
+        entrance = self._entrance(variant)
         identified = self._identified(request)
-        if variant == "sns":
-            ended = self._ask_requester(carrier, identified)
-        elif self.workflow_type(variant) == "EXPRESS" and waits:
-            ended = self._run_express(variant, carrier, identified, timeout)
+        if "functionArn" in entrance:
+            ended = self._ask_requester(entrance["functionArn"], identified)
+        elif entrance["workflowType"] == "EXPRESS" and waits:
+            ended = self._run_express(variant, entrance["stateMachineArn"], identified, timeout)
         else:
-            ended = self._start_execution(variant, carrier, identified)
+            ended = self._start_execution(variant, entrance["stateMachineArn"], identified)
         return identified["requestId"], ended
 
     @staticmethod

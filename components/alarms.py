@@ -21,6 +21,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policy
+from components.watched import Machine
 
 Metric = aws.cloudwatch.MetricAlarmMetricQueryMetricArgs
 
@@ -30,14 +31,6 @@ DESCRIPTION_CHARACTERS = 1024
 """CloudWatch's limit."""
 
 LISTED_FUNCTIONS = 10
-
-
-class Machine(TypedDict):
-    name: str
-    """Of the variant."""
-    arn: pulumi.Input[str]
-    logGroupName: Optional[pulumi.Input[str]]
-    """Of an Express workflow, whose executions are found nowhere else; None for a Standard one."""
 
 
 class AlarmsArgs(TypedDict):

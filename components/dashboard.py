@@ -11,7 +11,7 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.alarms import Machine
+from components.watched import Machine
 
 WIDTH, HEIGHT = 12, 6
 """Of a widget, on a grid that is 24 wide."""

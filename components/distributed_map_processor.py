@@ -22,6 +22,7 @@ import pulumi_aws as aws
 
 from components import code, definition, policy
 from components.handler_function import HandlerFunction
+from components.watched import Watched
 from components.workflow import Workflow
 from handlers.processing import MAX_OUTCOMES_BYTES, STATE_BYTES
 
@@ -195,6 +196,9 @@ class DistributedMapProcessor(pulumi.ComponentResource):
                 keyType=args["keyType"], attribute=args["attribute"])
         else:
             self.source = pulumi.Output.all(source="s3", format=args["format"], bucket=bucket_name, key=object_key)
+        self.watched = Watched(
+            [{"name": name, "arn": self.stateMachineArn, "logGroupName": None}],
+            {"reader": self.reader.functionName, "process": self.processor.functionName, "tally": self.tally.functionName})
         self.sourceTableName = table_name if args["source"] == "dynamodb" else None
         self.sourceBucketName = bucket_name if args["source"] == "s3" else None
         self.results = (

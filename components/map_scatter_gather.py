@@ -9,7 +9,7 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, own_arguments, request_workflow
+from components.request_workflow import RequestWorkflowArgs, Tokens, entrance, own_arguments, request_workflow, watched
 from components.settings import MapSettings, checked
 
 
@@ -30,6 +30,8 @@ class MapScatterGather(pulumi.ComponentResource):
         self.workflow = request_workflow(name, args, lambda tokens, functions: _definition(tokens, functions, cap), self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
+        self.entrance = {**entrance(self.workflow, args)}
+        self.watched = watched(name, self.workflow, args)
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
 
 

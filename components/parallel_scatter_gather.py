@@ -10,7 +10,7 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, own_arguments, request_workflow
+from components.request_workflow import RequestWorkflowArgs, Tokens, entrance, own_arguments, request_workflow, watched
 from components.settings import WorkflowSettings, checked
 
 
@@ -30,6 +30,8 @@ class ParallelScatterGather(pulumi.ComponentResource):
         self.workflow = request_workflow(name, args, _definition, self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
+        self.entrance = {**entrance(self.workflow, args), "asksEveryResponder": True}
+        self.watched = watched(name, self.workflow, args)
         self.register_outputs({"stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName})
 
 

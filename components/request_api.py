@@ -1,7 +1,7 @@
 """RequestApi: an HTTP API in front of the variants that take requests, `handlers/routes.py` as a service.
 
 Builds: the API with its stage, routes, integration, authorizer (JWT) and access log, and the HandlerFunction behind it, which may
-start exactly these state machines, invoke exactly these requesters and read the one table.
+start exactly these carriers and read the one table.
 """
 
 import json
@@ -13,6 +13,7 @@ import pulumi_aws as aws
 
 from components import policy
 from components.handler_function import HandlerFunction
+from components.watched import Watched
 from handlers.routes import BOARD, ROUTES
 
 STAGE = "$default"
@@ -34,10 +35,8 @@ ACCESS_LOG = {
 
 
 class RequestApiArgs(TypedDict):
-    stateMachines: Mapping[str, pulumi.Input[str]]
-    """ARNs by variant."""
-    requesters: Mapping[str, pulumi.Input[str]]
-    """ARNs of the functions that take requests, by variant."""
+    entrances: Mapping[str, Mapping[str, pulumi.Input[Any]]]
+    """How a request is handed to each carrier, by its name: {"stateMachineArn", …} or {"functionArn", …}, see `components.carriers`."""
     tableName: pulumi.Input[str]
     tableArn: pulumi.Input[str]
     responderNames: Sequence[str]
@@ -124,6 +123,7 @@ class RequestApi(pulumi.ComponentResource):
             opts=child,
         )
         self._stage(name, args, child)
+        self.watched = Watched(functions={"api": self.function.functionName})
         self.apiUrl = self.api.api_endpoint
         self.apiId = self.api.id
         self.register_outputs({"apiUrl": self.apiUrl, "apiId": self.apiId})
@@ -168,8 +168,7 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
         "withModules": [],
         "environment": {
             "TABLE_NAME": args["tableName"],
-            "STATE_MACHINES": pulumi.Output.json_dumps(args["stateMachines"]),
-            "REQUESTERS": pulumi.Output.json_dumps(args["requesters"]),
+            "CARRIERS": pulumi.Output.json_dumps(args["entrances"]),
             # As short as can be: there may be a hundred names.
             "RESPONDERS": ",".join(args["responderNames"]),
             "COMPLETION": json.dumps(args["completion"], separators=(",", ":")),
@@ -188,8 +187,8 @@ def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) ->
 def _statements(args: RequestApiArgs) -> list[policy.Statement]:
     """Each kind of carrier that there is, and the table."""
     statements = [policy.allow(["dynamodb:GetItem"], args["tableArn"])]
-    if args["stateMachines"]:
-        statements.append(policy.allow(["states:StartExecution"], list(args["stateMachines"].values())))
-    if args["requesters"]:
-        statements.append(policy.allow(["lambda:InvokeFunction"], list(args["requesters"].values())))
+    for action, key in (("states:StartExecution", "stateMachineArn"), ("lambda:InvokeFunction", "functionArn")):
+        arns = [entrance[key] for entrance in args["entrances"].values() if key in entrance]
+        if arns:
+            statements.append(policy.allow([action], arns))
     return statements

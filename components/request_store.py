@@ -21,6 +21,7 @@ from components import code, policy
 from components.handler_function import HandlerFunction
 from components.queue import Queue
 from components.settings import StoreSettings, checked
+from components.watched import Watched
 from handlers.selection import Selection
 
 AGGREGATOR_SECONDS = 10
@@ -99,6 +100,13 @@ class RequestStore(pulumi.ComponentResource):
             "TOP_K": str(self.selection.top_k),
             "RESULT_RETENTION_SECONDS": str(self.settings.resultRetentionDays * 86_400),
         }
+
+    @property
+    def watched(self) -> Watched:
+        functions = {"aggregator": self.aggregatorFunctionName}
+        if self.selector:
+            functions["selector"] = self.selector.functionName
+        return Watched(functions=functions, dead_letter_queues={"responses": self.queue.dead_letters.name})
 
     def _table(self, name: str, *, retain: bool) -> aws.dynamodb.Table:
         return aws.dynamodb.Table(

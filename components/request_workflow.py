@@ -12,6 +12,7 @@ from components.definition import EXPRESS_SECONDS
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
 from components.settings import check_deadline
+from components.watched import Watched
 from components.workflow import Workflow
 
 MARGIN_SECONDS = 60
@@ -36,7 +37,7 @@ def own_arguments(args: RequestWorkflowArgs) -> dict[str, Any]:
 def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tokens, Mapping[str, str]], str],
                      parent: pulumi.Resource) -> Workflow:
     """The state machine of a carrier. render: its definition, from the tokens that they share and the responders' functions by name."""
-    store, fleet, workflow_type = args["store"], args["fleet"], args.get("workflowType") or "STANDARD"
+    store, fleet, workflow_type = args["store"], args["fleet"], workflow_type_of(args)
     try:
         check_deadline(workflow_type, store.settings.completion)
     except ValueError as error:
@@ -57,6 +58,21 @@ def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tok
         "statements": [policy.allow(["lambda:InvokeFunction"], functions)],
         "logRetentionDays": store.settings.logRetentionDays,
     }, pulumi.ResourceOptions(parent=parent))
+
+
+def workflow_type_of(args: RequestWorkflowArgs) -> str:
+    return args.get("workflowType") or "STANDARD"
+
+
+def entrance(workflow: Workflow, args: RequestWorkflowArgs) -> dict[str, Any]:
+    """See `components.carriers`."""
+    return {"stateMachineArn": workflow.stateMachineArn, "workflowType": workflow_type_of(args)}
+
+
+def watched(name: str, workflow: Workflow, args: RequestWorkflowArgs) -> Watched:
+    log_group = workflow.logs.name if workflow_type_of(args) == "EXPRESS" else None
+    return Watched([{"name": name, "arn": workflow.stateMachineArn, "logGroupName": log_group}],
+                   {"requester": args["fleet"].requester.functionName})
 
 
 def workflow_seconds(workflow_type: str, deadline_seconds: float) -> int:

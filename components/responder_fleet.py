@@ -14,6 +14,7 @@ import pulumi
 from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
+from components.watched import Watched
 from handlers import circuit
 from handlers.attempt import BACKSTOP_SECONDS
 
@@ -91,6 +92,10 @@ class ResponderFleet(pulumi.ComponentResource):
     def environment(self) -> dict[str, pulumi.Input[str]]:
         """What a function that opens requests has to know, see `handlers.environment`."""
         return {**self._store.environment, "RESPONDERS": ",".join(responder.name for responder in self.responders)}
+
+    @property
+    def watched(self) -> Watched:
+        return Watched(responders={name: function.functionName for name, function in self.functions.items()})
 
     @property
     def requester(self) -> HandlerFunction:

@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
 from handlers import completion, contract
 from handlers.selection import RANKINGS
-
-Variant = Literal["map", "parallel", "sns", "distributed"]
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
-WORKFLOWS: tuple[Variant, ...] = ("map", "parallel")
-"""The variants that are workflows, and so of a workflowType."""
 
 LONGEST_DEADLINE = 900
 """How long SQS can delay a message, which is what closes a request of the variant sns; for the others it is the same."""
@@ -46,6 +41,20 @@ DISTRIBUTED_CONCURRENCY = 10_000
 
 class SettingsError(ValueError):
     """A key of the configuration has a value that is not allowed; the message names key, value and what is allowed."""
+
+
+def variants() -> list[str]:
+    """What a stack may deploy: the carriers, and the list processor."""
+    # Here, because a carrier is a component, and components check their arguments by these settings.
+    from components.carriers import CARRIERS
+
+    return [*CARRIERS, "distributed"]
+
+
+def _variant(value: str) -> str:
+    if value not in variants():
+        raise ValueError(f"allowed: {', '.join(variants())}")
+    return value
 
 
 def _one_of(*allowed: object) -> AfterValidator:
@@ -357,7 +366,7 @@ class MapSettings(WorkflowSettings):
 class Settings(StoreSettings, FleetSettings, WorkflowSettings):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
-    variants: list[Variant] = list(VARIANTS)
+    variants: list[Annotated[str, AfterValidator(_variant)]] = Field(default_factory=lambda: variants())
     responderCount: Annotated[int, _whole(1, 100)] = 5
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     distributed: Distributed = Distributed()
@@ -376,14 +385,13 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
     def _distinct(self) -> "Settings":
         _refuse_repeated("variants", self.variants)
         if not self.variants:
-            raise ValueError(f"variants is []; allowed: one or more of {', '.join(VARIANTS)}")
+            raise ValueError(f"variants is []; allowed: one or more of {', '.join(variants())}")
         return self
 
     @model_validator(mode="after")
     def _policy(self) -> "Settings":
         self.completion.check(responder.name for responder in self.responders)
-        if any(variant in WORKFLOWS for variant in self.variants):
-            check_deadline(self.workflowType, self.completion)
+        check_deadline(self.workflowType, self.completion)
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from components.handler_function import HandlerFunction
 from components.queue import Queue
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.responder_fleet import REQUESTER_SECONDS, Responder, ResponderFleet
+from components.watched import Watched
 
 MIN_RECEIVES = 5
 """AWS advises to deliver a message no less often before its queue gives it up: a delivery that is throttled counts as well."""
@@ -58,6 +59,10 @@ class SnsScatterGather(pulumi.ComponentResource):
         self.deadLetterQueueUrls = pulumi.Output.all(**{of: queue.dead_letters.url for of, queue in queues.items()})
         self.aggregatorFunctionName, self.eventBusName = store.aggregatorFunctionName, store.eventBusName
         self.responseQueueUrl = store.responseQueueUrl
+        self.entrance = {"functionArn": self.requesterFunctionArn}
+        self.watched = Watched(
+            functions={f"{name}-requester": self.requesterFunctionName},
+            dead_letter_queues={of: queue.dead_letters.name for of, queue in self.queues.items()})
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})
 
     def _topic(self) -> aws.sns.Topic:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from components.alarms import AlarmsArgs, Machine
+from components.alarms import AlarmsArgs
+from components.carriers import Carrier
 from components.dashboard import DashboardArgs
-from components.distributed_map_processor import DistributedMapProcessor, DistributedMapProcessorArgs
-from components.request_api import RequestApi, RequestApiArgs
+from components.distributed_map_processor import DistributedMapProcessorArgs
+from components.request_api import RequestApiArgs
 from components.request_store import RequestStore, RequestStoreArgs
-from components.responder_fleet import ResponderFleet, ResponderFleetArgs
+from components.responder_fleet import ResponderFleetArgs
 from components.settings import Settings
+from components.watched import Watched
 
 
 def for_store(settings: Settings) -> RequestStoreArgs:
@@ -63,12 +65,10 @@ def for_distributed(settings: Settings) -> DistributedMapProcessorArgs:
     }
 
 
-def for_api(settings: Settings, store: RequestStore, carriers: Mapping[str, Any],
+def for_api(settings: Settings, store: RequestStore, carriers: Mapping[str, Carrier],
             sample: Mapping[str, Any]) -> RequestApiArgs:
-    """carriers: the deployed components that take requests, by variant."""
     return {
-        "stateMachines": {variant: carrier.stateMachineArn for variant, carrier in carriers.items() if variant != "sns"},
-        "requesters": {variant: carrier.requesterFunctionArn for variant, carrier in carriers.items() if variant == "sns"},
+        "entrances": {name: carrier.entrance for name, carrier in carriers.items()},
         "tableName": store.tableName,
         "tableArn": store.tableArn,
         "responderNames": [responder.name for responder in settings.responders],
@@ -86,42 +86,22 @@ def for_api(settings: Settings, store: RequestStore, carriers: Mapping[str, Any]
     }
 
 
-def for_alarms(settings: Settings, store: RequestStore, fleet: ResponderFleet, carriers: Mapping[str, Any],
-               distributed: DistributedMapProcessor | None, api: RequestApi | None) -> AlarmsArgs:
-    machines: list[Machine] = []
-    functions = {"aggregator": store.aggregator.functionName}
-    queues = {"responses": store.queue.dead_letters.name}
-    if store.selector:
-        functions["selector"] = store.selector.functionName
-    if api:
-        functions["api"] = api.function.functionName
-    for variant, carrier in carriers.items():
-        if variant == "sns":
-            functions["sns-requester"] = carrier.requester.functionName
-            queues |= {of: queue.dead_letters.name for of, queue in carrier.queues.items()}
-        else:
-            functions["requester"] = fleet.requester.functionName
-            machines.append({"name": variant, "arn": carrier.stateMachineArn,
-                             "logGroupName": carrier.workflow.logs.name if settings.workflowType == "EXPRESS" else None})
-    if distributed:
-        machines.append({"name": "distributed", "arn": distributed.stateMachineArn, "logGroupName": None})
-        functions |= {"reader": distributed.reader.functionName, "process": distributed.processor.functionName,
-                      "tally": distributed.tally.functionName}
+def for_alarms(settings: Settings, watched: Watched) -> AlarmsArgs:
     return {
-        "deadLetterQueues": queues,
-        "machines": machines,
-        "functions": functions,
-        "responders": {name: function.functionName for name, function in fleet.functions.items()},
+        "deadLetterQueues": watched.dead_letter_queues,
+        "machines": watched.machines,
+        "functions": watched.functions,
+        "responders": watched.responders,
         "topicArn": settings.alarms.topicArn,
         "email": settings.alarms.email,
     }
 
 
-def for_dashboard(watched: AlarmsArgs, store: RequestStore) -> DashboardArgs:
+def for_dashboard(watched: Watched, store: RequestStore) -> DashboardArgs:
     return {
-        "deadLetterQueues": watched["deadLetterQueues"],
-        "machines": watched["machines"],
-        "functions": watched["functions"],
-        "responders": watched["responders"],
+        "deadLetterQueues": watched.dead_letter_queues,
+        "machines": watched.machines,
+        "functions": watched.functions,
+        "responders": watched.responders,
         "tableName": store.tableName,
     }

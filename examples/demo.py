@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from client.stack import CARRIERS
-
 ROOT = Path(__file__).parent.parent
 REPORT = Path("artifacts") / "comparison.html"
 
@@ -24,7 +22,7 @@ def main() -> int:
     try:
         _step("local", "up", "--yes", "--skip-preview")
         outputs = json.loads(_run("local", "stack", "output", "--json", quiet=True).stdout)
-        variants = [variant for variant, output in CARRIERS.items() if output in outputs]
+        variants = list(outputs["carriers"])
         for variant in variants:
             _step("client", "request", variant)
         if variants:

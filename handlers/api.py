@@ -1,7 +1,7 @@
 """Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
 
-Environment: STATE_MACHINES and REQUESTERS (JSON: what carries each variant), AUTH, SAMPLE (JSON: a request without its recipients), and
-see `handlers.environment`.
+Environment: CARRIERS (JSON: how a request is handed to each, by name, see `components.carriers`), AUTH, SAMPLE (JSON: a request without
+its recipients), and see `handlers.environment`.
 """
 
 import base64
@@ -66,10 +66,11 @@ def operations() -> Operations:
     states = boto3.client("stepfunctions", config=QUICK)
     store = records.Records.of_the_stack(boto3.client("dynamodb", config=QUICK))
     carriers: dict[str, Carrier] = {}
-    for variant, arn in json.loads(os.environ["STATE_MACHINES"]).items():
-        carriers[variant] = StateMachine(states, arn)
-    for variant, arn in json.loads(os.environ["REQUESTERS"]).items():
-        carriers[variant] = Requester(boto3.client("lambda", config=QUICK), arn)
+    for name, entrance in json.loads(os.environ["CARRIERS"]).items():
+        if "stateMachineArn" in entrance:
+            carriers[name] = StateMachine(states, entrance["stateMachineArn"])
+        else:
+            carriers[name] = Requester(boto3.client("lambda", config=QUICK), entrance["functionArn"])
     known = environment.responders()
     sample = {**json.loads(os.environ["SAMPLE"]), "recipients": known}
     return Operations(

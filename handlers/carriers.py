@@ -25,7 +25,7 @@ class StateMachine:
 
 
 class Requester:
-    """The function `handlers.sns_requester`, which keeps the record and publishes the request."""
+    """A function that takes a request, keeps its record and asks its recipients, such as `handlers.sns_requester`."""
 
     def __init__(self, functions: Any, function_arn: str) -> None:
         self._functions, self._function_arn = functions, function_arn

@@ -95,10 +95,9 @@ def _request_of(body: str) -> str:
 def main(folder: Path) -> None:
     # After everything else: what is named as in the project is the emulator's.
     sys.path.append(str(PROJECT))
-    from ministack.core import lambda_runtime
     from ministack.services import sqs, stepfunctions
 
-    from tests.faults import forked_workers, ledger
+    from tests.faults import ledger
 
     def note(**entry: Any) -> None:
         ledger.note(folder / "journal.jsonl", **entry)
@@ -108,7 +107,6 @@ def main(folder: Path) -> None:
 
     faults = Faults(json.loads((folder / "faults.json").read_text()), note)
     replace(stepfunctions, "_invoke_resource", faulty, stepfunctions._ExecutionError, faults)
-    lambda_runtime.subprocess = forked_workers.Subprocess()  # ty: ignore[invalid-assignment]
     replace(sqs, "_receive_messages_for_esm", received_again, faults)
 
 

@@ -208,7 +208,8 @@ def _as_gathered(outcome: Outcome, variant: str) -> list[Usage]:
     """What each request uses, with the batches in which its answers really came."""
     _, compared, recorded = outcome
     batches = Counter(new["requestId"] for old, new in recorded.of(variant) if _answers(new) > _answers(old))
-    return [costs.usage(variant, compared.workload, _carrier(compared, variant).workflow_type, count) for count in batches.values()]
+    carrier = _carrier(compared, variant)
+    return [costs.usage(carrier.kind, compared.workload, carrier.workflow_type, count) for count in batches.values()]
 
 
 def _compared(stack: Stack, case: Case, folder: Path) -> Comparison:

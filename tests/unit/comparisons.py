@@ -33,6 +33,6 @@ def comparison(latencies: dict[str, list[float]], *, on_aws: bool = True, per_mo
     """latencies: in ms, by variant. asked: responders, where more of them than have answered."""
     more = {} if asked is None else {"expected": asked}
     runs = [Run(variant, latency, result(variant, answers, **more)) for variant, each in latencies.items() for latency in each]
-    types = {variant: costs.STANDARD if variant in costs.WORKFLOWS else None for variant in latencies}
+    types = {variant: costs.STANDARD if costs.KINDS[variant].is_workflow else None for variant in latencies}
     return summarise({"data": {}}, runs, types, {}, configured=runs[0].result["expected"], early=early,
                      per_month=per_month, on_aws=on_aws)

@@ -14,7 +14,7 @@ from components import code
 from handlers import attribute_values, clock
 
 ENVIRONMENT = {
-    "TABLE_NAME": "quotes", "STATE_MACHINES": '{"map": "arn:map"}', "REQUESTERS": '{"sns": "arn:requester"}',
+    "TABLE_NAME": "quotes", "CARRIERS": '{"map": {"stateMachineArn": "arn:map"}, "sns": {"functionArn": "arn:requester"}}',
     "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest",
     "TOP_K": "3", "AUTH": "NONE",
     "SAMPLE": '{"data": {"days_rental": 30}}',

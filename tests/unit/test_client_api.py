@@ -21,6 +21,8 @@ CLOSED = (200, {**OPEN[1], **result()})
 UNKNOWN = (404, {"error": {"type": "UnknownRequest", "message": "there is no request r1"}})
 SECRET = "not-a-real-secret"
 
+MACHINE = "arn:aws:states:eu-west-1:111111111111:stateMachine:map"
+
 
 class FakeApi(ThreadingHTTPServer):
     """Gives its answers one after the other, the last one for ever. received: (method, path, headers, body)."""
@@ -61,7 +63,7 @@ def api() -> Iterator[FakeApi]:
 @pytest.fixture
 def outputs(api: FakeApi) -> dict[str, Any]:
     return {"apiUrl": api.url, "apiId": "abc", "quoteTableName": "quotes", "sampleInput": '{"data": {}}',
-            "mapStateMachineArn": "arn:aws:states:eu-west-1:111111111111:stateMachine:map"}
+            "mapStateMachineArn": MACHINE, "carriers": {"map": {"stateMachineArn": MACHINE, "workflowType": "STANDARD"}}}
 
 
 @pytest.fixture

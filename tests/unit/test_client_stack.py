@@ -24,10 +24,7 @@ class FakeAws:
     def __init__(self, executions: list[dict[str, Any]] | None = None, stored: list[dict[str, Any] | None] | None = None,
                  workflow_type: str = "STANDARD") -> None:
         self.started: list[dict[str, Any]] = []
-        self._executions, self._stored, self._type = executions or [], stored or [None], workflow_type
-
-    def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:
-        return {"type": self._type}
+        self._executions, self._stored, self.workflow_type = executions or [], stored or [None], workflow_type
 
     def start_execution(self, **order: Any) -> dict[str, Any]:
         self.started.append(order)
@@ -69,7 +66,8 @@ SUCCEEDED = {"status": "SUCCEEDED", "output": json.dumps({"status": "COMPLETE"})
 def stack_of(monkeypatch):
     def make(aws: FakeAws) -> Stack:
         monkeypatch.setattr(Stack, "_make_client", lambda self, *_: aws)
-        return Stack({"mapStateMachineArn": ARN, "quoteTableName": "quotes", "responderNames": ["avis"]})
+        return Stack({"mapStateMachineArn": ARN, "carriers": {"map": {"stateMachineArn": ARN, "workflowType": aws.workflow_type}},
+                      "quoteTableName": "quotes", "responderNames": ["avis"]})
 
     return make
 

@@ -25,7 +25,8 @@ def outputs(tmp_path: Path) -> Path:
     """A file with the outputs of a stack that only has the map variant."""
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps({
-        "quoteTableName": "quotes", "mapStateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:map",
+        "quoteTableName": "quotes", "carriers": {"map": {
+            "stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:map", "workflowType": "STANDARD"}},
         "responderNames": ["avis"], "sampleInput": '{"data": {}}'}))
     return file
 
@@ -148,11 +149,14 @@ def test_a_request_that_cannot_be_read(content, reason, outputs, tmp_path, capsy
     assert reason in capsys.readouterr().err
 
 
+CARRIERS = {"map": {"stateMachineArn": "arn", "workflowType": "STANDARD"}, "sns": {"functionArn": "arn"}}
+
+
 class FakeStack(Stack):
     """Answers at once, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__({"mapStateMachineArn": "arn", "snsRequesterFunctionArn": "arn", "responderNames": ["avis", "alamo"],
+        super().__init__({"carriers": CARRIERS, "responderNames": ["avis", "alamo"],
                           "sampleInput": '{"data": {"days": 3}}'})
         self.requests: list[tuple[str, Any]] = []
 
@@ -162,9 +166,6 @@ class FakeStack(Stack):
 
     def record(self, request_id: str) -> dict[str, Any] | None:
         return {"requestId": request_id, "answers": {"avis": {"amount": "1"}, "alamo": {"amount": "2"}}}
-
-    def workflow_type(self, variant: str) -> str | None:
-        return None if variant == "sns" else "STANDARD"
 
 
 @pytest.fixture

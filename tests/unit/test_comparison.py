@@ -200,11 +200,10 @@ def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
 
 def test_which_of_the_asked_are_existing_functions_is_known_from_the_stack(monkeypatch):
     outputs = {"responderNames": ["avis", "alamo", "hertz"], "existingFunctions": ["alamo", "hertz"], "completion": "{}",
-               "mapStateMachineArn": "arn"}
+               "carriers": {"map": {"stateMachineArn": "arn", "workflowType": "STANDARD"}}}
     stack = Stack(outputs)
     monkeypatch.setattr(Stack, "request", lambda *_: result("map", [answer("avis", 40), answer("alamo", 90)]))
     monkeypatch.setattr(Stack, "record", lambda *_: None)
-    monkeypatch.setattr(Stack, "workflow_type", lambda *_: "STANDARD")
 
     compared = comparison_module.compare(stack, {"data": {}, "recipients": ["avis", "alamo"]}, 1, warm_up=0)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import costs
-from client.costs import PRICES, Usage, Workload, usage
+from client.costs import KINDS, PRICES, Usage, Workload, usage
 from components import code, request_store
 from components.settings import Settings
 
@@ -19,7 +19,7 @@ TWO = Workload(asked=2, configured=3, responder_seconds=Decimal("0.1"), record_b
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])
 def test_a_standard_workflow_with_five_responders(variant):
-    used = usage(variant, FIVE)
+    used = usage(KINDS[variant], FIVE)
 
     assert used == Usage(
         transitions=9,  # Open request, Is it new?, Ask each responder, 5 x Ask, Gather
@@ -36,7 +36,7 @@ def test_a_standard_workflow_with_five_responders(variant):
 
 
 def test_an_express_workflow_pays_for_its_time_in_tenths_of_a_second_instead():
-    used, standard = usage("map", FIVE, costs.EXPRESS), usage("map", FIVE)
+    used, standard = usage(KINDS["map"], FIVE, costs.EXPRESS), usage(KINDS["map"], FIVE)
 
     assert (used.transitions, used.executions) == (0, 1)
     assert used.execution_gb_seconds == Decimal("0.03125")  # 64 MB for 0.5 s
@@ -48,11 +48,11 @@ def test_an_express_workflow_pays_for_its_time_in_tenths_of_a_second_instead():
 def test_an_express_workflow_pays_for_more_memory_when_its_data_takes_more():
     heavy = replace(FIVE, record_bytes=3_000_000)
 
-    assert usage("map", heavy, costs.EXPRESS).execution_gb_seconds == Decimal("0.0625")  # 128 MB for 0.5 s
+    assert usage(KINDS["map"], heavy, costs.EXPRESS).execution_gb_seconds == Decimal("0.0625")  # 128 MB for 0.5 s
 
 
 def test_a_responder_that_is_not_asked_costs_a_transition_and_a_call_in_parallel_and_nothing_in_map():
-    asked_by_map, asked_by_parallel = usage("map", TWO), usage("parallel", TWO)
+    asked_by_map, asked_by_parallel = usage(KINDS["map"], TWO), usage(KINDS["parallel"], TWO)
 
     assert (asked_by_map.transitions, asked_by_map.calls) == (2 + 4, 1 + 2 + 2)
     assert (asked_by_parallel.transitions, asked_by_parallel.calls) == (3 + 4, 1 + 3 + 2)
@@ -62,7 +62,7 @@ def test_a_responder_that_is_not_asked_costs_a_transition_and_a_call_in_parallel
 
 @pytest.mark.parametrize(("variant", "kind"), [("map", costs.STANDARD), ("parallel", costs.EXPRESS), ("sns", None)])
 def test_an_existing_function_is_called_by_the_function_in_front_of_it(variant, kind):
-    own, existing = usage(variant, FIVE, kind), usage(variant, replace(FIVE, existing=2), kind)
+    own, existing = usage(KINDS[variant], FIVE, kind), usage(KINDS[variant], replace(FIVE, existing=2), kind)
 
     assert existing.calls - own.calls == 2
     assert existing.call_gb_seconds - own.call_gb_seconds == Decimal("0.025")
@@ -72,7 +72,7 @@ def test_an_existing_function_is_called_by_the_function_in_front_of_it(variant, 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])
 def test_a_workflow_that_may_close_early_takes_each_answer_by_queue_as_well(variant):
-    used = usage(variant, replace(FIVE, early=True))
+    used = usage(KINDS[variant], replace(FIVE, early=True))
 
     # Created at 600 bytes, added at 800, 1000, 1200, 1400 and 1600, closed and announced at 1600: three times 1 KB, five times 2.
     assert used == Usage(
@@ -86,27 +86,27 @@ def test_an_answer_that_is_late_is_an_answer_like_any_other():
     in_time = replace(FIVE, early=True)
 
     # Closed and announced at 1200 bytes instead of 1600, both 2 KB
-    assert usage("map", replace(in_time, late=2)) == usage("map", in_time)
+    assert usage(KINDS["map"], replace(in_time, late=2)) == usage(KINDS["map"], in_time)
 
 
 def test_a_record_is_closed_and_announced_without_its_late_answers():
     # Closed and announced with 950 bytes instead of 1250
     in_time = replace(FIVE, early=True, record_bytes=500, answer_bytes=150)
 
-    assert usage("map", replace(in_time, late=2)).write_units == usage("map", in_time).write_units - 2
+    assert usage(KINDS["map"], replace(in_time, late=2)).write_units == usage(KINDS["map"], in_time).write_units - 2
 
 
 @pytest.mark.parametrize("kind", [costs.STANDARD, costs.EXPRESS])
 @pytest.mark.parametrize("variant", ["map", "parallel"])
 def test_closing_early_takes_no_further_transition_of_either_type(variant, kind):
-    waits, early = usage(variant, FIVE, kind), usage(variant, replace(FIVE, early=True), kind)
+    waits, early = usage(KINDS[variant], FIVE, kind), usage(KINDS[variant], replace(FIVE, early=True), kind)
 
     assert (early.transitions, early.executions, early.execution_gb_seconds) == (
         waits.transitions, waits.executions, waits.execution_gb_seconds)
 
 
 def test_closing_early_costs_nothing_more_with_sns():
-    assert usage("sns", replace(FIVE, early=True, late=2), None) == usage("sns", FIVE, None)
+    assert usage(KINDS["sns"], replace(FIVE, early=True, late=2), None) == usage(KINDS["sns"], FIVE, None)
 
 
 @given(asked=st.integers(1, 100), late=st.integers(0, 100), choice=st.sampled_from(
@@ -115,7 +115,7 @@ def test_closing_early_costs_more_than_waiting(asked, late, choice):
     waits = Workload(asked=asked, configured=asked)
     early = replace(waits, early=True, late=min(late, asked))
 
-    waiting, closing = (usage(choice[0], workload, choice[1]) for workload in (waits, early))
+    waiting, closing = (usage(KINDS[choice[0]], workload, choice[1]) for workload in (waits, early))
 
     assert costs.price_per_thousand(closing) > costs.price_per_thousand(waiting)
     assert closing.writes - waiting.writes == asked - 1
@@ -127,7 +127,7 @@ def test_with_more_responders_the_same_share_is_late_or_an_existing_function():
 
 
 def test_sns_with_two_responders_whose_answers_come_one_by_one():
-    used = usage("sns", TWO, None)
+    used = usage(KINDS["sns"], TWO, None)
 
     assert used == Usage(
         calls=6,  # requester, 2 responders, 2 answers, deadline
@@ -147,7 +147,7 @@ def test_sns_with_two_responders_whose_answers_come_one_by_one():
 
 @pytest.mark.parametrize(("variant", "calls", "writes", "reads", "queue_requests"), [("sns", 8, 5, 2, 20), ("map", 9, 4, 3, 10)])
 def test_answers_that_come_together_are_gathered_together(variant, calls, writes, reads, queue_requests):
-    used = usage(variant, replace(FIVE, early=True), batches=1)
+    used = usage(KINDS[variant], replace(FIVE, early=True), batches=1)
 
     assert (used.calls, used.writes, used.reads, used.queue_requests) == (calls, writes, reads, queue_requests)
 
@@ -156,13 +156,13 @@ def test_an_item_that_grows_is_written_again_as_a_whole():
     # Created and published at 600 bytes (1 KB each); ten answers leave 800, 1000 | 1200 … 2000 | 2200, 2400, 2600 bytes; then two more.
     ten = FIVE.with_responders(10)
 
-    assert usage("sns", ten, None).write_units == 2 * 1 + (2 * 1 + 5 * 2 + 3 * 3) + 2 * 3
+    assert usage(KINDS["sns"], ten, None).write_units == 2 * 1 + (2 * 1 + 5 * 2 + 3 * 3) + 2 * 3
 
 
 def test_queues_cost_money_while_nothing_comes():
     # Five long polls of 20 s: 648,000 requests in 30 days, at 0.40 per million
     assert round(costs.IDLE_QUEUE_MONTH, 4) == Decimal("0.2592")
-    for used, queues in ((usage("sns", TWO, None), 4), (usage("map", FIVE), 1)):
+    for used, queues in ((usage(KINDS["sns"], TWO, None), 4), (usage(KINDS["map"], FIVE), 1)):
         busy = costs.price_per_month(used, 100_000)
         assert busy == 100 * costs.price_per_thousand(used) + _cold(used, 100_000) + queues * Decimal("0.2592")
 
@@ -185,7 +185,7 @@ def test_a_request_a_month_is_cold_and_one_a_second_is_not():
 
 
 def test_few_requests_pay_for_cold_starts():
-    used = usage("map", FIVE)
+    used = usage(KINDS["map"], FIVE)
 
     few, warm = costs.price_per_month(used, 1_000), costs.price_per_month(replace(used, init_gb_seconds=Decimal(0)), 1_000)
 
@@ -194,10 +194,10 @@ def test_few_requests_pay_for_cold_starts():
 
 
 def test_a_bill_adds_up():
-    used = usage("sns", FIVE, None)
+    used = usage(KINDS["sns"], FIVE, None)
 
     assert sum(costs.bill(used).values()) * 1_000 == costs.price_per_thousand(used)
-    assert usage("map", FIVE) + Usage(calls=1) == replace(usage("map", FIVE), calls=9)
+    assert usage(KINDS["map"], FIVE) + Usage(calls=1) == replace(usage(KINDS["map"], FIVE), calls=9)
 
 
 def test_every_price_is_for_something_and_says_where_it_is_from():

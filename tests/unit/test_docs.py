@@ -271,7 +271,7 @@ def test_the_cost_of_a_request_is_the_one_of_the_cost_model(label, variant, kind
     row = row_of("1,000 requests of", label)
 
     for count in (3, 5, 20, 100):
-        used = costs.usage(variant, costs.Workload(count, count, early=early), kind)
+        used = costs.usage(costs.KINDS[variant], costs.Workload(count, count, early=early), kind)
         assert row[f"{count} responders"] == f"${costs.price_per_thousand(used):.3f}"
 
 
@@ -280,7 +280,7 @@ def test_the_cost_of_a_month_is_the_one_of_the_cost_model(label, variant, kind, 
     row = row_of("a month with 5 responders", label)
 
     for requests in PER_MONTH:
-        used = costs.usage(variant, costs.Workload(5, 5, early=early), kind)
+        used = costs.usage(costs.KINDS[variant], costs.Workload(5, 5, early=early), kind)
         assert row[f"{requests:,} requests"] == f"${costs.price_per_month(used, requests):,.2f}"
 
 
@@ -288,7 +288,7 @@ def test_parallel_costs_what_map_does_where_all_are_asked():
     for early in (False, True):
         for kind in (costs.STANDARD, costs.EXPRESS):
             workload = costs.Workload(5, 5, early=early)
-            assert costs.usage("parallel", workload, kind) == costs.usage("map", workload, kind)
+            assert costs.usage(costs.KINDS["parallel"], workload, kind) == costs.usage(costs.KINDS["map"], workload, kind)
 
 
 def row_of(column: str, label: str) -> dict[str, str]:

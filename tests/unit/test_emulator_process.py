@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from jsonata.jexception import JException
-from jsonata.jsonata import Jsonata
-from jsonata.parser import Parser
 from ministack.services import sqs
 
 from local import emulator_process
@@ -63,24 +60,3 @@ def test_a_message_that_is_sent_meanwhile_is_kept(take_out):
     assert messages.thread is not None
     messages.thread.join()
     assert [message["body"] for message in queue["messages"]] == ["new"]
-
-
-def test_an_expression_that_is_parsed_once_is_evaluated_anew(monkeypatch):
-    monkeypatch.setattr(Parser, "parse", Parser.parse)
-    emulator_process.parse_once()
-
-    first, second = (Jsonata.jsonata("$map([1..3], function($n) { $n * $factor })") for _ in range(2))
-
-    assert first.ast is second.ast
-    assert [expression.evaluate(None, {"factor": factor}) for expression, factor in ((first, 1), (second, 2), (first, 3))] == [
-        [1, 2, 3], [2, 4, 6], [3, 6, 9]]
-
-
-def test_an_expression_that_cannot_be_parsed_is_refused_each_time(monkeypatch):
-    monkeypatch.setattr(Parser, "parse", Parser.parse)
-    emulator_process.parse_once()
-
-    for _ in range(2):
-        with pytest.raises(JException) as refused:
-            Jsonata.jsonata("(1 + ")
-        assert refused.value.error == "S0203"

@@ -80,7 +80,8 @@ def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
 
     assert (function["handler"], function["timeout"]) == ("handlers.api.handler", 30)
     variables = function["environment"]["variables"]
-    assert json.loads(variables["STATE_MACHINES"]) == {"map": f"{STATES}map", "parallel": f"{STATES}parallel"}
+    assert {name: entrance["stateMachineArn"] for name, entrance in json.loads(variables["CARRIERS"]).items()} == {
+        "map": f"{STATES}map", "parallel": f"{STATES}parallel"}
     assert variables["RESPONDERS"] == "avis,alamo,hertz,europcar,sixt"
 
 

@@ -1,5 +1,5 @@
-"""The emulator's function workers as forks of a process that has imported what they all need, rather than as interpreters of their own:
-hundreds of functions are killed in a run, and a cold start would take most of its time.
+"""The emulator's function workers as forks of a process that has imported what most of them need, rather than as interpreters of their
+own: a cold start is what takes most of the time of a short life.
 
 Run as a script, it is that process: `forked_workers.py DESCRIPTOR`, the end of a socket from which it takes
 {"script", "folder", "environment"} with the three standard streams, and to which it writes the worker's pid.
@@ -8,6 +8,7 @@ Run as a script, it is that process: `forked_workers.py DESCRIPTOR`, the end of 
 import functools
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -92,7 +93,8 @@ class Subprocess:
 
 def serve(connection: socket.socket) -> None:
     for module in MODULES:
-        importlib.import_module(module)
+        if importlib.util.find_spec(module.partition(".")[0]):
+            importlib.import_module(module)
     _read_models()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,39 @@
+"""The carriers that a stack may deploy: one table, name → how its component is made from the stack's settings.
+
+A carrier is a component that says two things about itself, and nothing else asks for its name:
+
+    entrance    how a request is handed to it, and what that costs: {"stateMachineArn", "workflowType"} or {"functionArn"}; with
+                "asksEveryResponder": true where a request costs a call of each of the stack's responders, whomever it names. Who starts
+                requests (API, client) and who compares their prices reads it, in the stack's output `carriers`
+    watched     what can fail in it, for alarms and dashboard (`components.watched`)
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pulumi
+
+from components.map_scatter_gather import MapScatterGather
+from components.parallel_scatter_gather import ParallelScatterGather
+from components.request_store import RequestStore
+from components.responder_fleet import ResponderFleet
+from components.settings import Settings
+from components.sns_scatter_gather import SnsScatterGather
+from components.watched import Watched
+
+
+class Carrier(Protocol):
+    @property
+    def entrance(self) -> Mapping[str, pulumi.Input[Any]]: ...
+
+    @property
+    def watched(self) -> Watched: ...
+
+
+CARRIERS: dict[str, Callable[[Settings, RequestStore, ResponderFleet], Carrier]] = {
+    "map": lambda settings, store, fleet: MapScatterGather("map", {
+        "store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency}),
+    "parallel": lambda settings, store, fleet: ParallelScatterGather("parallel", {
+        "store": store, "fleet": fleet, "workflowType": settings.workflowType}),
+    "sns": lambda settings, store, fleet: SnsScatterGather("sns", {"store": store, "fleet": fleet}),
+}
