@@ -2,8 +2,8 @@
 AWS, and with functions that start as forks of a warm process.
 
 MiniStack works in a thread for each execution, iteration and batch, and read, change and write are separate steps there: two writes of
-one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue. Run as a script; the
-environment says what MiniStack reads from it, and AWS_SESSION_TOKEN what the door asks for.
+one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue. Run as a
+script; the environment says what MiniStack reads from it, and AWS_SESSION_TOKEN what the door asks for.
 """
 
 import functools
@@ -61,13 +61,13 @@ def make_atomic() -> None:
 def fork_workers() -> None:
     """Where the system has what it takes (Linux): a cold start takes a tenth of the time."""
     if hasattr(os, "pidfd_open"):
-        lambda_runtime.subprocess = forked_workers.Subprocess()  # ty: ignore[invalid-assignment]
+        lambda_runtime.subprocess = forked_workers.Subprocess()
 
 
 def shut_the_door(session_token: str, port: int) -> None:
     """Before MiniStack serves: what lacks the token, or comes from a page that isn't its own, doesn't reach it."""
     # A function's session has no end, and a token that is made of its names, which can be guessed: it gets this one instead.
-    ministack.app = emulator_door.Door(  # ty: ignore[invalid-assignment]
+    ministack.app = emulator_door.Door(
         ministack.app, session_token, port,
         issued=lambda: [session["SessionToken"] for session in [*sts._sessions.values()] if "Expiration" in session])
     credentials_of = _with_token(lambda_runtime.execution_credentials, session_token)

@@ -102,7 +102,7 @@ def test_every_file_that_the_program_needs_is_in_the_wheel(wheel):
 
 
 def test_nothing_in_the_wheel_is_imported_by_a_name_of_the_repository(wheel):
-    absolute = [f"{name} imports {module}" for name, tree in _modules(wheel).items() for node in ast.walk(tree) for module in _imported(node)
+    absolute = [(name, module) for name, tree in _modules(wheel).items() for node in ast.walk(tree) for module in _imported(node)
                 if module in hatch_build.FOLDERS]
 
     assert absolute == []
