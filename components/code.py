@@ -100,7 +100,11 @@ def sources(*modules: str) -> dict[str, Path]:
     import that is neither the program's, this library's, the standard library's, the layer's nor part of Lambda's runtime."""
     packed: _Packed = {}
     for module in modules:
-        _pack(_existing(module), packed)
+        found = _existing(module)
+        if found.is_library:
+            packed.update(_library_files(found))
+        else:
+            _pack(found, packed)
     return packed
 
 
@@ -188,6 +192,14 @@ def _pack_imported(statement: _Import | _Attempt, by: _Module, packed: _Packed) 
                 _pack_by(inner, where, packed)
             elif found is None and name != "*" and not _folder_of(f"{module}.{name}"):
                 raise CodeError(f"{where} imports {name} from {module}, which has no such module")
+
+
+# The same for all functions of a kind, and of no program.
+@cache
+def _library_files(module: _Module) -> _Packed:
+    packed: _Packed = {}
+    _pack(module, packed)
+    return packed
 
 
 def _try_to_pack(statement: _Import | _Attempt, by: _Module, packed: _Packed) -> bool:
