@@ -102,18 +102,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    verbs = {verb: summary for verb, summary in VERBS.items() if importlib.util.find_spec(f"client.{verb}")}
+    verbs = {verb: summary for verb, summary in VERBS.items() if importlib.util.find_spec(f"{__package__}.{verb}")}
     listed = "\n".join(f"  {verb:<9} {summary}" for verb, summary in verbs.items())
     parser = _Parser(
-        prog="python -m client", usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …", description=__doc__,
+        prog=f"python -m {__package__}", usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …", description=__doc__,
         epilog=f"verbs:\n{listed}\n\n{EXIT_CODES}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=verbs, metavar="VERB", help="what to do; VERB --help tells more")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     # Only the chosen verb is imported, so that the others cost nothing.
-    module = importlib.import_module(f"client.{chosen.verb}")
+    module = importlib.import_module(f"{__package__}.{chosen.verb}")
     verb = _Parser(
-        prog=f"python -m client {chosen.verb}", description=verbs[chosen.verb], epilog=EXIT_CODES,
+        prog=f"python -m {__package__} {chosen.verb}", description=verbs[chosen.verb], epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     verb.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
     verb.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")

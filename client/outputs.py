@@ -10,9 +10,8 @@ from typing import Any
 
 from client.errors import NoStack
 
-PROJECT = Path(__file__).parent.parent
-LOCAL_FOLDER = PROJECT / ".local"
 CLI_SECONDS = 60
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
 
 def find(stack: str | None = None, file: Path | None = None) -> tuple[Mapping[str, Any], str | None, str | None]:
@@ -27,6 +26,16 @@ def find(stack: str | None = None, file: Path | None = None) -> tuple[Mapping[st
     if local is not None:
         return local, *(_given() if os.environ.get("AWS_ENDPOINT_URL") else _emulator(stack or "local"))
     return _from_cli(stack), *_given()
+
+
+def project_folder() -> Path:
+    """The nearest folder with a Pulumi project, from the working directory up; without one, the working directory."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if any((folder / name).is_file() for name in PROJECT_FILES)), here)
+
+
+def _local_folder() -> Path:
+    return project_folder() / ".local"
 
 
 def _from_file(file: Path) -> Mapping[str, Any]:
@@ -45,17 +54,19 @@ def _from_embedded_state(stack: str) -> Mapping[str, Any] | None:
     from local.state import StateError, StateFile
 
     try:
-        return StateFile(LOCAL_FOLDER, stack).load().outputs() or None
+        return StateFile(_local_folder(), stack).load().outputs() or None
     except StateError as error:
         raise NoStack(str(error)) from None
 
 
 def _from_cli_on_the_emulator(stack: str) -> Mapping[str, Any] | None:
     """What `python -m local up --cli` deployed: the CLI's state is in a backend of the project's own."""
+    backend = _local_folder() / "cli"
+    if shutil.which("pulumi") is None or not backend.is_dir():
+        return None
     from local import pulumi_cli
 
-    backend = LOCAL_FOLDER / "cli"
-    if shutil.which("pulumi") is None or not pulumi_cli.has_stack(backend, stack):
+    if not pulumi_cli.has_stack(backend, stack):
         return None
     return _ask_cli(stack, pulumi_cli.environment_of(backend))[0] or None
 
@@ -63,7 +74,7 @@ def _from_cli_on_the_emulator(stack: str) -> Mapping[str, Any] | None:
 def _emulator(stack: str) -> tuple[str, str | None]:
     running = _running_emulator()
     if running is None:
-        raise NoStack(f"stack {stack} lives in an emulator that is not running: python -m local up")
+        raise NoStack(f"stack {stack} lives in an emulator that is not running: {_local_command()} up")
     return running.endpoint, running.session_token
 
 
@@ -81,13 +92,19 @@ def _given() -> tuple[str | None, str | None]:
 def _running_emulator() -> Any:
     from local import emulator
 
-    return emulator.find(LOCAL_FOLDER)
+    return emulator.find(_local_folder())
+
+
+def _local_command() -> str:
+    from local import emulator
+
+    return f"python -m {emulator.__package__}"
 
 
 def _from_cli(stack: str | None) -> Mapping[str, Any]:
     named = f"stack {stack}" if stack else "no stack"
     if shutil.which("pulumi") is None:
-        raise NoStack(f"{named} is {'not ' if stack else ''}deployed: python -m local up (or pulumi up, or --outputs FILE)")
+        raise NoStack(f"{named} is {'not ' if stack else ''}deployed: {_local_command()} up (or pulumi up, or --outputs FILE)")
     outputs, reason = _ask_cli(stack, dict(os.environ))
     if not outputs:
         raise NoStack(f"{named} is {'not ' if stack else ''}deployed: {reason}")
@@ -100,7 +117,7 @@ def _ask_cli(stack: str | None, environment: Mapping[str, str]) -> tuple[Mapping
     try:
         ran = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--non-interactive", *where],
-            cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=CLI_SECONDS)
+            cwd=project_folder(), env=environment, capture_output=True, text=True, check=False, timeout=CLI_SECONDS)
     except subprocess.TimeoutExpired:
         raise NoStack(f"pulumi stack output did not end within {CLI_SECONDS} seconds; give the outputs with --outputs FILE") from None
     outputs = json.loads(ran.stdout) if ran.returncode == 0 else {}

@@ -103,7 +103,7 @@ def _destroy(options: argparse.Namespace) -> int:
     code = _operate(options, "destroy", lambda session, preview: session.destroy(preview=preview))
     running = emulator_control.find(_project(options).local_folder)
     if code == 0 and running is not None and not options.json:
-        print(f"The emulator keeps running at {running.endpoint}; `python -m local stop` stops it.")
+        print(f"The emulator keeps running at {running.endpoint}; `python -m {__package__} stop` stops it.")
     return code
 
 
@@ -348,7 +348,7 @@ def _status(options: argparse.Namespace) -> int:
     running = emulator_control.find(project.local_folder)
     if options.env:
         if running is None:
-            raise CommandError("the emulator isn't running: python -m local start")
+            raise CommandError(f"the emulator isn't running: python -m {__package__} start")
         for name, value in running.environment.items():
             print(f"export {name}={value}")
     elif options.json:
@@ -396,7 +396,7 @@ def _parser() -> argparse.ArgumentParser:
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     _add_common(common)
     parser = _Parser(
-        prog="python -m local",
+        prog=f"python -m {__package__}",
         description="Runs the project's Pulumi program without AWS and without the Pulumi CLI.",
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

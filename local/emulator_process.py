@@ -8,8 +8,8 @@ Run as a script; the environment says what MiniStack reads from it, and AWS_SESS
 """
 
 import functools
+import importlib.util
 import os
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +19,17 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.services import dynamodb, eventbridge, lambda_svc, sns, sqs, sts
 
-# After everything else: nothing of the project's is in the way of what MiniStack imports.
-sys.path.append(str(Path(__file__).parents[1]))
-from local import forked_workers
-from local.emulator_door import Door
+
+def _beside(name: str) -> Any:
+    """A module of this folder by its file: on the path of imports, the project's modules could be in the way of what MiniStack imports."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+emulator_door, forked_workers = _beside("emulator_door"), _beside("forked_workers")
 
 STEPS = {
     dynamodb: ("_put_item", "_update_item", "_delete_item"),
@@ -55,13 +62,13 @@ def make_atomic() -> None:
 def fork_workers() -> None:
     """Where the system has what it takes (Linux): a cold start takes a tenth of the time."""
     if hasattr(os, "pidfd_open"):
-        lambda_runtime.subprocess = forked_workers.Subprocess()  # ty: ignore[invalid-assignment]
+        lambda_runtime.subprocess = forked_workers.Subprocess()
 
 
 def shut_the_door(session_token: str, port: int) -> None:
     """Before MiniStack serves: what lacks the token, or comes from a page that isn't its own, doesn't reach it."""
     # A function's session has no end, and a token that is made of its names, which can be guessed: it gets this one instead.
-    ministack.app = Door(  # ty: ignore[invalid-assignment]
+    ministack.app = emulator_door.Door(
         ministack.app, session_token, port,
         issued=lambda: [session["SessionToken"] for session in [*sts._sessions.values()] if "Expiration" in session])
     credentials_of = _with_token(lambda_runtime.execution_credentials, session_token)

@@ -23,6 +23,9 @@ from local.engine import Deployment
 from local.monitor import EngineLog, LogListener, Monitor
 from local.steps import ProgramError
 
+_OWN = __name__.partition(".")[0]
+"""The package that this module belongs to, which the program of a project in the same folder does not take along."""
+
 DISCARD_SECONDS = 5
 """How long the program's tasks may take to end, once they are cancelled."""
 
@@ -158,7 +161,7 @@ def _as_main_program(folder: Path) -> Generator[None]:
         os.chdir(former_folder)
         sys.argv = former_argv
         for name in set(sys.modules) - former_modules:
-            if name.partition(".")[0] != "local" and _is_in(folder, getattr(sys.modules[name], "__file__", None)):
+            if name.partition(".")[0] != _OWN and _is_in(folder, getattr(sys.modules[name], "__file__", None)):
                 del sys.modules[name]
 
 

@@ -111,7 +111,8 @@ def environment_of(backend: Path) -> dict[str, str]:
 
 
 def _own_root() -> str:
-    return str(Path(__file__).resolve().parent.parent)
+    """The folder that this package is imported from."""
+    return str(Path(__file__).resolve().parents[len(__name__.split(".")) - 1])
 
 
 def _stack_salt(pulumi: str, project: Project, stack: str, environment: dict[str, str]) -> str:
@@ -159,7 +160,7 @@ def _is_another_life(kept: Path, instance: str | None) -> bool:
 def _provider(environment: dict[str, str], folder: Path) -> Generator[int]:
     """The provider as a server of its own; yields its port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.provider"],
+        [sys.executable, "-m", f"{__package__}.provider"],
         env=environment, cwd=folder, stdout=subprocess.PIPE, text=True,
         start_new_session=True,  # Ctrl-C is for the CLI, which still needs the provider to finish what is under way
     )  # fmt: skip
@@ -167,7 +168,7 @@ def _provider(environment: dict[str, str], folder: Path) -> Generator[int]:
         assert process.stdout is not None
         line = process.stdout.readline().strip()
         if not line.isdigit():
-            raise ConfigError("the provider didn't start: `python -m local.provider` says why")
+            raise ConfigError(f"the provider didn't start: `python -m {__package__}.provider` says why")
         yield int(line)
     finally:
         process.terminate()

@@ -276,7 +276,7 @@ def parsed(text: Any) -> Any:
 def resource_type(token: str) -> type[Resource]:
     """The class behind a type token. ProviderError for a type that isn't implemented."""
     for module in MODULES.get(token.removeprefix("aws:").partition("/")[0], ()):
-        importlib.import_module(f"local.provider.{module}")
+        importlib.import_module(f"{__package__}.{module}")
     if token in _types:
         return _types[token]
     raise ProviderError(f"the local provider doesn't implement {token}; it implements {', '.join(implemented_types())}")
@@ -285,7 +285,7 @@ def resource_type(token: str) -> type[Resource]:
 def implemented_types() -> list[str]:
     for modules in MODULES.values():
         for module in modules:
-            importlib.import_module(f"local.provider.{module}")
+            importlib.import_module(f"{__package__}.{module}")
     return sorted(_types)
 
 

@@ -46,7 +46,7 @@ class Sabotage:
     carriers: tuple[str, ...] = CARRIERS
 
     def __call__(self, bench: Bench) -> None:
-        text = (code.PROJECT / self.file).read_text()
+        text = code.sources(self.module)[self.file].read_text()
         assert text.count(self.sound) == 1, f"{self.file} has {text.count(self.sound)} times {self.sound}"
         archive = packed(self.module, instead={self.file: text.replace(self.sound, self.broken)})
         functions = bench.stack.client("lambda")

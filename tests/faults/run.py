@@ -87,8 +87,8 @@ def packed(*modules: str, instead: Mapping[str, str] | None = None) -> bytes:
     """The modules and what they import as a function's code. instead: other texts for some of these files."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
-        for name in code.sources(*modules):
-            files.writestr(name, (instead or {}).get(name) or (code.PROJECT / name).read_text())
+        for name, file in code.sources(*modules).items():
+            files.writestr(name, (instead or {}).get(name) or file.read_text())
     return archive.getvalue()
 
 

@@ -45,11 +45,17 @@ NOT_RUN = {
     "python -m pytest tests/unit -q": "it is a part of make test",
     "python -m pytest tests/integration/test_map_scatter_gather.py": "it is a part of make test",
     "source .venv/bin/activate": "the environment is on PATH already",
+    "python -m venv .venv": "test_own_program has an environment of its own",
+    "python -m pip install '../scatter-gather[local]'": "test_own_program installs the wheel",
+    "python -m scatter_gather.local up --yes": "test_own_program runs it from the wheel",
+    "python -m scatter_gather.client request map": "as up of the wheel",
+    "python -m scatter_gather.local destroy --yes": "as up of the wheel",
+    "python -m scatter_gather.local stop": "as up of the wheel",
 }
 """The commands that are not run, and why. Those of make are looked up in the Makefile."""
 
 COPIED = ("Pulumi.yaml", "__main__.py", "requirements.txt", "pyproject.toml",
-          ".build", "client", "components", "docs", "examples", "handlers", "local", "statemachines")
+          ".build", "client", "components", "docs", "examples", "handlers", "local", "scatter_gather", "statemachines")
 WARM = ("components", "boto3", "rich.console", "rich.progress", "local.cli", "local.session", "local.provider", "client.compare",
         "client.report", "client.run", "client.stack", "handlers.records", "pytest")
 CHANGES_THE_STACK = re.compile(r"python -m local (up|destroy|stop)\b")

@@ -17,7 +17,8 @@ OUTPUTS = {"quoteTableName": "quotes", "sampleInput": "{}"}
 def folder(tmp_path, monkeypatch) -> Path:
     """An empty place for the embedded engine's stacks, and a PATH without any CLI."""
     folder = tmp_path / ".local"
-    monkeypatch.setattr(outputs, "LOCAL_FOLDER", folder)
+    (tmp_path / "Pulumi.yaml").touch()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
