@@ -25,13 +25,12 @@ AT_ONCE = 3
 """Requests under way. A function's process is kept for each of them."""
 
 ENDS_WITHIN_SECONDS = 300
+ATTEMPTS = 5
 ID = "an-id"
 """Stands for the id of a request in a case; each carrier gets another."""
 
 FOREIGN = '''
 import time
-
-ATTEMPTS = 5
 
 
 class TransientError(Exception):
