@@ -15,6 +15,7 @@ from components import (
     RequestStore,
     ResponderFleet,
     SnsScatterGather,
+    former_names,
     wiring,
 )
 from components.settings import settings_of_the_stack
@@ -29,6 +30,7 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
             pulumi.export(f"{prefix}{output[0].upper()}{output[1:]}" if prefix else output, getattr(component, output))
 
 
+pulumi.runtime.register_stack_transformation(former_names.aliases)
 settings = settings_of_the_stack()
 store = RequestStore("quotes", wiring.for_store(settings))
 fleet = ResponderFleet("responder", wiring.for_fleet(settings, store))

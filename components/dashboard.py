@@ -1,6 +1,6 @@
 """Dashboard: one page for the stack, with what its alarms watch and how fast it answers.
 
-Builds: a CloudWatch dashboard named after project and stack. The first three of an account are free; each further one costs $3 a
+Builds: a CloudWatch dashboard named after project, stack and table. The first three of an account are free; each further one costs $3 a
 month. Of each kind, CloudWatch takes up to 500 metrics a widget.
 """
 
@@ -41,12 +41,18 @@ class Dashboard(pulumi.ComponentResource):
         )
         self.dashboard = aws.cloudwatch.Dashboard(
             name,
-            dashboard_name=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+            # A dashboard's name is no other's in the whole account; the table's is made unique by Pulumi.
+            dashboard_name=known.apply(lambda found: _unique_name(name, found["table"])),
             dashboard_body=known.apply(lambda found: body(**found)),
-            opts=pulumi.ResourceOptions(parent=self),
+            # The dashboard of 1.0.0 keeps the name that it had.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["dashboardName"]),
         )
         self.dashboardName = self.dashboard.dashboard_name
         self.register_outputs({"dashboardName": self.dashboardName})
+
+
+def _unique_name(name: str, table: str) -> str:
+    return f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}-{table.replace('.', '-')}"
 
 
 def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, region: str) -> str:

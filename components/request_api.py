@@ -13,6 +13,7 @@ import pulumi_aws as aws
 
 from components import policy
 from components.handler_function import HandlerFunction
+from components.log_group import vended_log_group
 from handlers.routes import BOARD, ROUTES
 
 STAGE = "$default"
@@ -129,13 +130,7 @@ class RequestApi(pulumi.ComponentResource):
         self.register_outputs({"apiUrl": self.apiUrl, "apiId": self.apiId})
 
     def _stage(self, name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) -> None:
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-access",
-            # Log groups under this prefix do not count against the size of the account's log resource policy.
-            name=f"/aws/vendedlogs/apis/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
-            retention_in_days=args["logRetentionDays"],
-            opts=child,
-        )
+        logs = vended_log_group(f"{name}-access", "apis", self.api.id, args["logRetentionDays"], self)
         aws.apigatewayv2.Stage(
             name,
             api_id=self.api.id,
