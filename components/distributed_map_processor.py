@@ -40,7 +40,7 @@ LABEL = "items"
 
 RESULTS_PREFIX = "results"
 BACKSTOP_SECONDS = 2
-LEDGER_SECONDS = 90 * 86_400
+CLAIMS_SECONDS = 90 * 86_400
 """As long as a Standard execution can be redriven, with room: 14 days; and as long as its name stays taken: 90."""
 
 THROTTLE_RETRIES = {"INLINE": 5, "DISTRIBUTED": 10}
@@ -158,9 +158,9 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             table_name, self.table.arn if self.table else _table_arn(args["table"]),
             bucket_name, self.bucket.arn if self.bucket else _bucket_arn(args["bucket"]))
 
-        self.ledger = _ledger(self, name, args) if args["idempotent"] else None
+        self.claims = _claims(self, name, args) if args["idempotent"] else None
         self.reader = _reader(self, name, args, self.mode, object_key, places)
-        self.processor = _processor(self, name, args, self.ledger)
+        self.processor = _processor(self, name, args, self.claims)
         self.tally = _tally(self, name, args, places if uses_bucket else None)
 
         functions = [function.functionArn for function in (self.reader, self.processor, self.tally)]
@@ -311,14 +311,14 @@ def _reader(
 
 
 def _processor(
-    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, ledger: Optional[aws.dynamodb.Table],
+    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, claims: Optional[aws.dynamodb.Table],
 ) -> HandlerFunction:
     code.check_defines(args["module"], "process")
     environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": args["module"]}
     statements = []
-    if ledger:
-        environment |= {"LEDGER_TABLE": ledger.name, "LEDGER_SECONDS": str(LEDGER_SECONDS)}
-        statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], ledger.arn)]
+    if claims:
+        environment |= {"CLAIMS_TABLE": claims.name, "CLAIMS_KEPT_SECONDS": str(CLAIMS_SECONDS)}
+        statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn)]
     return HandlerFunction(f"{name}-process", {
         "module": "handlers.processor",
         "withModules": [args["module"]],
@@ -384,9 +384,9 @@ def _table(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs
     )
 
 
-def _ledger(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.dynamodb.Table:
+def _claims(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.dynamodb.Table:
     return aws.dynamodb.Table(
-        f"{name}-ledger",
+        f"{name}-claims",
         billing_mode="PAY_PER_REQUEST",
         hash_key="id",
         attributes=[{"name": "id", "type": "S"}],

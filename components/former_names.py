@@ -12,6 +12,7 @@ MOVED = {
     (f"{PREFIX}RequestStore", "quotes"): (f"{PREFIX}QuoteStore", "quotes"),
     (f"{PREFIX}HandlerFunction", "quotes-selector"): (f"{PREFIX}HandlerFunction", "selector"),
     (f"{PREFIX}HandlerFunction", "quotes-aggregator"): (f"{TOPIC_CARRIER}${PREFIX}HandlerFunction", "sns-aggregator"),
+    ("aws:dynamodb/table:Table", "distributed-claims"): (f"{PREFIX}DistributedMapProcessor$aws:dynamodb/table:Table", "distributed-ledger"),
     ("aws:cloudwatch/eventBus:EventBus", "quotes"): (f"{TOPIC_CARRIER}$aws:cloudwatch/eventBus:EventBus", "sns"),
 }
 """(type, name) now: (type with its parents', name) in 1.0.0. The children of a component follow it."""

@@ -14,7 +14,7 @@ import pulumi
 from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
-from handlers import circuit
+from handlers import circuit_breaker
 from handlers.attempt import BACKSTOP_SECONDS
 
 REQUESTER_SECONDS = 10
@@ -150,4 +150,4 @@ class ResponderFleet(pulumi.ComponentResource):
 
 def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:
     return policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table_arn, {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit.key(responder)]}})
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit_breaker.key(responder)]}})

@@ -165,7 +165,7 @@ def test_asking_again_outlasts_the_claim_of_a_call_that_broke(error):
     assert attempts >= 2
 
 
-def test_without_a_ledger_a_call_that_broke_is_not_made_again():
+def test_without_claims_a_call_that_broke_is_not_made_again():
     machine = render(retries=2)
 
     assert retries(machine, "Sandbox.Timedout")[1] == retries(machine, "Runtime.ExitError")[1] == 0
