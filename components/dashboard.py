@@ -17,12 +17,15 @@ WIDTH, HEIGHT = 12, 6
 """Of a widget, on a grid that is 24 wide."""
 
 
-class DashboardArgs(TypedDict):
-    deadLetterQueues: Mapping[str, pulumi.Input[str]]
-    machines: Sequence[Machine]
-    functions: Mapping[str, pulumi.Input[str]]
-    responders: Mapping[str, pulumi.Input[str]]
+class _Table(TypedDict):
     tableName: pulumi.Input[str]
+
+
+class DashboardArgs(_Table, total=False):
+    deadLetterQueues: Optional[Mapping[str, pulumi.Input[str]]]
+    machines: Optional[Sequence[Machine]]
+    functions: Optional[Mapping[str, pulumi.Input[str]]]
+    responders: Optional[Mapping[str, pulumi.Input[str]]]
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -33,9 +36,9 @@ class Dashboard(pulumi.ComponentResource):
     def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
         known = pulumi.Output.all(
-            queues=dict(args["deadLetterQueues"]),
-            machines={machine["name"]: machine["arn"] for machine in args["machines"]},
-            functions={**args["functions"], **args["responders"]},
+            queues=dict(args.get("deadLetterQueues") or {}),
+            machines={machine["name"]: machine["arn"] for machine in args.get("machines") or []},
+            functions={**(args.get("functions") or {}), **(args.get("responders") or {})},
             table=args["tableName"],
             region=aws.get_region_output().region,
         )

@@ -277,6 +277,22 @@ class Distributed(_Strict):
         return self.timeoutSeconds if self.timeoutSeconds is not None else 20 if self.source == "dynamodb" else 86_400
 
 
+class DistributedSettings(Distributed):
+    """What a DistributedMapProcessor takes."""
+
+    maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
+    resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
+    logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
+    retainData: bool = False
+
+    @model_validator(mode="after")
+    def _concurrency(self) -> Self:
+        if self.mode == "INLINE" and self.maxConcurrency > INLINE_CONCURRENCY:
+            raise ValueError(f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY} for mode "
+                             f"INLINE ({DISTRIBUTED_CONCURRENCY} for mode DISTRIBUTED)")
+        return self
+
+
 class Throttling(_Strict):
     """Requests to the API from all callers together; what is above them gets 429."""
 

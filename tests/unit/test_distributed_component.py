@@ -139,7 +139,7 @@ def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_
         "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"}
 
 
-def test_an_idempotent_processor_gets_a_ledger_and_the_right_to_write_it():
+def test_an_idempotent_processor_gets_a_table_of_claims_and_the_right_to_write_it():
     registered = run(idempotent=True)
 
     claims = registered.of_type("aws:dynamodb/table:Table")["distributed-claims"]

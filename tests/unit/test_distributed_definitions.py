@@ -7,7 +7,7 @@ import pytest
 
 from components import definition
 from components import distributed_map_processor as processor
-from components.settings import Distributed
+from components.settings import DistributedSettings
 from tests import asl
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -29,11 +29,7 @@ ONLY_DISTRIBUTED = [
 
 
 def arguments(max_concurrency=10, **distributed):
-    own = Distributed.model_validate(distributed)
-    return {
-        **own.model_dump(), "keyValue": str(own.keyValue), "keyType": own.key_type, "waitSeconds": own.wait_seconds,
-        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "resultRetentionDays": 30,
-        "logRetentionDays": 14, "retainData": False}
+    return DistributedSettings.model_validate({**distributed, "maxConcurrency": max_concurrency})
 
 
 def render(max_concurrency=10, **distributed):
@@ -180,7 +176,7 @@ def test_as_many_items_fit_inline_as_the_history_has_room_for_at_the_worst(distr
     assert processor.inline_items(args) == most
     process, crash = (states(render(**distributed))[name] for name in ("Process", "Record the crash"))
     attempts = 2 + sum(retrier["MaxAttempts"] for state in (process, crash) for retrier in state["Retry"])
-    waits = 2 if args["waitSeconds"] else 0
+    waits = 2 if args.wait_seconds else 0
     assert most * (2 + waits + 2 + 2 + 3 * attempts) < 25_000
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.settings import Settings, SettingsError, parse
+from components.settings import Distributed, Settings, SettingsError, parse
 
 
 def test_the_defaults_reproduce_the_original():
@@ -19,7 +19,7 @@ def test_a_data_set_does_not_wait_unless_told_to():
 
 
 @pytest.mark.parametrize(("distributed", "message"), [
-    ({"sorce": "s3"}, "distributed.sorce is not a known key"),
+    ({"sorce": "s3"}, f"distributed.sorce is not a known key; allowed: {', '.join(Distributed.model_fields)}"),
     ({"source": "s4"}, 'distributed.source is "s4"; allowed: dynamodb or s3'),
     ({"source": "s3", "table": "subjects"}, "distributed: table would have no effect with source s3: leave it out"),
     ({"format": "csv", "key": "a"}, "distributed: key, format would have no effect with source dynamodb: leave it out"),
