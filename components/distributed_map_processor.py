@@ -104,6 +104,9 @@ class DistributedMapProcessorArgs(TypedDict, total=False):
     """false."""
 
 
+ALL_DEFAULTS: DistributedMapProcessorArgs = {}
+
+
 class Choice(NamedTuple):
     mode: str
     why: str
@@ -151,9 +154,9 @@ class DistributedMapProcessor(pulumi.ComponentResource):
     results: pulumi.Output[str]
 
     def __init__(
-            self, name: str, args: Optional[DistributedMapProcessorArgs] = None, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+            self, name: str, args: DistributedMapProcessorArgs = ALL_DEFAULTS, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:DistributedMapProcessor", name, {}, opts)
-        own = checked(DistributedSettings, f"DistributedMapProcessor {name}", args or {})
+        own = checked(DistributedSettings, f"DistributedMapProcessor {name}", args)
         self.mode, why = choose_mode(own)
         pulumi.log.info(f"{name}: mode {self.mode}, because {why}", self)
         _check_size(own, self.mode)

@@ -31,7 +31,7 @@ class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
     """A Python module with a function `quote`; excludes functionArn."""
-    functionArn: Optional[str]
+    functionArn: Optional[pulumi.Input[str]]
     """An existing function; excludes module."""
     timeoutSeconds: Optional[float]
     """10."""

@@ -100,6 +100,14 @@ def _amount(value: object) -> object:
     return text
 
 
+def _function_arn(value: object) -> object:
+    """An output of the same program is not known yet."""
+    pattern = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?"
+    if value is None or isinstance(value, pulumi.Output) or (isinstance(value, str) and re.fullmatch(pattern, value)):
+        return value
+    raise ValueError("allowed: the ARN of a Lambda function")
+
+
 def _selection(value: str) -> str:
     if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
         raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
@@ -109,8 +117,7 @@ def _selection(value: str) -> str:
 
 Name = Annotated[str, _matching(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
-FunctionArn = Annotated[str, _matching(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function")]
+FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
 Module = Annotated[str, _matching(
     r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a dotted Python module such as handlers.quotes.car_rental")]
 TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
@@ -152,7 +159,8 @@ class Responder(BaseModel):
 
     name: Name
     module: Module | None = None
-    functionArn: FunctionArn | None = None
+    functionArn: FunctionArn = None
+    """A string, or an output."""
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
@@ -171,11 +179,11 @@ class Responder(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.module and self.functionArn:
+        if self.module and self.functionArn is not None:
             raise ValueError("module and functionArn exclude each other: give one of them")
-        if self.functionArn and self.own:
+        if self.functionArn is not None and self.own:
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
-        uses_rate = not self.functionArn and self.module in (None, DEFAULT_MODULE)
+        uses_rate = self.functionArn is None and self.module in (None, DEFAULT_MODULE)
         if uses_rate:
             rate = self.own.get("rate")
             if isinstance(rate, bool) or not isinstance(rate, (int, float, str)) or not re.fullmatch(r"\d+(\.\d+)?", str(rate)):
@@ -412,6 +420,13 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
                 f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY}"
                 f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)")
         return self
+
+
+class CarrierSettings(Settings):
+    """What a ScatterGather takes: the configuration of the carriers, whose responders are always given."""
+
+    variants: list[Literal["map", "parallel", "sns"]] = ["map"]
+    responders: list[Responder]
 
 
 def _refuse_repeated(key: str, names: Iterable[str]) -> None:
