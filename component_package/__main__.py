@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pulumi.provider.experimental import component_provider_host  # noqa: E402
+from pulumi.provider.experimental import component_provider_host
 
-from components import DistributedMapProcessor, ScatterGather  # noqa: E402
+from components import DistributedMapProcessor, ScatterGather
 
 if __name__ == "__main__":
     component_provider_host(components=[ScatterGather, DistributedMapProcessor], name="scatter-gather", version="1.0.0")

@@ -3,8 +3,8 @@
 For programs in other languages than Python, which cannot hand one component to another: `component_package/` serves it. Its arguments are
 keys of the configuration, with the same defaults and the same checks.
 
-Builds: a RequestStore, a ResponderFleet, a carrier of each kind that `variants` names, and, unless told otherwise, a RequestApi, Alarms and a
-Dashboard.
+Builds: a RequestStore, a ResponderFleet, a carrier of each kind that `variants` names, and, unless told otherwise, a RequestApi, Alarms and
+a Dashboard.
 """
 
 from collections.abc import Mapping, Sequence

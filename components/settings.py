@@ -425,8 +425,15 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
 class CarrierSettings(Settings):
     """What a ScatterGather takes: the configuration of the carriers, whose responders are always given."""
 
-    variants: list[Literal["map", "parallel", "sns"]] = ["map"]
+    variants: list[Variant] = ["map"]
     responders: list[Responder]
+
+    @model_validator(mode="after")
+    def _carriers_alone(self) -> Self:
+        if "distributed" in self.variants:
+            raise ValueError(f'variants names "distributed"; allowed: {", ".join(v for v in VARIANTS if v != "distributed")}: a '
+                             "DistributedMapProcessor is a component of its own")
+        return self
 
 
 def _refuse_repeated(key: str, names: Iterable[str]) -> None:

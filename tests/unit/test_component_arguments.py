@@ -1,5 +1,8 @@
 """Wrong arguments that a program gives to a component directly stop its preview, with the message that the configuration gives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pulumi
 import pytest
 
@@ -14,34 +17,38 @@ from components import (
 )
 from tests import program
 
-AVIS = {"name": "avis", "rate": "99"}
-TABLE = {"tableName": "quotes", "tableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/quotes"}
+AVIS: Any = {"name": "avis", "rate": "99"}
+TABLE: Any = {"tableName": "quotes", "tableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/quotes"}
 
 
-def fleet(responders, **store):
-    return ResponderFleet("fleet", {"store": RequestStore("quotes", store), "responders": responders})
+def made_store(name: str, arguments: Any) -> RequestStore:
+    return RequestStore(name, arguments)
 
 
-def carrier(component, arguments, **store):
-    quotes = RequestStore("quotes", store)
+def fleet(responders: Any, **store: Any) -> ResponderFleet:
+    return ResponderFleet("fleet", {"store": made_store("quotes", store), "responders": responders})
+
+
+def carrier(component: Any, arguments: Any, **store: Any) -> pulumi.ComponentResource:
+    quotes = made_store("quotes", store)
     return component("carrier", {"store": quotes, "fleet": ResponderFleet("fleet", {"store": quotes, "responders": [AVIS]}), **arguments})
 
 
-WRONG = [
+WRONG: list[tuple[Callable[[], object], str]] = [
     # RequestStore
-    (lambda: RequestStore("s", {"selection": "cheapest"}), 'RequestStore s: selection is "cheapest"; allowed: lowest, highest, first, median'),
-    (lambda: RequestStore("s", {"selecton": "lowest"}), "RequestStore s: selecton is not a known key; allowed: completion, selection"),
-    (lambda: RequestStore("s", {"topK": 0}), "RequestStore s: topK is 0; allowed: a whole number from 1 to 100"),
-    (lambda: RequestStore("s", {"topK": 1.5}), "RequestStore s: topK is 1.5; allowed: a whole number from 1 to 100"),
-    (lambda: RequestStore("s", {"currency": "usd"}), 'RequestStore s: currency is "usd"; allowed: three capital letters'),
-    (lambda: RequestStore("s", {"logRetentionDays": 2}), "RequestStore s: logRetentionDays is 2; allowed: 1, 3, 5, 7, 14"),
-    (lambda: RequestStore("s", {"resultRetentionDays": 4000}), "resultRetentionDays is 4000; allowed: a whole number from 1 to 3650"),
-    (lambda: RequestStore("s", {"completion": {"deadlineSeconds": -5}}), "completion.deadlineSeconds is -5; allowed: a number from 1 to 900"),
-    (lambda: RequestStore("s", {"completion": {"amountBelow": "cheap"}}), 'completion.amountBelow is "cheap"; allowed: a decimal above 0'),
-    (lambda: RequestStore("s", {"completion": {"qorum": 1}}), "completion.qorum is not a known key; allowed: deadlineSeconds, quorum"),
-    (lambda: RequestStore("s", {"retainData": "perhaps"}), "RequestStore s: retainData"),
+    (lambda: made_store("s", {"selection": "cheapest"}), 'RequestStore s: selection is "cheapest"; allowed: lowest, highest'),
+    (lambda: made_store("s", {"selecton": "lowest"}), "RequestStore s: selecton is not a known key; allowed: completion, selection"),
+    (lambda: made_store("s", {"topK": 0}), "RequestStore s: topK is 0; allowed: a whole number from 1 to 100"),
+    (lambda: made_store("s", {"topK": 1.5}), "RequestStore s: topK is 1.5; allowed: a whole number from 1 to 100"),
+    (lambda: made_store("s", {"currency": "usd"}), 'RequestStore s: currency is "usd"; allowed: three capital letters'),
+    (lambda: made_store("s", {"logRetentionDays": 2}), "RequestStore s: logRetentionDays is 2; allowed: 1, 3, 5, 7, 14"),
+    (lambda: made_store("s", {"resultRetentionDays": 4000}), "resultRetentionDays is 4000; allowed: a whole number from 1 to 3650"),
+    (lambda: made_store("s", {"completion": {"deadlineSeconds": -5}}), "completion.deadlineSeconds is -5; allowed: a number"),
+    (lambda: made_store("s", {"completion": {"amountBelow": "cheap"}}), 'completion.amountBelow is "cheap"; allowed: a decimal above 0'),
+    (lambda: made_store("s", {"completion": {"qorum": 1}}), "completion.qorum is not a known key; allowed: deadlineSeconds, quorum"),
+    (lambda: made_store("s", {"retainData": "perhaps"}), "RequestStore s: retainData"),
     # ResponderFleet
-    (lambda: fleet([AVIS], completion={"quorum": 99}), "ResponderFleet fleet: completion.quorum is 99; allowed: a whole number from 1 to 1"),
+    (lambda: fleet([AVIS], completion={"quorum": 99}), "ResponderFleet fleet: completion.quorum is 99; allowed: a whole number"),
     (lambda: fleet([AVIS], completion={"required": ["sixt"]}), 'completion.required names "sixt"; allowed: avis'),
     (lambda: fleet([AVIS, AVIS]), 'ResponderFleet fleet: responders names "avis" more than once'),
     (lambda: fleet([{"rate": "99"}]), "responders[0].name is missing"),
@@ -55,7 +62,7 @@ WRONG = [
     (lambda: fleet([{"name": "a", "module": "no.such"}]), "there is no module no.such"),
     (lambda: fleet([{"name": "a"}]), "rate is null; allowed: a price per day"),
     # The carriers
-    (lambda: carrier(MapScatterGather, {"maxConcurrency": 500}), "MapScatterGather carrier: maxConcurrency is 500; allowed: a whole number"),
+    (lambda: carrier(MapScatterGather, {"maxConcurrency": 500}), "MapScatterGather carrier: maxConcurrency is 500; allowed: a"),
     (lambda: carrier(MapScatterGather, {"workflowType": "standard"}), 'workflowType is "standard"; allowed: STANDARD or EXPRESS'),
     (lambda: carrier(ParallelScatterGather, {"maxConcurrency": 1}), "ParallelScatterGather carrier: maxConcurrency is not a known key"),
     (lambda: carrier(ParallelScatterGather, {"workflowType": "EXPRESS"}, completion={"deadlineSeconds": 600}),
