@@ -84,7 +84,7 @@ class World:
         self.changes: list[tuple[float, str, Any, Any]] = []
         self.requests = Table("requestId", lambda *change: self.changes.append((self.now, *change)))
         self.ledger = Table("id", lambda *change: self.changes.append((self.now, *change)))
-        self.events: list[tuple[float, str]] = []
+        self.events: list[tuple[float, str, str]] = []
         self.queues: dict[str, Any] = {}
         self.published: Callable[[Mapping[str, Any]], None] = lambda call: None
         self.sent: Callable[[str, str], None] = lambda queue, body: None
@@ -290,7 +290,7 @@ class Clients:
 
     def put_events(self, **call: Any) -> Any:
         def effect(world: World) -> Any:
-            world.events.append((world.now, call["Entries"][0]["Detail"]))
+            world.events.append((world.now, world.actor.name, call["Entries"][0]["Detail"]))
             return {"FailedEntryCount": 0, "Entries": [{}]}
 
         return self._call("put_events", effect)
