@@ -12,6 +12,7 @@ from components import (
     RequestApi,
     RequestStore,
     ResponderFleet,
+    former_names,
     wiring,
 )
 from components.carriers import CARRIERS
@@ -28,11 +29,13 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
             pulumi.export(f"{prefix}{output[0].upper()}{output[1:]}" if prefix else output, getattr(component, output))
 
 
+pulumi.runtime.register_stack_transformation(former_names.aliases)
 settings = settings_of_the_stack()
 store = RequestStore("quotes", wiring.for_store(settings))
 fleet = ResponderFleet("responder", wiring.for_fleet(settings, store))
 
-carriers: dict[str, Any] = {name: make(settings, store, fleet) for name, make in CARRIERS.items() if name in settings.variants}
+carriers: dict[str, Any] = {
+    name: make(name, settings, store, fleet, None) for name, make in CARRIERS.items() if name in settings.variants}
 for name, carrier in carriers.items():
     export(name, carrier, *(output for output in type(carrier).__annotations__))
 distributed = None

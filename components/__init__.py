@@ -8,6 +8,7 @@ from components.parallel_scatter_gather import ParallelScatterGather, ParallelSc
 from components.request_api import RequestApi, RequestApiArgs
 from components.request_store import RequestStore, RequestStoreArgs
 from components.responder_fleet import ResponderFleet, ResponderFleetArgs
+from components.scatter_gather import ScatterGather, ScatterGatherArgs
 from components.sns_scatter_gather import SnsScatterGather, SnsScatterGatherArgs
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "RequestApi", "RequestApiArgs",
     "RequestStore", "RequestStoreArgs",
     "ResponderFleet", "ResponderFleetArgs",
+    "ScatterGather", "ScatterGatherArgs",
     "SnsScatterGather", "SnsScatterGatherArgs",
 ]

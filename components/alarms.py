@@ -20,7 +20,7 @@ from typing import Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import policy
+from components import policy, settings
 from components.watched import Machine
 
 Metric = aws.cloudwatch.MetricAlarmMetricQueryMetricArgs
@@ -33,13 +33,13 @@ DESCRIPTION_CHARACTERS = 1024
 LISTED_FUNCTIONS = 10
 
 
-class AlarmsArgs(TypedDict):
-    deadLetterQueues: Mapping[str, pulumi.Input[str]]
+class AlarmsArgs(TypedDict, total=False):
+    deadLetterQueues: Optional[Mapping[str, pulumi.Input[str]]]
     """Names, by the name that `python -m client redrive --queue` takes."""
-    machines: Sequence[Machine]
-    functions: Mapping[str, pulumi.Input[str]]
+    machines: Optional[Sequence[Machine]]
+    functions: Optional[Mapping[str, pulumi.Input[str]]]
     """Names of the stack's own functions, by what they are."""
-    responders: Mapping[str, pulumi.Input[str]]
+    responders: Optional[Mapping[str, pulumi.Input[str]]]
     """Names of the responders' functions, by responder."""
     topicArn: Optional[str]
     """An existing topic to notify; excludes email."""
@@ -52,20 +52,21 @@ class Alarms(pulumi.ComponentResource):
 
     alarmNames: pulumi.Output[Sequence[str]]
 
-    def __init__(self, name: str, args: AlarmsArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+    def __init__(self, name: str, args: Optional[AlarmsArgs] = None, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Alarms", name, {}, opts)
-        if args["topicArn"] and args["email"]:
-            raise ValueError("topicArn and email exclude each other: give one of them")
+        given: AlarmsArgs = args or {}
+        own = settings.checked(settings.Alarms, f"Alarms {name}", {key: given.get(key) for key in ("topicArn", "email")})
+        functions, responders = given.get("functions") or {}, given.get("responders") or {}
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
-        self.topic = self._topic(args["email"]) if args["email"] else None
-        self._actions: list[pulumi.Input[str]] = [self.topic.arn] if self.topic else [args["topicArn"]] if args["topicArn"] else []
+        self.topic = self._topic(own.email) if own.email else None
+        self._actions: list[pulumi.Input[str]] = [self.topic.arn] if self.topic else [own.topicArn] if own.topicArn else []
         self.alarms: list[aws.cloudwatch.MetricAlarm] = []
-        self._dead_letters(args["deadLetterQueues"])
-        for machine in args["machines"]:
+        self._dead_letters(given.get("deadLetterQueues") or {})
+        for machine in given.get("machines") or []:
             self._machine(machine)
-        self._functions("errors", "Errors", args["functions"], "raised, crashed or ran out of time")
-        self._functions("throttles", "Throttles", {**args["functions"], **args["responders"]}, (
+        self._functions("errors", "Errors", functions, "raised, crashed or ran out of time")
+        self._functions("throttles", "Throttles", {**functions, **responders}, (
             "was throttled: raise its reserved concurrency or the account's limit (aws lambda get-account-settings), "
             "or lower maxConcurrency"))
         self.alarmNames = pulumi.Output.all(*(alarm.name for alarm in self.alarms)).apply(list)

@@ -9,7 +9,7 @@ A carrier is a component that says two things about itself, and nothing else ask
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import pulumi
 
@@ -30,10 +30,13 @@ class Carrier(Protocol):
     def watched(self) -> Watched: ...
 
 
-CARRIERS: dict[str, Callable[[Settings, RequestStore, ResponderFleet], Carrier]] = {
-    "map": lambda settings, store, fleet: MapScatterGather("map", {
-        "store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency}),
-    "parallel": lambda settings, store, fleet: ParallelScatterGather("parallel", {
-        "store": store, "fleet": fleet, "workflowType": settings.workflowType}),
-    "sns": lambda settings, store, fleet: SnsScatterGather("sns", {"store": store, "fleet": fleet}),
+Make = Callable[[str, Settings, RequestStore, ResponderFleet, Optional[pulumi.ResourceOptions]], Carrier]
+"""From the component's name and the stack's settings."""
+
+CARRIERS: dict[str, Make] = {
+    "map": lambda name, settings, store, fleet, opts: MapScatterGather(name, {
+        "store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency}, opts),
+    "parallel": lambda name, settings, store, fleet, opts: ParallelScatterGather(name, {
+        "store": store, "fleet": fleet, "workflowType": settings.workflowType}, opts),
+    "sns": lambda name, settings, store, fleet, opts: SnsScatterGather(name, {"store": store, "fleet": fleet}, opts),
 }

@@ -1,6 +1,6 @@
 """Dashboard: one page for the stack, with what its alarms watch and how fast it answers.
 
-Builds: a CloudWatch dashboard named after project and stack. The first three of an account are free; each further one costs $3 a
+Builds: a CloudWatch dashboard named after project, stack and table. The first three of an account are free; each further one costs $3 a
 month. Of each kind, CloudWatch takes up to 500 metrics a widget.
 """
 
@@ -17,12 +17,15 @@ WIDTH, HEIGHT = 12, 6
 """Of a widget, on a grid that is 24 wide."""
 
 
-class DashboardArgs(TypedDict):
-    deadLetterQueues: Mapping[str, pulumi.Input[str]]
-    machines: Sequence[Machine]
-    functions: Mapping[str, pulumi.Input[str]]
-    responders: Mapping[str, pulumi.Input[str]]
+class _Table(TypedDict):
     tableName: pulumi.Input[str]
+
+
+class DashboardArgs(_Table, total=False):
+    deadLetterQueues: Optional[Mapping[str, pulumi.Input[str]]]
+    machines: Optional[Sequence[Machine]]
+    functions: Optional[Mapping[str, pulumi.Input[str]]]
+    responders: Optional[Mapping[str, pulumi.Input[str]]]
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -33,20 +36,26 @@ class Dashboard(pulumi.ComponentResource):
     def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
         known = pulumi.Output.all(
-            queues=dict(args["deadLetterQueues"]),
-            machines={machine["name"]: machine["arn"] for machine in args["machines"]},
-            functions={**args["functions"], **args["responders"]},
+            queues=dict(args.get("deadLetterQueues") or {}),
+            machines={machine["name"]: machine["arn"] for machine in args.get("machines") or []},
+            functions={**(args.get("functions") or {}), **(args.get("responders") or {})},
             table=args["tableName"],
             region=aws.get_region_output().region,
         )
         self.dashboard = aws.cloudwatch.Dashboard(
             name,
-            dashboard_name=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+            # A dashboard's name is no other's in the whole account; the table's is made unique by Pulumi.
+            dashboard_name=known.apply(lambda found: _unique_name(name, found["table"])),
             dashboard_body=known.apply(lambda found: body(**found)),
-            opts=pulumi.ResourceOptions(parent=self),
+            # The dashboard of 1.0.0 keeps the name that it had.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["dashboardName"]),
         )
         self.dashboardName = self.dashboard.dashboard_name
         self.register_outputs({"dashboardName": self.dashboardName})
+
+
+def _unique_name(name: str, table: str) -> str:
+    return f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}-{table.replace('.', '-')}"
 
 
 def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, region: str) -> str:

@@ -22,6 +22,7 @@ import pulumi_aws as aws
 
 from components import code, definition, policy
 from components.handler_function import HandlerFunction
+from components.settings import INLINE_CONCURRENCY, DistributedSettings, checked
 from components.watched import Watched
 from components.workflow import Workflow
 from handlers.processing import MAX_OUTCOMES_BYTES, STATE_BYTES
@@ -32,7 +33,6 @@ HISTORY_EVENTS = 25_000
 RUN_EVENTS = 100
 """For all but the items: the states before and after the Map, with their retries."""
 
-INLINE_CONCURRENCY = 40
 BATCH_BYTES = MAX_OUTCOMES_BYTES
 """Of the 262,144 that an execution's input may have; the outcomes of a batch have the same limit."""
 
@@ -41,7 +41,7 @@ LABEL = "items"
 
 RESULTS_PREFIX = "results"
 BACKSTOP_SECONDS = 2
-LEDGER_SECONDS = 90 * 86_400
+CLAIMS_SECONDS = 90 * 86_400
 """As long as a Standard execution can be redriven, with room: 14 days; and as long as its name stays taken: 90."""
 
 THROTTLE_RETRIES = {"INLINE": 5, "DISTRIBUTED": 10}
@@ -52,47 +52,60 @@ TALLY_SECONDS = 890
 PARTS = {"json": "JSON", "jsonl": "JSONL", "csv": "CSV"}
 
 
-class DistributedMapProcessorArgs(TypedDict):
-    source: str
-    """dynamodb or s3."""
+class DistributedMapProcessorArgs(TypedDict, total=False):
+    source: Optional[str]
+    """dynamodb (the default) or s3."""
     table: Optional[str]
-    """An existing table with keyName as its only key; None makes one."""
-    keyName: str
-    keyValue: str
-    keyType: str
-    """S (a string) or N (a number)."""
-    attribute: str
-    """Holds the list."""
+    """An existing table with keyName as its only key; without, one is made."""
+    keyName: Optional[str]
+    """id."""
+    keyValue: Optional[Any]
+    """A string or a whole number; "list"."""
+    attribute: Optional[str]
+    """Holds the list; items."""
     bucket: Optional[str]
-    """An existing bucket, for the data set and the results; None makes one where one is needed."""
+    """An existing bucket, for the data set and the results; without, one is made where one is needed."""
     key: Optional[str]
-    """The object with the data set; None: data/items.FORMAT."""
-    format: str
-    """json (an array), jsonl or csv (with a header)."""
+    """The object with the data set; data/items.FORMAT."""
+    format: Optional[str]
+    """jsonl (the default), json (an array) or csv (with a header)."""
     kmsKeyArn: Optional[str]
     """The key of an existing table or bucket, where it has one of its own."""
-    mode: str
-    """INLINE, DISTRIBUTED or AUTO."""
+    mode: Optional[str]
+    """AUTO (the default), INLINE or DISTRIBUTED."""
     sizeHint: Optional[int]
     """About how many items there will be."""
-    maxConcurrency: int
-    """0 to 40 inline, to 10,000 distributed; 0 leaves the cap to Step Functions."""
-    childType: str
-    batchSize: int
+    maxConcurrency: Optional[int]
+    """0 to 40 inline, to 10,000 distributed; 0 leaves the cap to Step Functions; 10."""
+    childType: Optional[str]
+    """STANDARD (the default) or EXPRESS."""
+    batchSize: Optional[int]
+    """1."""
     toleratedFailureCount: Optional[int]
     toleratedFailurePercentage: Optional[float]
-    waitSeconds: int
-    timeoutSeconds: int
-    """The whole run ends by then."""
-    retries: int
-    module: str
-    """A Python module of the project with a function `process`."""
-    idempotent: bool
-    functionTimeoutSeconds: int
-    memoryMb: int
-    resultRetentionDays: int
-    logRetentionDays: int
-    retainData: bool
+    waitSeconds: Optional[int]
+    """Before each item: 2 with a list, 0 with a data set."""
+    timeoutSeconds: Optional[int]
+    """The whole run ends by then: 20 with a list, a day with a data set."""
+    retries: Optional[int]
+    """2."""
+    module: Optional[str]
+    """A Python module with a function `process`; one that logs the item."""
+    idempotent: Optional[bool]
+    """false."""
+    functionTimeoutSeconds: Optional[int]
+    """30."""
+    memoryMb: Optional[int]
+    """128."""
+    resultRetentionDays: Optional[int]
+    """30."""
+    logRetentionDays: Optional[int]
+    """14."""
+    retainData: Optional[bool]
+    """false."""
+
+
+ALL_DEFAULTS: DistributedMapProcessorArgs = {}
 
 
 class Choice(NamedTuple):
@@ -113,18 +126,18 @@ class Places(NamedTuple):
     bucket_arn: pulumi.Output[str]
 
 
-def choose_mode(args: DistributedMapProcessorArgs) -> Choice:
+def choose_mode(own: DistributedSettings) -> Choice:
     """The mode that the arguments ask for, or that AUTO takes for their source and size."""
-    if args["mode"] != "AUTO":
-        return Choice(args["mode"], "the configuration says so")
-    hint = args["sizeHint"]
-    if args["source"] == "s3":
+    if own.mode != "AUTO":
+        return Choice(own.mode, "the configuration says so")
+    hint = own.sizeHint
+    if own.source == "s3":
         return Choice("DISTRIBUTED", "only a Distributed Map reads from S3")
-    if args["maxConcurrency"] > INLINE_CONCURRENCY:
-        return Choice("DISTRIBUTED", f"maxConcurrency {args['maxConcurrency']} is above the {INLINE_CONCURRENCY} of an inline Map")
-    if args["batchSize"] > 1 or args["childType"] == "EXPRESS" or args["bucket"]:
+    if own.maxConcurrency > INLINE_CONCURRENCY:
+        return Choice("DISTRIBUTED", f"maxConcurrency {own.maxConcurrency} is above the {INLINE_CONCURRENCY} of an inline Map")
+    if own.batchSize > 1 or own.childType == "EXPRESS" or own.bucket:
         return Choice("DISTRIBUTED", "batchSize, childType and bucket belong to a Distributed Map")
-    most = inline_items(args)
+    most = inline_items(own)
     if hint is not None and hint > most:
         return Choice("DISTRIBUTED", f"sizeHint {hint} is above the {most} items whose events fit one execution")
     return Choice("INLINE", f"a list of up to {most} items fits one execution" + (f", and sizeHint is {hint}" if hint else ""))
@@ -141,66 +154,68 @@ class DistributedMapProcessor(pulumi.ComponentResource):
     sourceBucketName: Optional[pulumi.Output[str]]
     results: pulumi.Output[str]
 
-    def __init__(self, name: str, args: DistributedMapProcessorArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+    def __init__(
+            self, name: str, args: DistributedMapProcessorArgs = ALL_DEFAULTS, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:DistributedMapProcessor", name, {}, opts)
-        self.mode, why = choose_mode(args)
+        own = checked(DistributedSettings, f"DistributedMapProcessor {name}", args)
+        self.mode, why = choose_mode(own)
         pulumi.log.info(f"{name}: mode {self.mode}, because {why}", self)
-        _check_size(args, self.mode)
-        _warn(self, name, args)
+        _check_size(own, self.mode)
+        _warn(self, name, own)
 
-        self.table = _table(self, name, args) if args["source"] == "dynamodb" and not args["table"] else None
+        self.table = _table(self, name, own) if own.source == "dynamodb" and not own.table else None
         uses_bucket = self.mode == "DISTRIBUTED"
-        self.bucket = _bucket(self, name, args) if uses_bucket and not args["bucket"] else None
-        table_name = self.table.name if self.table else _known(args["table"])
-        bucket_name = self.bucket.id if self.bucket else _known(args["bucket"])
-        object_key = args["key"] or f"data/items.{args['format']}"
+        self.bucket = _bucket(self, name, own) if uses_bucket and not own.bucket else None
+        table_name = self.table.name if self.table else _known(own.table)
+        bucket_name = self.bucket.id if self.bucket else _known(own.bucket)
+        object_key = own.key or f"data/items.{own.format}"
 
         places = Places(
-            table_name, self.table.arn if self.table else _table_arn(args["table"]),
-            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(args["bucket"]))
+            table_name, self.table.arn if self.table else _table_arn(own.table),
+            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(own.bucket))
 
-        self.ledger = _ledger(self, name, args) if args["idempotent"] else None
-        self.reader = _reader(self, name, args, self.mode, object_key, places)
-        self.processor = _processor(self, name, args, self.ledger)
-        self.tally = _tally(self, name, args, places if uses_bucket else None)
+        self.claims = _claims(self, name, own) if own.idempotent else None
+        self.reader = _reader(self, name, own, self.mode, object_key, places)
+        self.processor = _processor(self, name, own, self.claims)
+        self.tally = _tally(self, name, own, places if uses_bucket else None)
 
         functions = [function.functionArn for function in (self.reader, self.processor, self.tally)]
         statements = [policy.allow(["lambda:InvokeFunction"], functions)]
-        if args["source"] == "s3":
+        if own.source == "s3":
             statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key)))
         if uses_bucket:
             statements.append(policy.allow(
                 ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
                 pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
-            if args["kmsKeyArn"] and args["bucket"]:
-                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], args["kmsKeyArn"]))
+            if own.kmsKeyArn and own.bucket:
+                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.kmsKeyArn))
 
         self.workflow = Workflow(name, {
             "definition": pulumi.Output.all(
                 partition=aws.get_partition_output().partition, bucket=bucket_name, reader=self.reader.functionArn,
                 processor=self.processor.functionArn, tally=self.tally.functionArn,
-            ).apply(lambda known: render(args, self.mode, **known)),
+            ).apply(lambda known: render(own, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
             "workflowType": "STANDARD",
             "statements": statements,
-            "logRetentionDays": args["logRetentionDays"],
+            "logRetentionDays": own.logRetentionDays,
         }, pulumi.ResourceOptions(parent=self))
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
         if uses_bucket:
             _let_it_start_itself(self, name, self.workflow, self.tally)
 
-        if args["source"] == "dynamodb":
+        if own.source == "dynamodb":
             self.source = pulumi.Output.all(
-                source="dynamodb", format="json", table=table_name, keyName=args["keyName"], keyValue=args["keyValue"],
-                keyType=args["keyType"], attribute=args["attribute"])
+                source="dynamodb", format="json", table=table_name, keyName=own.keyName, keyValue=str(own.keyValue),
+                keyType=own.key_type, attribute=own.attribute)
         else:
-            self.source = pulumi.Output.all(source="s3", format=args["format"], bucket=bucket_name, key=object_key)
+            self.source = pulumi.Output.all(source="s3", format=own.format, bucket=bucket_name, key=object_key)
         self.watched = Watched(
             [{"name": name, "arn": self.stateMachineArn, "logGroupName": None}],
             {"reader": self.reader.functionName, "process": self.processor.functionName, "tally": self.tally.functionName})
-        self.sourceTableName = table_name if args["source"] == "dynamodb" else None
-        self.sourceBucketName = bucket_name if args["source"] == "s3" else None
+        self.sourceTableName = table_name if own.source == "dynamodb" else None
+        self.sourceBucketName = bucket_name if own.source == "s3" else None
         self.results = (
             pulumi.Output.concat("s3://", bucket_name, f"/{RESULTS_PREFIX}/") if uses_bucket
             else pulumi.Output.from_input("the execution's output"))
@@ -210,40 +225,40 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
 
 def render(
-    args: DistributedMapProcessorArgs, mode: str, *, partition: str, bucket: str, reader: str, processor: str, tally: str,
+    own: DistributedSettings, mode: str, *, partition: str, bucket: str, reader: str, processor: str, tally: str,
 ) -> str:
     """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
-    retries, seconds = int(args["retries"]), args["functionTimeoutSeconds"] + BACKSTOP_SECONDS + 1
+    retries, seconds = own.retries, own.functionTimeoutSeconds + BACKSTOP_SECONDS + 1
     # A call that broke keeps its items claimed until its time is over. Asking again must outlast that, or a crash would lose them.
     broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries), "UnclearSeconds": seconds, "UnclearRetries": max(2, retries)}
     unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0, "UnclearSeconds": 1, "UnclearRetries": retries}
     tokens: dict[str, Any] = {
         "Partition": partition,
-        "TimeoutSeconds": int(args["timeoutSeconds"]),
+        "TimeoutSeconds": own.timeout_seconds,
         "ReaderArn": reader,
         "ReaderTimeoutSeconds": READER_SECONDS + 1,
-        "MaxConcurrency": int(args["maxConcurrency"]),
+        "MaxConcurrency": own.maxConcurrency,
         "ProcessorArn": processor,
         "ProcessTimeoutSeconds": seconds,
         "ThrottleRetries": THROTTLE_RETRIES[mode],
         "Retries": retries,
         "TallyArn": tally,
         "TallyTimeoutSeconds": TALLY_SECONDS + 1,
-        "Tolerance": tolerance_of(args),
-        **(broken if args["idempotent"] else unclaimed),
-        **({"WaitSeconds": int(args["waitSeconds"])} if args["waitSeconds"] else {}),
+        "Tolerance": tolerance_of(own),
+        **(broken if own.idempotent else unclaimed),
+        **({"WaitSeconds": own.wait_seconds} if own.wait_seconds else {}),
     }
     if mode == "DISTRIBUTED":
-        batches = args["batchSize"] > 1
+        batches = own.batchSize > 1
         tokens |= {
-            "ReaderConfig": _reader_config(args),
-            "BatchSize": int(args["batchSize"]),
+            "ReaderConfig": _reader_config(own),
+            "BatchSize": own.batchSize,
             "BatchBytes": BATCH_BYTES if batches else STATE_BYTES,
-            "ChildType": args["childType"],
+            "ChildType": own.childType,
             "Bucket": bucket,
             "ResultsPrefix": RESULTS_PREFIX,
         }
-    return definition.render(_file(mode, waits=args["waitSeconds"] > 0), tokens)
+    return definition.render(_file(mode, waits=own.wait_seconds > 0), tokens)
 
 
 def _file(mode: str, *, waits: bool) -> str:
@@ -251,16 +266,16 @@ def _file(mode: str, *, waits: bool) -> str:
     return f"list_{mode.lower()}{'_with_wait' if waits else ''}.asl.json"
 
 
-def _reader_config(args: DistributedMapProcessorArgs) -> dict[str, str]:
-    if args["source"] == "dynamodb":
+def _reader_config(own: DistributedSettings) -> dict[str, str]:
+    if own.source == "dynamodb":
         return {"InputType": "JSONL"}
-    return {"InputType": PARTS[args["format"]], **({"CSVHeaderLocation": "FIRST_ROW"} if args["format"] == "csv" else {})}
+    return {"InputType": PARTS[own.format], **({"CSVHeaderLocation": "FIRST_ROW"} if own.format == "csv" else {})}
 
 
-def inline_items(args: DistributedMapProcessorArgs) -> int:
+def inline_items(own: DistributedSettings) -> int:
     """How many items an inline Map may have: when every call of every item is made again as often as it may be, the history still has
     room for all."""
-    machine = json.loads(render(args, "INLINE", partition="aws", bucket="", reader="", processor="", tally=""))
+    machine = json.loads(render(own, "INLINE", partition="aws", bucket="", reader="", processor="", tally=""))
     return (HISTORY_EVENTS - RUN_EVENTS) // _events_per_item(machine["States"]["Process each item"]["ItemProcessor"]["States"])
 
 
@@ -270,9 +285,9 @@ def _events_per_item(states: Mapping[str, Any]) -> int:
     return 2 + 2 * len(states) + 3 * calls
 
 
-def tolerance_of(args: DistributedMapProcessorArgs) -> dict[str, float]:
+def tolerance_of(own: DistributedSettings) -> dict[str, float]:
     """{"count"?, "percentage"?}: the one that is exceeded first decides. Without either, no item may fail."""
-    count, percentage = args["toleratedFailureCount"], args["toleratedFailurePercentage"]
+    count, percentage = own.toleratedFailureCount, own.toleratedFailurePercentage
     return {
         **({"count": int(count)} if count is not None else {}),
         **({"percentage": _plain(percentage)} if percentage is not None else {}),
@@ -280,62 +295,62 @@ def tolerance_of(args: DistributedMapProcessorArgs) -> dict[str, float]:
 
 
 def _reader(
-    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, mode: str, object_key: str, places: "Places",
+    parent: pulumi.Resource, name: str, own: DistributedSettings, mode: str, object_key: str, places: "Places",
 ) -> HandlerFunction:
-    own_bucket_key = args["kmsKeyArn"] if args["bucket"] else None
-    if args["source"] == "s3":
+    own_bucket_key = own.kmsKeyArn if own.bucket else None
+    if own.source == "s3":
         environment: dict[str, pulumi.Input[str]] = {"SOURCE_BUCKET": places.bucket_name, "SOURCE_OBJECT": object_key}
         statements = [policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key))]
         decrypts = ["kms:Decrypt"] if own_bucket_key else []
     else:
         environment = {
             "SOURCE_TABLE": places.table_name,
-            "SOURCE_KEY": json.dumps({args["keyName"]: {args["keyType"]: args["keyValue"]}}),
-            "SOURCE_ATTRIBUTE": args["attribute"],
+            "SOURCE_KEY": json.dumps({own.keyName: {own.key_type: str(own.keyValue)}}),
+            "SOURCE_ATTRIBUTE": own.attribute,
         }
         statements = [policy.allow(["dynamodb:GetItem"], places.table_arn)]
-        decrypts = ["kms:Decrypt"] if args["kmsKeyArn"] else []
+        decrypts = ["kms:Decrypt"] if own.kmsKeyArn else []
         if mode == "INLINE":
-            environment |= {"MAX_ITEMS": str(inline_items(args))}
+            environment |= {"MAX_ITEMS": str(inline_items(own))}
         else:
             environment |= {"RESULTS_BUCKET": places.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
             statements.append(policy.allow(["s3:PutObject"], pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
             decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
-    if args["kmsKeyArn"] and decrypts:
-        statements.append(policy.allow(decrypts, args["kmsKeyArn"]))
+    if own.kmsKeyArn and decrypts:
+        statements.append(policy.allow(decrypts, own.kmsKeyArn))
     return HandlerFunction(f"{name}-reader", {
         "module": "handlers.reader",
         "withModules": [],
         "environment": environment,
         "timeoutSeconds": READER_SECONDS,
         "memoryMb": 256,
-        "logRetentionDays": args["logRetentionDays"],
+        "logRetentionDays": own.logRetentionDays,
         "statements": statements,
     }, pulumi.ResourceOptions(parent=parent))
 
 
 def _processor(
-    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, ledger: Optional[aws.dynamodb.Table],
+    parent: pulumi.Resource, name: str, own: DistributedSettings, claims: Optional[aws.dynamodb.Table],
 ) -> HandlerFunction:
-    code.check_defines(args["module"], "process")
-    environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": args["module"]}
+    code.check_defines(own.module, "process")
+    environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": own.module}
     statements = []
-    if ledger:
-        environment |= {"LEDGER_TABLE": ledger.name, "LEDGER_SECONDS": str(LEDGER_SECONDS)}
-        statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], ledger.arn)]
+    if claims:
+        environment |= {"CLAIMS_TABLE": claims.name, "CLAIMS_KEPT_SECONDS": str(CLAIMS_SECONDS)}
+        statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn)]
     return HandlerFunction(f"{name}-process", {
         "module": "handlers.processor",
-        "withModules": [args["module"]],
+        "withModules": [own.module],
         "environment": environment,
-        "timeoutSeconds": args["functionTimeoutSeconds"] + BACKSTOP_SECONDS,
-        "memoryMb": args["memoryMb"],
-        "logRetentionDays": args["logRetentionDays"],
+        "timeoutSeconds": own.functionTimeoutSeconds + BACKSTOP_SECONDS,
+        "memoryMb": own.memoryMb,
+        "logRetentionDays": own.logRetentionDays,
         "statements": statements,
     }, pulumi.ResourceOptions(parent=parent))
 
 
 def _tally(
-    parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs, results: Places | None,
+    parent: pulumi.Resource, name: str, own: DistributedSettings, results: Places | None,
 ) -> HandlerFunction:
     environment: dict[str, pulumi.Input[str]] = {}
     statements = []
@@ -343,15 +358,15 @@ def _tally(
         environment = {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
         statements = [policy.allow(
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"))]
-        if args["kmsKeyArn"] and args["bucket"]:
-            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], args["kmsKeyArn"]))
+        if own.kmsKeyArn and own.bucket:
+            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.kmsKeyArn))
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],
         "environment": environment,
         "timeoutSeconds": TALLY_SECONDS,
         "memoryMb": 256,
-        "logRetentionDays": args["logRetentionDays"],
+        "logRetentionDays": own.logRetentionDays,
         "statements": statements,
     }, pulumi.ResourceOptions(parent=parent))
 
@@ -375,22 +390,22 @@ def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow,
     tally.grant("counts", [policy.allow(["states:DescribeMapRun"], runs)])
 
 
-def _table(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.dynamodb.Table:
+def _table(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws.dynamodb.Table:
     return aws.dynamodb.Table(
         f"{name}-list",
         billing_mode="PAY_PER_REQUEST",
-        hash_key=args["keyName"],
-        attributes=[{"name": args["keyName"], "type": args["keyType"]}],
+        hash_key=own.keyName,
+        attributes=[{"name": own.keyName, "type": own.key_type}],
         point_in_time_recovery={"enabled": True},
         server_side_encryption={"enabled": True},
-        deletion_protection_enabled=args["retainData"],
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=args["retainData"]),
+        deletion_protection_enabled=own.retainData,
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=own.retainData),
     )
 
 
-def _ledger(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.dynamodb.Table:
+def _claims(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws.dynamodb.Table:
     return aws.dynamodb.Table(
-        f"{name}-ledger",
+        f"{name}-claims",
         billing_mode="PAY_PER_REQUEST",
         hash_key="id",
         attributes=[{"name": "id", "type": "S"}],
@@ -401,9 +416,9 @@ def _ledger(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArg
     )
 
 
-def _bucket(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> aws.s3.Bucket:
+def _bucket(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws.s3.Bucket:
     """Encrypted, private, reached over TLS only; results expire, and so does what an interrupted upload leaves behind."""
-    keep = args["retainData"]
+    keep = own.retainData
     bucket = aws.s3.Bucket(
         f"{name}-data", force_destroy=not keep, opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep))
     within = pulumi.ResourceOptions(parent=parent)
@@ -415,7 +430,7 @@ def _bucket(parent: pulumi.Resource, name: str, args: DistributedMapProcessorArg
     aws.s3.BucketLifecycleConfiguration(f"{name}-data", bucket=bucket.id, rules=[
         {
             "id": "results", "status": "Enabled", "filter": {"prefix": f"{RESULTS_PREFIX}/"},
-            "expiration": {"days": args["resultRetentionDays"]},
+            "expiration": {"days": own.resultRetentionDays},
         },
         {
             "id": "uploads", "status": "Enabled", "filter": {"prefix": ""},
@@ -455,31 +470,31 @@ def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def _check_size(args: DistributedMapProcessorArgs, mode: str) -> None:
+def _check_size(own: DistributedSettings, mode: str) -> None:
     """Raises TooManyItems."""
-    if mode == "INLINE" and args["sizeHint"] and args["sizeHint"] > inline_items(args):
+    if mode == "INLINE" and own.sizeHint and own.sizeHint > inline_items(own):
         raise TooManyItems(
-            f"distributed.sizeHint is {args['sizeHint']}; allowed in mode INLINE with retries {args['retries']}: a whole number up to "
-            f"{inline_items(args)}, whose events fit one execution (mode DISTRIBUTED takes more)")
+            f"distributed.sizeHint is {own.sizeHint}; allowed in mode INLINE with retries {own.retries}: a whole number up to "
+            f"{inline_items(own)}, whose events fit one execution (mode DISTRIBUTED takes more)")
 
 
-def _warn(resource: pulumi.Resource, name: str, args: DistributedMapProcessorArgs) -> None:
+def _warn(resource: pulumi.Resource, name: str, own: DistributedSettings) -> None:
     """About what is allowed and yet unlikely to be wanted, and about what an emulator leaves out."""
-    shortest = shortest_seconds(args)
-    if shortest > args["timeoutSeconds"]:
+    shortest = shortest_seconds(own)
+    if shortest > own.timeout_seconds:
         pulumi.log.warn(
-            f"{name}: {args['sizeHint'] or 1} items, {args['maxConcurrency']} at once with waitSeconds {args['waitSeconds']}, take at "
-            f"least {shortest} s; timeoutSeconds {args['timeoutSeconds']} ends the run before that", resource)
+            f"{name}: {own.sizeHint or 1} items, {own.maxConcurrency} at once with waitSeconds {own.wait_seconds}, take at "
+            f"least {shortest} s; timeoutSeconds {own.timeout_seconds} ends the run before that", resource)
     if _is_emulator():
         pulumi.log.warn(
             f"{name}: the emulator ignores timeoutSeconds, batchSize and the writing of results: a run never times out, each item is "
             "an execution of its own, and S3 has the failed outcomes alone", resource)
 
 
-def shortest_seconds(args: DistributedMapProcessorArgs) -> int:
+def shortest_seconds(own: DistributedSettings) -> int:
     """What the waiting alone takes, for the items that sizeHint expects."""
-    rounds = math.ceil((args["sizeHint"] or 1) / args["maxConcurrency"]) if args["maxConcurrency"] else 1
-    return rounds * args["waitSeconds"]
+    rounds = math.ceil((own.sizeHint or 1) / own.maxConcurrency) if own.maxConcurrency else 1
+    return rounds * own.wait_seconds
 
 
 def _is_emulator() -> bool:

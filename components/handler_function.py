@@ -96,17 +96,22 @@ def _check_environment(name: str, environment: Mapping[str, pulumi.Input[str]]) 
             "give fewer or shorter names and settings")
 
 
-def handler_layer() -> aws.lambda_.LayerVersion:
-    """The layer with the packages that the handlers share, made once for each program that runs."""
+def handler_layer(name: str = "layer", parent: Optional[pulumi.Resource] = None) -> aws.lambda_.LayerVersion:
+    """The layer with the packages that the handlers share, made once for each program that runs, by the first that asks for it.
+
+    parent: of what serves other programs, each component of which is a program of its own.
+    """
     program = pulumi.runtime.settings.get_monitor()
     if program not in _layers:
         _layers[program] = aws.lambda_.LayerVersion(
-            "layer",
-            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-layer",
+            name,
+            # No name that could collide: each publication is a version of its own, and only that one is deleted.
+            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
             code=code.layer(),
             compatible_runtimes=[code.RUNTIME],
             compatible_architectures=[code.ARCHITECTURE],
             description=", ".join(code.LAYER_PACKAGES),
+            opts=pulumi.ResourceOptions(parent=parent),
         )
     return _layers[program]
 

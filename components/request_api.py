@@ -13,6 +13,8 @@ import pulumi_aws as aws
 
 from components import policy
 from components.handler_function import HandlerFunction
+from components.log_group import vended_log_group
+from components.settings import Api, StoreSettings, Throttling, checked
 from components.watched import Watched
 from handlers.routes import BOARD, ROUTES
 
@@ -34,31 +36,37 @@ ACCESS_LOG = {
 }
 
 
-class RequestApiArgs(TypedDict):
-    entrances: Mapping[str, Mapping[str, pulumi.Input[Any]]]
-    """How a request is handed to each carrier, by its name: {"stateMachineArn", …} or {"functionArn", …}, see `components.carriers`."""
+class _Table(TypedDict):
     tableName: pulumi.Input[str]
     tableArn: pulumi.Input[str]
-    responderNames: Sequence[str]
-    completion: Mapping[str, Any]
+
+
+class RequestApiArgs(_Table, total=False):
+    entrances: Optional[Mapping[str, Mapping[str, pulumi.Input[Any]]]]
+    """How a request is handed to each carrier, by its name: {"stateMachineArn", …} or {"functionArn", …}, see `components.carriers`."""
+    responderNames: Optional[Sequence[str]]
+    completion: Optional[Mapping[str, Any]]
     """The stack's policy, see `handlers.completion`."""
-    selection: str
-    topK: int
-    auth: str
-    """AWS_IAM, JWT or NONE."""
+    selection: Optional[str]
+    """lowest."""
+    topK: Optional[int]
+    """3."""
+    auth: Optional[str]
+    """AWS_IAM (the default), JWT or NONE."""
     issuer: Optional[str]
     """With JWT: whose tokens are taken."""
-    audience: Sequence[str]
+    audience: Optional[Sequence[str]]
     """With JWT: for whom a token must have been made, one of these."""
-    rateLimit: float
-    """Requests per second, on average."""
-    burstLimit: int
-    """Requests at once."""
-    corsOrigins: Sequence[str]
+    rateLimit: Optional[float]
+    """Requests per second, on average; 50."""
+    burstLimit: Optional[int]
+    """Requests at once; 100."""
+    corsOrigins: Optional[Sequence[str]]
     """From where pages in a browser may call; none: from nowhere else."""
-    sample: Mapping[str, Any]
+    sample: Optional[Mapping[str, Any]]
     """A request without its recipients, to begin with."""
-    logRetentionDays: int
+    logRetentionDays: Optional[int]
+    """14."""
 
 
 class RequestApi(pulumi.ComponentResource):
@@ -70,18 +78,23 @@ class RequestApi(pulumi.ComponentResource):
     def __init__(self, name: str, args: RequestApiArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:RequestApi", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.function = _function(f"{name}-handler", args, child)
+        own = checked(Api, f"RequestApi {name}", {
+            **{key: args.get(key) for key in ("auth", "issuer", "audience", "corsOrigins")},
+            "throttling": {key: args.get(key) for key in ("rateLimit", "burstLimit")}})
+        store = checked(StoreSettings, f"RequestApi {name}", {
+            key: args.get(key) for key in ("completion", "selection", "topK", "logRetentionDays")})
+        self.function = _function(f"{name}-handler", args, own, store, child)
         self.api = aws.apigatewayv2.Api(
             name,
             protocol_type="HTTP",
             description="Send one request to many responders, read one result",
             cors_configuration={
-                "allow_origins": args["corsOrigins"],
+                "allow_origins": own.corsOrigins,
                 "allow_methods": sorted({route.method for route in ROUTES}),
                 "allow_headers": ["authorization", "content-type", "x-amz-date", "x-amz-security-token"],
                 "expose_headers": ["location"],
                 "max_age": 3600,
-            } if args["corsOrigins"] else None,
+            } if own.corsOrigins else None,
             opts=child,
         )
         integration = aws.apigatewayv2.Integration(
@@ -93,18 +106,18 @@ class RequestApi(pulumi.ComponentResource):
             timeout_milliseconds=INTEGRATION_SECONDS * 1000,
             opts=child,
         )
-        authorizer = _authorizer(name, self.api, args, child) if args["auth"] == "JWT" else None
+        authorizer = _authorizer(name, self.api, own, child) if own.auth == "JWT" else None
         for route in ROUTES:
             aws.apigatewayv2.Route(
                 f"{name}-{route.operation}",
                 api_id=self.api.id,
                 route_key=route.key,
                 target=pulumi.Output.concat("integrations/", integration.id),
-                authorization_type=args["auth"],
+                authorization_type=own.auth,
                 authorizer_id=authorizer.id if authorizer else None,
                 opts=child,
             )
-        if args["auth"] != "AWS_IAM":
+        if own.auth != "AWS_IAM":
             # Without a token too: it is the same page everywhere, and what it shows it asks the routes above for.
             aws.apigatewayv2.Route(
                 f"{name}-board",
@@ -122,20 +135,14 @@ class RequestApi(pulumi.ComponentResource):
             source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/*"),
             opts=child,
         )
-        self._stage(name, args, child)
+        self._stage(name, own.throttling, store.logRetentionDays, child)
         self.watched = Watched(functions={"api": self.function.functionName})
         self.apiUrl = self.api.api_endpoint
         self.apiId = self.api.id
         self.register_outputs({"apiUrl": self.apiUrl, "apiId": self.apiId})
 
-    def _stage(self, name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) -> None:
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-access",
-            # Log groups under this prefix do not count against the size of the account's log resource policy.
-            name=f"/aws/vendedlogs/apis/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
-            retention_in_days=args["logRetentionDays"],
-            opts=child,
-        )
+    def _stage(self, name: str, throttling: Throttling, log_retention_days: int, child: pulumi.ResourceOptions) -> None:
+        logs = vended_log_group(f"{name}-access", "apis", self.api.id, log_retention_days, self)
         aws.apigatewayv2.Stage(
             name,
             api_id=self.api.id,
@@ -143,43 +150,44 @@ class RequestApi(pulumi.ComponentResource):
             auto_deploy=True,
             access_log_settings={"destination_arn": logs.arn, "format": json.dumps(ACCESS_LOG)},
             default_route_settings={
-                "throttling_rate_limit": args["rateLimit"],
-                "throttling_burst_limit": args["burstLimit"],
+                "throttling_rate_limit": throttling.rateLimit,
+                "throttling_burst_limit": throttling.burstLimit,
             },
             opts=child,
         )
 
 
 def _authorizer(
-        name: str, api: aws.apigatewayv2.Api, args: RequestApiArgs, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
+        name: str, api: aws.apigatewayv2.Api, own: Api, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
     return aws.apigatewayv2.Authorizer(
         name,
         api_id=api.id,
         authorizer_type="JWT",
         identity_sources=["$request.header.Authorization"],
-        jwt_configuration={"issuer": args["issuer"], "audiences": args["audience"]},
+        jwt_configuration={"issuer": own.issuer, "audiences": own.audience},
         opts=child,
     )
 
 
-def _function(name: str, args: RequestApiArgs, child: pulumi.ResourceOptions) -> HandlerFunction:
+def _function(
+        name: str, args: RequestApiArgs, own: Api, store: StoreSettings, child: pulumi.ResourceOptions) -> HandlerFunction:
     return HandlerFunction(name, {
         "module": "handlers.api",
         "withModules": [],
         "environment": {
             "TABLE_NAME": args["tableName"],
-            "CARRIERS": pulumi.Output.json_dumps(args["entrances"]),
+            "CARRIERS": pulumi.Output.json_dumps(args.get("entrances") or {}),
             # As short as can be: there may be a hundred names.
-            "RESPONDERS": ",".join(args["responderNames"]),
-            "COMPLETION": json.dumps(args["completion"], separators=(",", ":")),
-            "SELECTION": args["selection"],
-            "TOP_K": str(args["topK"]),
-            "AUTH": args["auth"],
-            "SAMPLE": json.dumps(args["sample"]),
+            "RESPONDERS": ",".join(args.get("responderNames") or []),
+            "COMPLETION": json.dumps(store.completion.given, separators=(",", ":")),
+            "SELECTION": store.selection,
+            "TOP_K": str(store.topK),
+            "AUTH": own.auth,
+            "SAMPLE": json.dumps(args.get("sample") or {}),
         },
         "timeoutSeconds": INTEGRATION_SECONDS,
         "memoryMb": MEMORY_MB,
-        "logRetentionDays": args["logRetentionDays"],
+        "logRetentionDays": store.logRetentionDays,
         "statements": _statements(args),
     }, child)
 
@@ -188,7 +196,7 @@ def _statements(args: RequestApiArgs) -> list[policy.Statement]:
     """Each kind of carrier that there is, and the table."""
     statements = [policy.allow(["dynamodb:GetItem"], args["tableArn"])]
     for action, key in (("states:StartExecution", "stateMachineArn"), ("lambda:InvokeFunction", "functionArn")):
-        arns = [entrance[key] for entrance in args["entrances"].values() if key in entrance]
+        arns = [entrance[key] for entrance in (args.get("entrances") or {}).values() if key in entrance]
         if arns:
             statements.append(policy.allow([action], arns))
     return statements

@@ -15,7 +15,7 @@ from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
-from handlers import circuit
+from handlers import circuit_breaker
 from handlers.attempt import BACKSTOP_SECONDS
 
 REQUESTER_SECONDS = 10
@@ -32,7 +32,7 @@ class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
     """A Python module with a function `quote`; excludes functionArn."""
-    functionArn: Optional[str]
+    functionArn: Optional[pulumi.Input[str]]
     """An existing function; excludes module."""
     timeoutSeconds: Optional[float]
     """10."""
@@ -155,4 +155,4 @@ class ResponderFleet(pulumi.ComponentResource):
 
 def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:
     return policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table_arn, {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit.key(responder)]}})
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit_breaker.key(responder)]}})

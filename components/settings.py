@@ -43,18 +43,26 @@ class SettingsError(ValueError):
     """A key of the configuration has a value that is not allowed; the message names key, value and what is allowed."""
 
 
-def variants() -> list[str]:
-    """What a stack may deploy: the carriers, and the list processor."""
+def carriers() -> list[str]:
+    """The names in the table of carriers."""
     # Here, because a carrier is a component, and components check their arguments by these settings.
     from components.carriers import CARRIERS
 
-    return [*CARRIERS, "distributed"]
+    return list(CARRIERS)
 
 
-def _variant(value: str) -> str:
-    if value not in variants():
-        raise ValueError(f"allowed: {', '.join(variants())}")
-    return value
+def variants() -> list[str]:
+    """What a stack may deploy: the carriers, and the list processor."""
+    return [*carriers(), "distributed"]
+
+
+def _named_in(names: Callable[[], list[str]]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names():
+            raise ValueError(f"allowed: {', '.join(names())}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _one_of(*allowed: object) -> AfterValidator:
@@ -109,6 +117,14 @@ def _amount(value: object) -> object:
     return text
 
 
+def _function_arn(value: object) -> object:
+    """An output of the same program is not known yet."""
+    pattern = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?"
+    if value is None or isinstance(value, pulumi.Output) or (isinstance(value, str) and re.fullmatch(pattern, value)):
+        return value
+    raise ValueError("allowed: the ARN of a Lambda function")
+
+
 def _selection(value: str) -> str:
     if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
         raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
@@ -118,8 +134,9 @@ def _selection(value: str) -> str:
 
 Name = Annotated[str, _matching(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
-FunctionArn = Annotated[str, _matching(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function")]
+FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
+Carrier = Annotated[str, _named_in(carriers)]
+Variant = Annotated[str, _named_in(variants)]
 Module = Annotated[str, _matching(
     r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a dotted Python module such as handlers.quotes.car_rental")]
 TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
@@ -161,7 +178,8 @@ class Responder(BaseModel):
 
     name: Name
     module: Module | None = None
-    functionArn: FunctionArn | None = None
+    functionArn: FunctionArn = None
+    """A string, or an output."""
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
@@ -180,11 +198,11 @@ class Responder(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.module and self.functionArn:
+        if self.module and self.functionArn is not None:
             raise ValueError("module and functionArn exclude each other: give one of them")
-        if self.functionArn and self.own:
+        if self.functionArn is not None and self.own:
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
-        uses_rate = not self.functionArn and self.module in (None, DEFAULT_MODULE)
+        uses_rate = self.functionArn is None and self.module in (None, DEFAULT_MODULE)
         if uses_rate:
             rate = self.own.get("rate")
             if isinstance(rate, bool) or not isinstance(rate, (int, float, str)) or not re.fullmatch(r"\d+(\.\d+)?", str(rate)):
@@ -286,6 +304,22 @@ class Distributed(_Strict):
         return self.timeoutSeconds if self.timeoutSeconds is not None else 20 if self.source == "dynamodb" else 86_400
 
 
+class DistributedSettings(Distributed):
+    """What a DistributedMapProcessor takes."""
+
+    maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
+    resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
+    logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
+    retainData: bool = False
+
+    @model_validator(mode="after")
+    def _concurrency(self) -> Self:
+        if self.mode == "INLINE" and self.maxConcurrency > INLINE_CONCURRENCY:
+            raise ValueError(f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY} for mode "
+                             f"INLINE ({DISTRIBUTED_CONCURRENCY} for mode DISTRIBUTED)")
+        return self
+
+
 class Throttling(_Strict):
     """Requests to the API from all callers together; what is above them gets 429."""
 
@@ -366,7 +400,7 @@ class MapSettings(WorkflowSettings):
 class Settings(StoreSettings, FleetSettings, WorkflowSettings):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
-    variants: list[Annotated[str, AfterValidator(_variant)]] = Field(default_factory=lambda: variants())
+    variants: list[Variant] = Field(default_factory=lambda: variants())
     responderCount: Annotated[int, _whole(1, 100)] = 5
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     distributed: Distributed = Distributed()
@@ -404,6 +438,13 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
                 f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY}"
                 f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)")
         return self
+
+
+class CarrierSettings(Settings):
+    """What a ScatterGather takes: the configuration of the carriers, whose responders are always given."""
+
+    variants: list[Carrier] = ["map"]
+    responders: list[Responder]
 
 
 def _refuse_repeated(key: str, names: Iterable[str]) -> None:

@@ -33,32 +33,11 @@ def for_fleet(settings: Settings, store: RequestStore) -> ResponderFleetArgs:
 
 
 def for_distributed(settings: Settings) -> DistributedMapProcessorArgs:
-    own = settings.distributed
+    # As it is written, with what is left out still left out: which keys were given is part of what is checked.
+    given: Any = settings.distributed.model_dump(exclude_unset=True)
     return {
-        "source": own.source,
-        "table": own.table,
-        "keyName": own.keyName,
-        "keyValue": str(own.keyValue),
-        "keyType": own.key_type,
-        "attribute": own.attribute,
-        "bucket": own.bucket,
-        "key": own.key,
-        "format": own.format,
-        "kmsKeyArn": own.kmsKeyArn,
-        "mode": own.mode,
-        "sizeHint": own.sizeHint,
-        "childType": own.childType,
-        "batchSize": own.batchSize,
-        "toleratedFailureCount": own.toleratedFailureCount,
-        "toleratedFailurePercentage": own.toleratedFailurePercentage,
-        "waitSeconds": own.wait_seconds,
-        "timeoutSeconds": own.timeout_seconds,
+        **given,
         "maxConcurrency": settings.maxConcurrency,
-        "retries": own.retries,
-        "module": own.module,
-        "idempotent": own.idempotent,
-        "functionTimeoutSeconds": own.functionTimeoutSeconds,
-        "memoryMb": own.memoryMb,
         "resultRetentionDays": settings.resultRetentionDays,
         "logRetentionDays": settings.logRetentionDays,
         "retainData": settings.retainData,

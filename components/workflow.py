@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policy
+from components.log_group import vended_log_group
 
 
 class WorkflowArgs(TypedDict):
@@ -30,14 +31,8 @@ class Workflow(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkflowArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Workflow", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs",
-            # Log groups under this prefix do not count against the size of the account's log resource policy.
-            name=f"/aws/vendedlogs/states/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
-            retention_in_days=args["logRetentionDays"],
-            opts=child,
-        )
         self.role = aws.iam.Role(name, assume_role_policy=policy.trust("states.amazonaws.com"), opts=child)
+        self.logs = vended_log_group(f"{name}-logs", "states", self.role.name, args["logRetentionDays"], self)
         rights = aws.iam.RolePolicy(
             f"{name}-runs",
             role=self.role.name,

@@ -3,7 +3,7 @@
 Event     an Entry of `handlers.processing`, or {"Items": [Entry]} for a batch
 Returns   its Outcome, or the Outcomes of the batch in order
 
-Environment: PROCESS_MODULE (a module with `process`), LEDGER_TABLE and LEDGER_SECONDS (only when idempotent).
+Environment: PROCESS_MODULE (a module with `process`), CLAIMS_TABLE and CLAIMS_KEPT_SECONDS (only when idempotent).
 """
 
 import importlib
@@ -33,14 +33,14 @@ def _imported(module: str) -> ProcessFunction:
 
 process = _imported(os.environ["PROCESS_MODULE"])
 
-ledger: Any = None
-if "LEDGER_TABLE" in os.environ:
+claims: Any = None
+if "CLAIMS_TABLE" in os.environ:
     # Importing it takes longer than all the rest, and nothing else here needs it.
     import boto3
 
-    from handlers.ledger import Ledger
+    from handlers.item_claims import ItemClaims
 
-    ledger = Ledger(boto3.client("dynamodb"), os.environ["LEDGER_TABLE"], int(os.environ["LEDGER_SECONDS"]))
+    claims = ItemClaims(boto3.client("dynamodb"), os.environ["CLAIMS_TABLE"], int(os.environ["CLAIMS_KEPT_SECONDS"]))
 
 
 def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
@@ -51,8 +51,8 @@ def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
 
 
 def handle_batch(entries: list[Entry], owner: str, lease_ends: int) -> list[Outcome]:
-    """Every item is tried, whatever becomes of the others. When one asks to be tried again, the whole batch comes back: with a
-    ledger, those that were completed are not processed again."""
+    """Every item is tried, whatever becomes of the others. When one asks to be tried again, the whole batch comes back: with
+    claims, those that were completed are not processed again."""
     outcomes: list[Outcome] = []
     again: TransientError | None = None
     for entry in entries:
@@ -73,7 +73,7 @@ def _more_urgent(first: TransientError | None, second: TransientError) -> Transi
 def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     logger.append_keys(correlation_id=entry["run"])
     try:
-        outcome = outcome_of(process, entry) if ledger is None else _once(entry, owner, lease_ends)
+        outcome = outcome_of(process, entry) if claims is None else _once(entry, owner, lease_ends)
     except ItemInProgress:
         raise
     except TransientError as fault:
@@ -85,17 +85,17 @@ def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
 
 def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     key = f"{entry['run']}#{entry['index']}"
-    done = ledger.claim(key, owner, lease_ends)
+    done = claims.claim(key, owner, lease_ends)
     if done is not None:
         return done
     try:
         outcome = outcome_of(process, entry)
     except TransientError:
-        ledger.release(key, owner)
+        claims.release(key, owner)
         raise
     if outcome["status"] == "SUCCEEDED":
-        ledger.complete(key, owner, outcome)
+        claims.complete(key, owner, outcome)
     else:
         # Nothing was done, so a later call may try the item again.
-        ledger.release(key, owner)
+        claims.release(key, owner)
     return outcome

@@ -37,11 +37,11 @@ def _source() -> Any:
 def _guard() -> attempt.Guard:
     if "CIRCUIT_BREAKER" not in os.environ:
         return attempt.unguarded
-    from handlers import breaker
+    from handlers import circuit_store
 
     settings = json.loads(os.environ["CIRCUIT_BREAKER"])
-    policy = breaker.policy(settings["failures"], settings["pauseSeconds"], LIMITS.timeout_seconds)
-    return breaker.Breaker(RESPONDER, policy, os.environ["TABLE_NAME"], breaker.store_client()).guard
+    policy = circuit_store.policy(settings["failures"], settings["pauseSeconds"], LIMITS.timeout_seconds)
+    return circuit_store.CircuitBreaker(RESPONDER, policy, os.environ["TABLE_NAME"], circuit_store.store_client()).guard
 
 
 source = _source()

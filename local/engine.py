@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from local.ledger import Ledger
 from local.plugin import Diff, Found, Plugin, PluginError
+from local.progress import Progress
 from local.properties import (
     UNKNOWN,
     Properties,
@@ -62,7 +62,7 @@ class Deployment:
         self.old_outputs = state.outputs()
         self.steps: list[Step] = []
         self.failures: list[Failure] = []
-        self._ledger = Ledger(project, stack, state, save)
+        self._progress = Progress(project, stack, state, save)
         self._plugins = plugins
         self._listen = listen
         self._parallel = parallel
@@ -70,7 +70,7 @@ class Deployment:
         self._changes: Counter[Op] = Counter()
         self._replaced: set[str] = set()
         self._condemned: set[str] = set()
-        self._lock = self._ledger.lock
+        self._lock = self._progress.lock
         self._listen_lock = threading.Lock()
 
     # What the program calls
@@ -78,7 +78,7 @@ class Deployment:
     def register(self, goal: Goal) -> Resource:
         """Makes the resource what the program wants it to be and returns it as it is then."""
         self._refuse_when_stopping()
-        urn, old = self._ledger.claim(goal)
+        urn, old = self._progress.claim(goal)
         with self._failing_with(urn):
             new = self._resource(urn, goal)
             if old is not None:
@@ -90,12 +90,12 @@ class Deployment:
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         """Sets the outputs of a component, or of the stack itself."""
-        self._ledger.set_outputs(urn, outputs)
+        self._progress.set_outputs(urn, outputs)
 
     def read(self, goal: Goal, id_: str) -> Resource:
         """Looks up a resource that the stack doesn't own."""
         self._refuse_when_stopping()
-        urn, old = self._ledger.claim(goal)
+        urn, old = self._progress.claim(goal)
         with self._failing_with(urn):
             new = replace(self._resource(urn, goal), external=True, id=id_, inputs={})
             with self._performing(Step(Op.READ, urn, old, new)):
@@ -104,7 +104,7 @@ class Deployment:
                     if found is None:
                         raise PluginError(f"resource '{id_}' does not exist")
                     new.outputs = with_secrets_marked(found.outputs, {}, goal.additional_secret_outputs)
-            self._ledger.commit(new, replaces=old)
+            self._progress.commit(new, replaces=old)
             return new
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
@@ -113,46 +113,46 @@ class Deployment:
 
     def resource(self, urn: str) -> Resource | None:
         """What this run has registered under the URN."""
-        return self._ledger.get(urn)
+        return self._progress.get(urn)
 
     # What runs without a program, or after it
 
     def finish(self) -> None:
         """Deletes what is left of the old state, dependents first; without a program that is all of it."""
-        half_made = [self._find_half_made(interrupted) for interrupted in self._ledger.pending.values()]
+        half_made = [self._find_half_made(interrupted) for interrupted in self._progress.pending.values()]
         with self._lock:
             for resource in [resource for resource in half_made if resource is not None]:
-                self._ledger.take_over(resource)
-            for resource in list(self._ledger.pending.values()):
-                self._ledger.end_creation(resource)
-            for resource in [resource for resource in self._ledger.remaining if resource.pending_replacement]:
+                self._progress.take_over(resource)
+            for resource in list(self._progress.pending.values()):
+                self._progress.end_creation(resource)
+            for resource in [resource for resource in self._progress.remaining if resource.pending_replacement]:
                 # It was deleted to be replaced, but the program doesn't have it any more.
-                self._ledger.drop(resource)
+                self._progress.drop(resource)
                 self._changes[Op.DELETE] += 1
-            doomed = list(self._ledger.remaining)
+            doomed = list(self._progress.remaining)
         gone = {resource.urn for resource in doomed if not resource.delete}
         with ThreadPoolExecutor(self._parallel, "delete") as pool:
             for wave in _deletion_waves(doomed):
                 _await_all([pool.submit(self._delete, resource, gone) for resource in wave])
                 if self.failures and not self.preview:
                     return
-        self._ledger.store()
+        self._progress.store()
 
     def refresh(self) -> None:
         """Takes over into the state what the provider sees now; what it no longer sees is dropped."""
         with ThreadPoolExecutor(self._parallel, "refresh") as pool:
-            _await_all([pool.submit(self._refresh_one, resource) for resource in list(self._ledger.remaining)])
-        self._ledger.forget()
+            _await_all([pool.submit(self._refresh_one, resource) for resource in list(self._progress.remaining)])
+        self._progress.forget()
 
     def drop_missing(self, among: list[Resource] | None = None) -> list[Resource]:
         """Drops from the state the custom resources, all or some, that the provider doesn't find any more; returns them."""
-        candidates = self._ledger.remaining if among is None else among
+        candidates = self._progress.remaining if among is None else among
         doubtful = [resource for resource in candidates if resource.custom and not resource.external]
         with ThreadPoolExecutor(self._parallel, "read") as pool:
             found = list(pool.map(self._read_again, doubtful))
         missing = [resource for resource, seen in zip(doubtful, found, strict=True) if seen is None]
         if missing:
-            self._ledger.forget(missing)
+            self._progress.forget(missing)
         return missing
 
     def stop(self) -> None:
@@ -174,7 +174,7 @@ class Deployment:
             diff = changed_paths(old.inputs, new.inputs)
             step = Step(Op.UPDATE if diff else Op.SAME, new.urn, old, new, diff)
         with self._performing(step):
-            self._ledger.commit(new, replaces=old)
+            self._progress.commit(new, replaces=old)
         return new
 
     def _register_custom(self, goal: Goal, old: Resource | None, new: Resource) -> Resource:
@@ -183,7 +183,7 @@ class Deployment:
         if old is None:
             new.inputs = plugin.check(new, self._interrupted_inputs(new.urn), wanted)
             self._create(plugin, Step(Op.CREATE, new.urn, None, new), new)
-            self._ledger.commit(new)
+            self._progress.commit(new)
             return new
         if old.urn in self._condemned or old.external:
             new.inputs = plugin.check(new, {}, wanted)
@@ -202,7 +202,7 @@ class Deployment:
             if outputs is None:
                 outputs = plugin.update(old, new, preview=self.preview)
             new.outputs = with_secrets_marked(outputs, new.inputs, new.additional_secret_outputs)
-            self._ledger.commit(new, replaces=old)
+            self._progress.commit(new, replaces=old)
         return new
 
     def _replace(self, plugin: Plugin, goal: Goal, old: Resource, new: Resource, diff: Diff) -> Resource:
@@ -226,14 +226,14 @@ class Deployment:
                 is_gone = old.pending_replacement or old.external
                 if not is_gone:
                     old.delete = True
-                    self._ledger.exchange(old, old)
-                self._ledger.commit(new, replaces=old if is_gone else None)
+                    self._progress.exchange(old, old)
+                self._progress.commit(new, replaces=old if is_gone else None)
         return new
 
     def _create(self, plugin: Plugin, step: Step, new: Resource) -> None:
         """Creates `new`, whose creation stays recorded as pending until it is committed or has failed."""
         self._refuse_when_stopping()
-        interrupted = self._ledger.begin_creation(new)
+        interrupted = self._progress.begin_creation(new)
         try:
             with self._performing(step):
                 half_made = None if interrupted is None or self.preview else self._find_half_made(interrupted)
@@ -243,13 +243,13 @@ class Deployment:
                     new.id, outputs = _complete(plugin, half_made, new)
                 new.outputs = with_secrets_marked(outputs, new.inputs, new.additional_secret_outputs)
         except PluginError:
-            self._ledger.end_creation(new)
-            self._ledger.store()
+            self._progress.end_creation(new)
+            self._progress.store()
             raise
 
     def _interrupted_inputs(self, urn: str) -> Properties:
         """The inputs of an interrupted creation, so that it is taken up under the name that was generated for it."""
-        interrupted = self._ledger.pending.get(urn)
+        interrupted = self._progress.pending.get(urn)
         return {} if interrupted is None else interrupted.inputs
 
     def _find_half_made(self, interrupted: Resource) -> Resource | None:
@@ -289,8 +289,8 @@ class Deployment:
         with self._lock:
             candidates = [
                 resource
-                for resource in self._ledger.remaining
-                if not (self._ledger.is_claimed(resource.urn) or resource.delete or resource.pending_replacement)
+                for resource in self._progress.remaining
+                if not (self._progress.is_claimed(resource.urn) or resource.delete or resource.pending_replacement)
             ]
         doomed = {root.urn}
         dependents = []
@@ -312,7 +312,7 @@ class Deployment:
 
     def _delete_dependent(self, dependent: Resource, root: Resource) -> None:
         with self._lock:
-            if self._ledger.is_claimed(dependent.urn):
+            if self._progress.is_claimed(dependent.urn):
                 # It was registered meanwhile, so it can't depend on the root any more.
                 return
             self._condemned.add(dependent.urn)
@@ -332,8 +332,8 @@ class Deployment:
             self._call_delete(resource, self._condemned)
             with self._lock:
                 resource.pending_replacement = True
-                self._ledger.exchange(resource, resource)
-                self._ledger.store()
+                self._progress.exchange(resource, resource)
+                self._progress.store()
 
     def _delete(self, resource: Resource, gone: set[str]) -> None:
         self._refuse_when_stopping()
@@ -345,20 +345,20 @@ class Deployment:
             with self._performing(Step(op, resource.urn, resource)):
                 self._call_delete(resource, gone)
                 with self._lock:
-                    self._ledger.drop(resource)
-                    self._ledger.store()
+                    self._progress.drop(resource)
+                    self._progress.store()
 
     def _call_delete(self, resource: Resource, gone: set[str]) -> None:
         kept = resource.external or resource.retain_on_delete or resource.deleted_with in gone
         if resource.custom and not kept and not self.preview:
-            self._ledger.begin_deletion(resource)
+            self._progress.begin_deletion(resource)
             try:
                 self._plugin(resource.package).delete(resource)
             except PluginError:
-                self._ledger.end_deletion(resource)
-                self._ledger.store()
+                self._progress.end_deletion(resource)
+                self._progress.store()
                 raise
-            self._ledger.end_deletion(resource)
+            self._progress.end_deletion(resource)
 
     def _refuse_protected(self, message: str, urn: str) -> None:
         # A preview goes on after this, so that the whole plan is shown with the error.
@@ -378,10 +378,10 @@ class Deployment:
             found = self._read_again(resource)
             with self._performing(_refreshed(resource, found)) as step, self._lock:
                 if step.new is None:
-                    self._ledger.drop(resource)
+                    self._progress.drop(resource)
                 elif step.op is Op.UPDATE:
-                    self._ledger.exchange(resource, step.new)
-                self._ledger.store()
+                    self._progress.exchange(resource, step.new)
+                self._progress.store()
 
     def _read_again(self, resource: Resource) -> Found | None:
         return self._plugin(resource.package).read(resource)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,11 @@ class _Mocks(mocks.Mocks):
 
 def run(config: Mapping[str, Any] | None = None) -> Registered:
     """Runs `__main__.py` with this configuration (plain values, without the project's prefix)."""
+    return registered(lambda: runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__"), config)
+
+
+def registered(main: Callable[[], object], config: Mapping[str, Any] | None = None) -> Registered:
+    """What a program's main function registers. Raises what it raises."""
     texts = {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
     pulumi.runtime.set_all_config(texts)
     loop = asyncio.new_event_loop()
@@ -72,7 +77,7 @@ def run(config: Mapping[str, Any] | None = None) -> Registered:
     exported: dict[str, Any] = {}
 
     def program() -> None:
-        runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__")
+        main()
         exported.update(settings.get_root_resource().outputs)  # ty: ignore[missing-attribute]
 
     try:

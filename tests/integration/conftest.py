@@ -30,7 +30,7 @@ def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: s
     state: what an earlier run left, brought up to date in place.
     """
     state = State() if state is None else state
-    deployment = _deployment(emulator, account, stack, state)
+    deployment = engine(emulator, account, stack, state)
     texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     run_program(PROJECT, deployment, texts, [], lambda *_: None)
     _finish(deployment)
@@ -39,10 +39,11 @@ def deploy(emulator: Emulator, account: str, config: Mapping[str, Any], stack: s
 
 def destroy(emulator: Emulator, account: str, state: State, stack: str = "test") -> None:
     """Deletes all that `deploy` made."""
-    _finish(_deployment(emulator, account, stack, state))
+    _finish(engine(emulator, account, stack, state))
 
 
-def _deployment(emulator: Emulator, account: str, stack: str, state: State) -> Deployment:
+def engine(emulator: Emulator, account: str, stack: str, state: State) -> Deployment:
+    """What brings this state up to date, or away."""
     from local.provider import AwsProvider
 
     plugin = Plugin("aws", AwsProvider())

@@ -7,9 +7,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handlers import circuit, clock, contract
-from handlers.breaker import Breaker
-from handlers.circuit import Policy
+from handlers import circuit_breaker, clock, contract
+from handlers.circuit_breaker import Policy
+from handlers.circuit_store import CircuitBreaker
 from handlers.quoting import TransientError
 from tests.in_process import make_table
 
@@ -28,11 +28,11 @@ def dynamodb(clients):
 
 @pytest.fixture
 def guard(dynamodb):
-    return Breaker("avis", POLICY, "quotes", dynamodb).guard
+    return CircuitBreaker("avis", POLICY, "quotes", dynamodb).guard
 
 
 def kept(dynamodb, table="quotes", responder="avis"):
-    return dynamodb.get_item(TableName=table, Key={"requestId": {"S": circuit.key(responder)}}, ConsistentRead=True).get("Item")
+    return dynamodb.get_item(TableName=table, Key={"requestId": {"S": circuit_breaker.key(responder)}}, ConsistentRead=True).get("Item")
 
 
 def state(dynamodb):
@@ -41,7 +41,7 @@ def state(dynamodb):
 
 def let_the_pause_pass(dynamodb, table="quotes", responder="avis"):
     dynamodb.update_item(
-        TableName=table, Key={"requestId": {"S": circuit.key(responder)}}, UpdateExpression="SET circuit.nextTrialAt = :long_ago",
+        TableName=table, Key={"requestId": {"S": circuit_breaker.key(responder)}}, UpdateExpression="SET circuit.nextTrialAt = :long_ago",
         ExpressionAttributeValues={":long_ago": {"S": LONG_AGO}})
 
 
@@ -140,7 +140,7 @@ def test_a_table_that_cannot_be_reached_is_no_reason_not_to_ask(endpoint, emulat
     client = boto3.client(
         "dynamodb", endpoint_url=endpoint or emulator.endpoint, region_name="us-east-1", aws_access_key_id=account,
         aws_secret_access_key="test", aws_session_token=emulator.session_token, config=Config(retries={"total_max_attempts": 1}))
-    guard = Breaker("avis", POLICY, "quotes", client).guard
+    guard = CircuitBreaker("avis", POLICY, "quotes", client).guard
 
     assert [guard(lambda: FAILED) for _ in range(POLICY.failures + 1)] == [FAILED] * (POLICY.failures + 1)
 

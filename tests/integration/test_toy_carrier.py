@@ -16,8 +16,8 @@ from tests.results import without_times
 class DirectScatterGather(pulumi.ComponentResource):
     """Asks each responder by itself, one after the other, in one function."""
 
-    def __init__(self, name, store, fleet):
-        super().__init__("scatter-gather:index:DirectScatterGather", name, {}, None)
+    def __init__(self, name, store, fleet, opts):
+        super().__init__("scatter-gather:index:DirectScatterGather", name, {}, opts)
         functions = {responder.name: responder.function.functionArn for responder in fleet.responders}
         self.function = HandlerFunction(name, {
             "module": "tests.toy_carrier", "withModules": [], "timeoutSeconds": 60, "memoryMb": 256, "logRetentionDays": 14,
@@ -36,7 +36,7 @@ class DirectScatterGather(pulumi.ComponentResource):
 @pytest.fixture(scope="module")
 def stack(deployed):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(carriers.CARRIERS, "direct", lambda settings, store, fleet: DirectScatterGather("direct", store, fleet))
+        patch.setitem(carriers.CARRIERS, "direct", lambda name, _, store, fleet, opts: DirectScatterGather(name, store, fleet, opts))
         yield deployed(variants=["map", "direct"], responderCount=2, api={"auth": "NONE"})
 
 

@@ -114,7 +114,7 @@ def test_the_dashboard_shows_every_machine_function_and_queue(all_variants):
     shown = {value for widget in json.loads(dashboard["dashboardBody"])["widgets"]
              for metric in widget["properties"]["metrics"] for value in metric if isinstance(value, str)}
 
-    assert dashboard["dashboardName"] == all_variants.outputs["dashboardName"] == "scatter-gather-test"
+    assert dashboard["dashboardName"] == all_variants.outputs["dashboardName"] == "scatter-gather-test-dashboard-quotes"
     assert {arn("sfn", name) for name in all_variants.of_type("aws:sfn/stateMachine:StateMachine")} <= shown
     assert set(all_variants.of_type("aws:lambda/function:Function")) <= shown
     assert {name for name in all_variants.of_type("aws:sqs/queue:Queue") if "-dead-" in name} <= shown

@@ -139,15 +139,15 @@ def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_
         "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"}
 
 
-def test_an_idempotent_processor_gets_a_ledger_and_the_right_to_write_it():
+def test_an_idempotent_processor_gets_a_table_of_claims_and_the_right_to_write_it():
     registered = run(idempotent=True)
 
-    ledger = registered.of_type("aws:dynamodb/table:Table")["distributed-ledger"]
-    assert ledger["ttl"] == {"attributeName": "expiresAt", "enabled": True}
+    claims = registered.of_type("aws:dynamodb/table:Table")["distributed-claims"]
+    assert claims["ttl"] == {"attributeName": "expiresAt", "enabled": True}
     assert rights(registered, "distributed-process-runs") == {
-        "dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-ledger"}
+        "dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-claims"}
     assert variables(registered, "distributed-process") == {
-        "PROCESS_MODULE": "handlers.processes.log_item", "LEDGER_TABLE": "distributed-ledger", "LEDGER_SECONDS": str(90 * 86_400)}
+        "PROCESS_MODULE": "handlers.processes.log_item", "CLAIMS_TABLE": "distributed-claims", "CLAIMS_KEPT_SECONDS": str(90 * 86_400)}
 
 
 def test_everything_is_below_the_component():
@@ -159,7 +159,7 @@ def test_everything_is_below_the_component():
     parts = {"scatter-gather:index:HandlerFunction", "scatter-gather:index:Workflow"}
     assert set(parents.values()) == {OWN, *parts}
     assert {parent for (type_, _), parent in parents.items() if type_ in parts} == {OWN}
-    assert parents["aws:dynamodb/table:Table", "distributed-ledger"] == parents["aws:s3/bucket:Bucket", "distributed-data"] == OWN
+    assert parents["aws:dynamodb/table:Table", "distributed-claims"] == parents["aws:s3/bucket:Bucket", "distributed-data"] == OWN
 
 
 def test_another_concurrency_changes_just_the_machine():

@@ -7,7 +7,7 @@ import pytest
 
 from components import definition
 from components import distributed_map_processor as processor
-from components.settings import Distributed
+from components.settings import DistributedSettings
 from tests import asl
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -29,11 +29,7 @@ ONLY_DISTRIBUTED = [
 
 
 def arguments(max_concurrency=10, **distributed):
-    own = Distributed.model_validate(distributed)
-    return {
-        **own.model_dump(), "keyValue": str(own.keyValue), "keyType": own.key_type, "waitSeconds": own.wait_seconds,
-        "timeoutSeconds": own.timeout_seconds, "maxConcurrency": max_concurrency, "resultRetentionDays": 30,
-        "logRetentionDays": 14, "retainData": False}
+    return DistributedSettings.model_validate({**distributed, "maxConcurrency": max_concurrency})
 
 
 def render(max_concurrency=10, **distributed):
@@ -165,7 +161,7 @@ def test_asking_again_outlasts_the_claim_of_a_call_that_broke(error):
     assert attempts >= 2
 
 
-def test_without_a_ledger_a_call_that_broke_is_not_made_again():
+def test_without_claims_a_call_that_broke_is_not_made_again():
     machine = render(retries=2)
 
     assert retries(machine, "Sandbox.Timedout")[1] == retries(machine, "Runtime.ExitError")[1] == 0
@@ -180,7 +176,7 @@ def test_as_many_items_fit_inline_as_the_history_has_room_for_at_the_worst(distr
     assert processor.inline_items(args) == most
     process, crash = (states(render(**distributed))[name] for name in ("Process", "Record the crash"))
     attempts = 2 + sum(retrier["MaxAttempts"] for state in (process, crash) for retrier in state["Retry"])
-    waits = 2 if args["waitSeconds"] else 0
+    waits = 2 if args.wait_seconds else 0
     assert most * (2 + waits + 2 + 2 + 3 * attempts) < 25_000
 
 

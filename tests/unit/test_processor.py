@@ -36,7 +36,7 @@ def adapter(monkeypatch):
         module.__dict__["process"] = process
         monkeypatch.setitem(sys.modules, "processor_under_test", module)
         monkeypatch.setenv("PROCESS_MODULE", "processor_under_test")
-        monkeypatch.delenv("LEDGER_TABLE", raising=False)
+        monkeypatch.delenv("CLAIMS_TABLE", raising=False)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         sys.modules.pop("handlers.processor", None)
         return importlib.import_module("handlers.processor")
@@ -71,7 +71,7 @@ def test_in_a_batch_every_item_is_tried_and_the_order_kept(adapter):
 
 def test_a_module_that_cannot_be_imported_fails_each_item_with_the_reason(monkeypatch):
     monkeypatch.setenv("PROCESS_MODULE", "tests.broken_process")
-    monkeypatch.delenv("LEDGER_TABLE", raising=False)
+    monkeypatch.delenv("CLAIMS_TABLE", raising=False)
     sys.modules.pop("handlers.processor", None)
 
     outcome = importlib.import_module("handlers.processor").handler(entry("a", 2), Context())
@@ -81,7 +81,7 @@ def test_a_module_that_cannot_be_imported_fails_each_item_with_the_reason(monkey
                        "error": {"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}}
 
 
-def test_without_a_ledger_boto3_is_not_imported():
+def test_without_claims_boto3_is_not_imported():
     program = "import sys, handlers.processor; print(sorted({'boto3', 'botocore.session'} & sys.modules.keys()))"
 
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT,

@@ -55,7 +55,7 @@ def test_the_stage_is_throttled_and_logs_every_request_as_json(registered):
     assert logged["requestId"] == "$context.requestId"
     assert "body" not in json.dumps(logged).lower()
     group = registered.of_type("aws:cloudwatch/logGroup:LogGroup")["api-access"]
-    assert group["name"] == "/aws/vendedlogs/apis/scatter-gather-test-api"
+    assert group["name"] == "/aws/vendedlogs/apis/scatter-gather-test-api-id"
     assert group["retentionInDays"] == 14
 
 

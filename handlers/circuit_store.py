@@ -1,4 +1,4 @@
-"""The circuit breaker of one responder, with its circuit (`handlers.circuit`) in the table of the records.
+"""The circuit breaker of one responder, with its circuit (`handlers.circuit_breaker`) in the table of the records.
 
 Item   {"requestId": "circuit/NAME", "circuit": {"failures", "openedAt", "nextTrialAt"}, "expiresAt"}
 
@@ -16,9 +16,9 @@ from aws_lambda_powertools.logging import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from handlers import circuit, clock, contract
+from handlers import circuit_breaker, clock, contract
 from handlers.attribute_values import encode
-from handlers.circuit import CLOSED, Circuit, Policy
+from handlers.circuit_breaker import CLOSED, Circuit, Policy
 
 logger = Logger(service="responder")
 
@@ -46,10 +46,10 @@ def store_client() -> Any:
         connect_timeout=STORE_SECONDS, read_timeout=STORE_SECONDS, retries={"total_max_attempts": 1}))
 
 
-class Breaker:
+class CircuitBreaker:
     def __init__(self, responder: str, policy: Policy, table: str, client: Any) -> None:
         self._responder, self._policy, self._table, self._client = responder, policy, table, client
-        self._key = {"requestId": {"S": circuit.key(responder)}}
+        self._key = {"requestId": {"S": circuit_breaker.key(responder)}}
 
     def guard(self, ask: Callable[[], contract.Json]) -> contract.Json:
         """What `ask` answers or raises, noted in the circuit; while that is open, a FAILED answer without asking."""
@@ -60,13 +60,13 @@ class Breaker:
             entered = None
         else:
             if entered is None:
-                return circuit.refusal(self._responder, seen)
+                return circuit_breaker.refusal(self._responder, seen)
         try:
             answer = ask()
         except Exception:
             self._note(entered, succeeded=False)
             raise
-        self._note(entered, circuit.success_of(answer))
+        self._note(entered, circuit_breaker.success_of(answer))
         return answer
 
     def _enter(self) -> tuple[Circuit, Circuit | None]:
@@ -74,7 +74,7 @@ class Breaker:
         seen = _circuit_of(self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item"))
         while True:
             now = clock.now()
-            entered = circuit.enter(seen, self._policy, now)
+            entered = circuit_breaker.enter(seen, self._policy, now)
             if entered is None or entered == seen:
                 return seen, entered
             kept, done = self._replace(seen, entered, now)
@@ -91,7 +91,7 @@ class Breaker:
         try:
             for _ in range(CHANGES):
                 now = clock.now()
-                wanted = circuit.leave(seen, entered, succeeded, self._policy, now)
+                wanted = circuit_breaker.leave(seen, entered, succeeded, self._policy, now)
                 if wanted == seen:
                     return
                 kept, done = self._replace(seen, wanted, now)

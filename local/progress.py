@@ -10,7 +10,7 @@ from local.state import BEGIN, DONE, DROP, END, KEEP, PUT, Change, Resource, Sta
 from local.steps import Alias, Goal, ProgramError
 
 
-class Ledger:
+class Progress:
     """All resources of one stack, each in one of two places.
 
     current    what this run has registered, by URN, in the order of their dependencies

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from handlers.processing import ItemInProgress, Outcome
 
 
-class Ledger:
+class ItemClaims:
     """table: a boto3 DynamoDB client's table name; retention_seconds: how long records are kept."""
 
     def __init__(self, client: Any, table: str, retention_seconds: int) -> None:

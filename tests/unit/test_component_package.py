@@ -1,0 +1,117 @@
+"""The package that serves the components to other languages: its schema, held in a file, and what it makes of arguments off the wire."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pulumi
+import pytest
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from components import DistributedMapProcessor, ScatterGather
+from tests import program
+
+FOLDER = Path(__file__).parents[2]
+PACKAGE = FOLDER / "component_package"
+SCHEMA = PACKAGE / "schema.json"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:quote"
+TYPE = "scatter-gather:index:ScatterGather"
+
+
+def provider() -> ComponentProvider:
+    return ComponentProvider([ScatterGather, DistributedMapProcessor], "scatter-gather", None, "1.0.0")
+
+
+def construct(inputs):
+    """What the package registers and hands back for what `inputs()` returns, numbers as they come off the wire."""
+    states = []
+    made = program.registered(lambda: states.append(provider().construct("quotes", TYPE, inputs()).state))
+    return made, states[0]
+
+
+def test_the_process_serves_the_schema_that_is_written():
+    """To write it anew: python -m tests.unit.test_component_package"""
+    assert served() == SCHEMA.read_text(), "write it anew: python -m tests.unit.test_component_package"
+
+
+def test_only_plain_arguments_cross():
+    resources = json.loads(SCHEMA.read_text())["resources"]
+
+    assert set(resources) == {TYPE, "scatter-gather:index:DistributedMapProcessor"}
+    assert "/resources/" not in json.dumps([resource["inputProperties"] for resource in resources.values()])
+
+
+def test_whole_numbers_are_whole_though_they_come_as_floats():
+    made, _ = construct(lambda: {
+        "responders": [{"name": "avis", "functionArn": FUNCTION, "retries": 1.0, "memoryMb": 256.0}],
+        "maxConcurrency": 3.0, "topK": 2.0, "completion": {"quorum": 1.0}, "logRetentionDays": 7.0})
+
+    [machine] = made.of_type("aws:sfn/stateMachine:StateMachine").values()
+    functions = made.of_type("aws:lambda/function:Function")
+    assert json.loads(machine["definition"])["States"]["Ask each responder"]["MaxConcurrency"] == 3
+    assert '"MaxConcurrency": 3.0' not in machine["definition"]
+    assert functions["quotes-aggregator"]["environment"]["variables"]["TOP_K"] == "2"
+    assert json.loads(functions["quotes-aggregator"]["environment"]["variables"]["COMPLETION"])["quorum"] == 1
+    assert functions["quotes-responder-avis"]["environment"]["variables"]["RETRIES"] == "1"
+    assert functions["quotes-responder-avis"]["memorySize"] == 256
+
+
+def test_a_responder_is_a_function_of_the_same_program():
+    made, _ = construct(lambda: {"responders": [{"name": "avis", "functionArn": pulumi.Output.from_input(FUNCTION)}]})
+
+    variables = made.of_type("aws:lambda/function:Function")["quotes-responder-avis"]["environment"]["variables"]
+    assert variables["FUNCTION_ARN"] == FUNCTION
+
+
+def test_the_carriers_are_those_that_are_named_and_the_outputs_say_where():
+    made, state = construct(lambda: {"variants": ["parallel", "sns"], "responders": [{"name": "avis", "settings": {"rate": "99"}}]})
+
+    assert set(made.of_type("aws:sfn/stateMachine:StateMachine")) == {"quotes-parallel"}
+    assert set(made.of_type("aws:sns/topic:Topic")) == {"quotes-sns"}
+    assert set(state) == {"tableName", "responseQueueUrl", "deadLetterQueueUrl", "eventBusName", "parallelStateMachineArn",
+                          "snsRequesterFunctionArn", "apiUrl", "alarmNames", "dashboardName"}
+
+
+def test_everything_is_below_the_component():
+    made, _ = construct(lambda: {"responders": [{"name": "avis", "functionArn": FUNCTION}]})
+
+    assert [each.name for each in made.resources if each.parent_type in ("", "pulumi:pulumi:Stack")] == ["quotes"]
+    assert "quotes-layer" in made.of_type("aws:lambda/layerVersion:LayerVersion")
+
+
+@pytest.mark.parametrize(("inputs", "message"), [
+    ({"responders": [{"name": "avis", "functionArn": "quote"}]},
+     'ScatterGather quotes: responders[0].functionArn is "quote"; allowed: the ARN of a Lambda function'),
+    ({"responders": [{"name": "avis", "functionArn": FUNCTION}], "variants": ["smoke"]},
+     'variants[0] is "smoke"; allowed: map, parallel, sns'),
+    ({"responders": [{"name": "avis", "functionArn": FUNCTION}], "topK": 0.0}, "topK is 0; allowed: a whole number from 1 to 100"),
+])
+def test_wrong_arguments_are_refused_with_the_words_of_the_configuration(inputs, message):
+    with pytest.raises(ComponentInitError) as refused:
+        construct(lambda: inputs)
+
+    assert message in str(refused.value.inner)
+
+
+def served() -> str:
+    """The schema, from the process that Pulumi starts."""
+    arguments = [sys.executable, str(PACKAGE), "127.0.0.1:9"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=PACKAGE) as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                answer = provider_pb2_grpc.ResourceProviderStub(channel).GetSchema(provider_pb2.GetSchemaRequest(), timeout=30)
+        finally:
+            process.terminate()
+    return json.dumps(json.loads(answer.schema), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    SCHEMA.write_text(served())
