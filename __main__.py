@@ -13,11 +13,16 @@ from components import (
     RequestStore,
     ResponderFleet,
     former_names,
-    wiring,
 )
 from components.carriers import CARRIERS
-from components.settings import settings_of_the_stack
-from components.watched import together
+from components.settings import (
+    AlarmSettings,
+    ApiSettings,
+    DistributedSettings,
+    FleetSettings,
+    StoreSettings,
+    settings_of_the_stack,
+)
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
 
@@ -31,8 +36,8 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
 
 pulumi.runtime.register_stack_transformation(former_names.aliases)
 settings = settings_of_the_stack()
-store = RequestStore("quotes", wiring.for_store(settings))
-fleet = ResponderFleet("responder", wiring.for_fleet(settings, store))
+store = RequestStore("quotes", settings.arguments(StoreSettings))
+fleet = ResponderFleet("responder", {"store": store, **settings.arguments(FleetSettings)})
 
 carriers: dict[str, Any] = {
     name: make(name, settings, store, fleet, None) for name, make in CARRIERS.items() if name in settings.variants}
@@ -40,21 +45,22 @@ for name, carrier in carriers.items():
     export(name, carrier, *(output for output in type(carrier).__annotations__))
 distributed = None
 if "distributed" in settings.variants:
-    distributed = DistributedMapProcessor("distributed", wiring.for_distributed(settings))
+    distributed = DistributedMapProcessor("distributed", {
+        **settings.distributed.model_dump(exclude_unset=True), **settings.arguments(DistributedSettings)})
     export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results",
            "sourceTableName", "sourceBucketName")
 api = None
 if carriers and settings.api.enabled:
-    api = RequestApi("api", wiring.for_api(settings, store, carriers, SAMPLE))
+    api = RequestApi("api", {
+        "store": store, "fleet": fleet, "carriers": carriers, "sample": SAMPLE, **settings.api.arguments(ApiSettings)})
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
 
 if settings.alarms.enabled:
-    watched = together(part.watched for part in (store, fleet, *carriers.values(), distributed, api) if part)
-    alarms = Alarms("alarms", wiring.for_alarms(settings, watched))
-    pulumi.export("alarmNames", alarms.alarmNames)
+    watches = [part for part in (store, fleet, *carriers.values(), distributed, api) if part]
+    pulumi.export("alarmNames", Alarms("alarms", {"watches": watches, **settings.alarms.arguments(AlarmSettings)}).alarmNames)
     if settings.alarms.dashboard:
-        pulumi.export("dashboardName", Dashboard("dashboard", wiring.for_dashboard(watched, store)).dashboardName)
+        pulumi.export("dashboardName", Dashboard("dashboard", {"watches": watches, "store": store}).dashboardName)
 
 names = [responder.name for responder in settings.responders]
 pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))

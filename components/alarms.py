@@ -15,13 +15,14 @@ account are free: about $3 for a stack of all variants with five responders. One
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Optional, TypedDict
+from typing import Optional, Required, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components import policy, settings
-from components.watched import Machine
+from components import policy
+from components.settings import AlarmSettings, checked
+from components.watched import Machine, Watchable, together
 
 Metric = aws.cloudwatch.MetricAlarmMetricQueryMetricArgs
 
@@ -34,13 +35,8 @@ LISTED_FUNCTIONS = 10
 
 
 class AlarmsArgs(TypedDict, total=False):
-    deadLetterQueues: Optional[Mapping[str, pulumi.Input[str]]]
-    """Names, by the name that `python -m client redrive --queue` takes."""
-    machines: Optional[Sequence[Machine]]
-    functions: Optional[Mapping[str, pulumi.Input[str]]]
-    """Names of the stack's own functions, by what they are."""
-    responders: Optional[Mapping[str, pulumi.Input[str]]]
-    """Names of the responders' functions, by responder."""
+    watches: Required[Sequence[Watchable]]
+    """Components: the store, the fleet, carriers, an API, a DistributedMapProcessor."""
     topicArn: Optional[str]
     """An existing topic to notify; excludes email."""
     email: Optional[str]
@@ -52,21 +48,20 @@ class Alarms(pulumi.ComponentResource):
 
     alarmNames: pulumi.Output[Sequence[str]]
 
-    def __init__(self, name: str, args: Optional[AlarmsArgs] = None, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+    def __init__(self, name: str, args: AlarmsArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Alarms", name, {}, opts)
-        given: AlarmsArgs = args or {}
-        own = settings.checked(settings.Alarms, f"Alarms {name}", {key: given.get(key) for key in ("topicArn", "email")})
-        functions, responders = given.get("functions") or {}, given.get("responders") or {}
+        own = checked(AlarmSettings, f"Alarms {name}", {key: value for key, value in args.items() if key != "watches"})
+        watched = together(args["watches"])
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         self.topic = self._topic(own.email) if own.email else None
         self._actions: list[pulumi.Input[str]] = [self.topic.arn] if self.topic else [own.topicArn] if own.topicArn else []
         self.alarms: list[aws.cloudwatch.MetricAlarm] = []
-        self._dead_letters(given.get("deadLetterQueues") or {})
-        for machine in given.get("machines") or []:
+        self._dead_letters(watched.dead_letter_queues)
+        for machine in watched.machines:
             self._machine(machine)
-        self._functions("errors", "Errors", functions, "raised, crashed or ran out of time")
-        self._functions("throttles", "Throttles", {**functions, **responders}, (
+        self._functions("errors", "Errors", watched.functions, "raised, crashed or ran out of time")
+        self._functions("throttles", "Throttles", {**watched.functions, **watched.responders}, (
             "was throttled: raise its reserved concurrency or the account's limit (aws lambda get-account-settings), "
             "or lower maxConcurrency"))
         self.alarmNames = pulumi.Output.all(*(alarm.name for alarm in self.alarms)).apply(list)

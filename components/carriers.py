@@ -8,8 +8,8 @@ A carrier is a component that says two things about itself, and nothing else ask
     watched     what can fail in it, for alarms and dashboard (`components.watched`)
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Optional, Protocol
+from collections.abc import Callable
+from typing import Optional
 
 import pulumi
 
@@ -17,26 +17,17 @@ from components.map_scatter_gather import MapScatterGather
 from components.parallel_scatter_gather import ParallelScatterGather
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
-from components.settings import Settings
+from components.settings import MapSettings, Settings, WorkflowSettings
 from components.sns_scatter_gather import SnsScatterGather
-from components.watched import Watched
-
-
-class Carrier(Protocol):
-    @property
-    def entrance(self) -> Mapping[str, pulumi.Input[Any]]: ...
-
-    @property
-    def watched(self) -> Watched: ...
-
+from components.watched import Carrier
 
 Make = Callable[[str, Settings, RequestStore, ResponderFleet, Optional[pulumi.ResourceOptions]], Carrier]
 """From the component's name and the stack's settings."""
 
 CARRIERS: dict[str, Make] = {
-    "map": lambda name, settings, store, fleet, opts: MapScatterGather(name, {
-        "store": store, "fleet": fleet, "workflowType": settings.workflowType, "maxConcurrency": settings.maxConcurrency}, opts),
-    "parallel": lambda name, settings, store, fleet, opts: ParallelScatterGather(name, {
-        "store": store, "fleet": fleet, "workflowType": settings.workflowType}, opts),
+    "map": lambda name, settings, store, fleet, opts: MapScatterGather(
+        name, {"store": store, "fleet": fleet, **settings.arguments(MapSettings)}, opts),
+    "parallel": lambda name, settings, store, fleet, opts: ParallelScatterGather(
+        name, {"store": store, "fleet": fleet, **settings.arguments(WorkflowSettings)}, opts),
     "sns": lambda name, settings, store, fleet, opts: SnsScatterGather(name, {"store": store, "fleet": fleet}, opts),
 }

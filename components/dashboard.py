@@ -11,21 +11,17 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.watched import Machine
+from components.request_store import RequestStore
+from components.watched import Watchable, together
 
 WIDTH, HEIGHT = 12, 6
 """Of a widget, on a grid that is 24 wide."""
 
 
-class _Table(TypedDict):
-    tableName: pulumi.Input[str]
-
-
-class DashboardArgs(_Table, total=False):
-    deadLetterQueues: Optional[Mapping[str, pulumi.Input[str]]]
-    machines: Optional[Sequence[Machine]]
-    functions: Optional[Mapping[str, pulumi.Input[str]]]
-    responders: Optional[Mapping[str, pulumi.Input[str]]]
+class DashboardArgs(TypedDict):
+    watches: Sequence[Watchable]
+    """Components, as for Alarms."""
+    store: RequestStore
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -35,11 +31,12 @@ class Dashboard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
+        watched = together(args["watches"])
         known = pulumi.Output.all(
-            queues=dict(args.get("deadLetterQueues") or {}),
-            machines={machine["name"]: machine["arn"] for machine in args.get("machines") or []},
-            functions={**(args.get("functions") or {}), **(args.get("responders") or {})},
-            table=args["tableName"],
+            queues=watched.dead_letter_queues,
+            machines={machine["name"]: machine["arn"] for machine in watched.machines},
+            functions={**watched.functions, **watched.responders},
+            table=args["store"].tableName,
             region=aws.get_region_output().region,
         )
         self.dashboard = aws.cloudwatch.Dashboard(

@@ -5,8 +5,8 @@ start exactly these carriers and read the one table.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Required, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -14,8 +14,10 @@ import pulumi_aws as aws
 from components import policy
 from components.handler_function import HandlerFunction
 from components.log_group import vended_log_group
-from components.settings import Api, StoreSettings, Throttling, checked
-from components.watched import Watched
+from components.request_store import RequestStore
+from components.responder_fleet import ResponderFleet
+from components.settings import ApiSettings, Throttling, checked
+from components.watched import Carrier, Watched
 from handlers.routes import BOARD, ROUTES
 
 STAGE = "$default"
@@ -36,37 +38,23 @@ ACCESS_LOG = {
 }
 
 
-class _Table(TypedDict):
-    tableName: pulumi.Input[str]
-    tableArn: pulumi.Input[str]
-
-
-class RequestApiArgs(_Table, total=False):
-    entrances: Optional[Mapping[str, Mapping[str, pulumi.Input[Any]]]]
-    """How a request is handed to each carrier, by its name: {"stateMachineArn", …} or {"functionArn", …}, see `components.carriers`."""
-    responderNames: Optional[Sequence[str]]
-    completion: Optional[Mapping[str, Any]]
-    """The stack's policy, see `handlers.completion`."""
-    selection: Optional[str]
-    """lowest."""
-    topK: Optional[int]
-    """3."""
+class RequestApiArgs(TypedDict, total=False):
+    store: Required[RequestStore]
+    fleet: Required[ResponderFleet]
+    carriers: Required[Mapping[str, Carrier]]
+    """By the word that stands for each in an address."""
     auth: Optional[str]
     """AWS_IAM (the default), JWT or NONE."""
     issuer: Optional[str]
     """With JWT: whose tokens are taken."""
     audience: Optional[Sequence[str]]
     """With JWT: for whom a token must have been made, one of these."""
-    rateLimit: Optional[float]
-    """Requests per second, on average; 50."""
-    burstLimit: Optional[int]
-    """Requests at once; 100."""
+    throttling: Optional[Mapping[str, float]]
+    """{"rateLimit": requests per second, on average; 50, "burstLimit": requests at once; 100}."""
     corsOrigins: Optional[Sequence[str]]
     """From where pages in a browser may call; none: from nowhere else."""
     sample: Optional[Mapping[str, Any]]
     """A request without its recipients, to begin with."""
-    logRetentionDays: Optional[int]
-    """14."""
 
 
 class RequestApi(pulumi.ComponentResource):
@@ -78,12 +66,9 @@ class RequestApi(pulumi.ComponentResource):
     def __init__(self, name: str, args: RequestApiArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:RequestApi", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        own = checked(Api, f"RequestApi {name}", {
-            **{key: args.get(key) for key in ("auth", "issuer", "audience", "corsOrigins")},
-            "throttling": {key: args.get(key) for key in ("rateLimit", "burstLimit")}})
-        store = checked(StoreSettings, f"RequestApi {name}", {
-            key: args.get(key) for key in ("completion", "selection", "topK", "logRetentionDays")})
-        self.function = _function(f"{name}-handler", args, own, store, child)
+        own = checked(ApiSettings, f"RequestApi {name}", {
+            key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")})
+        self.function = _function(f"{name}-handler", args, own, child)
         self.api = aws.apigatewayv2.Api(
             name,
             protocol_type="HTTP",
@@ -135,7 +120,7 @@ class RequestApi(pulumi.ComponentResource):
             source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/*"),
             opts=child,
         )
-        self._stage(name, own.throttling, store.logRetentionDays, child)
+        self._stage(name, own.throttling, args["store"].settings.logRetentionDays, child)
         self.watched = Watched(functions={"api": self.function.functionName})
         self.apiUrl = self.api.api_endpoint
         self.apiId = self.api.id
@@ -158,7 +143,7 @@ class RequestApi(pulumi.ComponentResource):
 
 
 def _authorizer(
-        name: str, api: aws.apigatewayv2.Api, own: Api, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
+        name: str, api: aws.apigatewayv2.Api, own: ApiSettings, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
     return aws.apigatewayv2.Authorizer(
         name,
         api_id=api.id,
@@ -169,34 +154,35 @@ def _authorizer(
     )
 
 
-def _function(
-        name: str, args: RequestApiArgs, own: Api, store: StoreSettings, child: pulumi.ResourceOptions) -> HandlerFunction:
+def _function(name: str, args: RequestApiArgs, own: ApiSettings, child: pulumi.ResourceOptions) -> HandlerFunction:
+    store, settings = args["store"], args["store"].settings
+    entrances = {carrier: component.entrance for carrier, component in args["carriers"].items()}
     return HandlerFunction(name, {
         "module": "handlers.api",
         "withModules": [],
         "environment": {
-            "TABLE_NAME": args["tableName"],
-            "CARRIERS": pulumi.Output.json_dumps(args.get("entrances") or {}),
+            "TABLE_NAME": store.tableName,
+            "CARRIERS": pulumi.Output.json_dumps(entrances),
             # As short as can be: there may be a hundred names.
-            "RESPONDERS": ",".join(args.get("responderNames") or []),
-            "COMPLETION": json.dumps(store.completion.given, separators=(",", ":")),
-            "SELECTION": store.selection,
-            "TOP_K": str(store.topK),
+            "RESPONDERS": ",".join(args["fleet"].functions),
+            "COMPLETION": json.dumps(settings.completion.given, separators=(",", ":")),
+            "SELECTION": settings.selection,
+            "TOP_K": str(settings.topK),
             "AUTH": own.auth,
             "SAMPLE": json.dumps(args.get("sample") or {}),
         },
         "timeoutSeconds": INTEGRATION_SECONDS,
         "memoryMb": MEMORY_MB,
-        "logRetentionDays": store.logRetentionDays,
-        "statements": _statements(args),
+        "logRetentionDays": settings.logRetentionDays,
+        "statements": _statements(store.tableArn, entrances.values()),
     }, child)
 
 
-def _statements(args: RequestApiArgs) -> list[policy.Statement]:
+def _statements(table_arn: pulumi.Input[str], entrances: Iterable[Mapping[str, pulumi.Input[Any]]]) -> list[policy.Statement]:
     """Each kind of carrier that there is, and the table."""
-    statements = [policy.allow(["dynamodb:GetItem"], args["tableArn"])]
+    statements = [policy.allow(["dynamodb:GetItem"], table_arn)]
     for action, key in (("states:StartExecution", "stateMachineArn"), ("lambda:InvokeFunction", "functionArn")):
-        arns = [entrance[key] for entrance in (args.get("entrances") or {}).values() if key in entrance]
+        arns = [entrance[key] for entrance in entrances if key in entrance]
         if arns:
             statements.append(policy.allow([action], arns))
     return statements

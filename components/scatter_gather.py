@@ -12,7 +12,6 @@ from typing import Any, Optional, TypedDict
 
 import pulumi
 
-from components import wiring
 from components.alarms import Alarms
 from components.carriers import CARRIERS
 from components.dashboard import Dashboard
@@ -20,8 +19,7 @@ from components.handler_function import handler_layer
 from components.request_api import RequestApi
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderArgs, ResponderFleet
-from components.settings import CarrierSettings, checked
-from components.watched import together
+from components.settings import AlarmSettings, ApiSettings, CarrierSettings, FleetSettings, StoreSettings, checked
 
 
 class CompletionArgs(TypedDict, total=False):
@@ -114,11 +112,14 @@ class ScatterGather(pulumi.ComponentResource):
         settings = checked(CarrierSettings, f"ScatterGather {name}", args)
         child = pulumi.ResourceOptions(parent=self)
         handler_layer(f"{name}-layer", self)
-        store = RequestStore(name, wiring.for_store(settings), child)
-        fleet = ResponderFleet(f"{name}-responder", wiring.for_fleet(settings, store), child)
+        store = RequestStore(name, settings.arguments(StoreSettings), child)
+        fleet = ResponderFleet(f"{name}-responder", {"store": store, **settings.arguments(FleetSettings)}, child)
         carriers: dict[str, Any] = {
             kind: make(f"{name}-{kind}", settings, store, fleet, child) for kind, make in CARRIERS.items() if kind in settings.variants}
-        api = RequestApi(f"{name}-api", wiring.for_api(settings, store, carriers, {}), child) if settings.api.enabled else None
+        api = None
+        if settings.api.enabled:
+            api = RequestApi(f"{name}-api", {
+                "store": store, "fleet": fleet, "carriers": carriers, **settings.api.arguments(ApiSettings)}, child)
         self.tableName, self.eventBusName = store.tableName, store.eventBusName
         self.responseQueueUrl, self.deadLetterQueueUrl = store.responseQueueUrl, store.deadLetterQueueUrl
         self.mapStateMachineArn = carriers["map"].stateMachineArn if "map" in carriers else None
@@ -127,8 +128,9 @@ class ScatterGather(pulumi.ComponentResource):
         self.apiUrl = api.apiUrl if api else None
         self.alarmNames = self.dashboardName = None
         if settings.alarms.enabled:
-            watched = together(part.watched for part in (store, fleet, *carriers.values(), api) if part)
-            self.alarmNames = Alarms(f"{name}-alarms", wiring.for_alarms(settings, watched), child).alarmNames
+            watches = [part for part in (store, fleet, *carriers.values(), api) if part]
+            self.alarmNames = Alarms(
+                f"{name}-alarms", {"watches": watches, **settings.alarms.arguments(AlarmSettings)}, child).alarmNames
             if settings.alarms.dashboard:
-                self.dashboardName = Dashboard(f"{name}-dashboard", wiring.for_dashboard(watched, store), child).dashboardName
+                self.dashboardName = Dashboard(f"{name}-dashboard", {"watches": watches, "store": store}, child).dashboardName
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})

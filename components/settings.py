@@ -158,6 +158,10 @@ Checked = TypeVar("Checked", bound=BaseModel)
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def arguments(self, model: type[BaseModel]) -> Any:
+        """Those of these settings that a component takes whose arguments are checked by `model`."""
+        return {key: _as_written(getattr(self, key)) for key in type(self).model_fields if key in model.model_fields}
+
 
 class CircuitBreaker(_Strict):
     """When a responder that keeps failing is left alone, and for how long."""
@@ -327,10 +331,9 @@ class Throttling(_Strict):
     burstLimit: Annotated[int, _whole(1, 5_000)] = 100
 
 
-class Api(_Strict):
-    """The HTTP API: whether there is one, who may call it, and how often."""
+class ApiSettings(_Strict):
+    """What a RequestApi takes beside its components: who may call it, and how often."""
 
-    enabled: bool = True
     auth: Literal["AWS_IAM", "JWT", "NONE"] = "AWS_IAM"
     issuer: HttpsUrl | None = None
     audience: list[str] = []
@@ -338,7 +341,7 @@ class Api(_Strict):
     corsOrigins: list[Origin] = []
 
     @model_validator(mode="after")
-    def _tokens(self) -> "Api":
+    def _tokens(self) -> Self:
         given = [name for name in ("issuer", "audience") if getattr(self, name)]
         if self.auth == "JWT" and len(given) < 2:
             raise ValueError("auth JWT needs issuer, an https:// URL, and audience, a list of one or more")
@@ -347,18 +350,33 @@ class Api(_Strict):
         return self
 
 
-class Alarms(_Strict):
-    """Who is told when something needs a person, and whether there is a dashboard."""
+class Api(ApiSettings):
+    """The HTTP API, and whether there is one."""
 
     enabled: bool = True
+
+
+class AlarmSettings(_Strict):
+    """What Alarms take beside what they watch: who is told."""
+
     topicArn: TopicArn | None = None
     email: Email | None = None
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.topicArn and self.email:
+            raise ValueError("topicArn and email exclude each other: give one of them")
+        return self
+
+
+class Alarms(AlarmSettings):
+    """Who is told when something needs a person, and whether there are alarms and a dashboard."""
+
+    enabled: bool = True
     dashboard: bool = True
 
     @model_validator(mode="after")
-    def _one_address(self) -> "Alarms":
-        if self.topicArn and self.email:
-            raise ValueError("topicArn and email exclude each other: give one of them")
+    def _heard(self) -> Self:
         if not self.enabled and (self.topicArn or self.email):
             raise ValueError("topicArn and email would have no effect with enabled false: leave them out")
         return self
@@ -445,6 +463,13 @@ class CarrierSettings(Settings):
 
     variants: list[Carrier] = ["map"]
     responders: list[Responder]
+
+
+def _as_written(value: Any) -> Any:
+    """Without what was left out: which keys were given is part of what is checked."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    return [_as_written(each) for each in value] if isinstance(value, list) else value
 
 
 def _refuse_repeated(key: str, names: Iterable[str]) -> None:

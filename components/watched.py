@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, TypedDict
+from typing import Any, Optional, Protocol, TypedDict
 
 import pulumi
 
@@ -26,14 +26,23 @@ class Watched:
     dead_letter_queues: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
-def together(parts: Iterable[Watched]) -> Watched:
-    machines: list[Machine] = []
-    functions: dict[str, pulumi.Input[str]] = {}
-    responders: dict[str, pulumi.Input[str]] = {}
-    queues: dict[str, pulumi.Input[str]] = {}
-    for part in parts:
-        machines += part.machines
-        functions |= part.functions
-        responders |= part.responders
-        queues |= part.dead_letter_queues
-    return Watched(machines, functions, responders, queues)
+class Watchable(Protocol):
+    """A component that says what can fail in it."""
+
+    @property
+    def watched(self) -> Watched: ...
+
+
+class Carrier(Watchable, Protocol):
+    """A component that takes requests, see `components.carriers`."""
+
+    @property
+    def entrance(self) -> Mapping[str, pulumi.Input[Any]]: ...
+
+
+def together(components: Iterable[Watchable]) -> Watched:
+    parts = [component.watched for component in components]
+    return Watched(
+        [machine for part in parts for machine in part.machines],
+        *({name: value for part in parts for name, value in getattr(part, kind).items()}
+          for kind in ("functions", "responders", "dead_letter_queues")))

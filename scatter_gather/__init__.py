@@ -26,13 +26,14 @@ if TYPE_CHECKING:
         RequestApi,
         RequestStore,
         ResponderFleet,
+        ScatterGather,
         SnsScatterGather,
     )
     from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
 
 __all__ = [
     "Alarms", "Dashboard", "Decline", "DistributedMapProcessor", "MapScatterGather", "ParallelScatterGather", "Quote", "QuoteRequest",
-    "RequestApi", "RequestStore", "ResponderFleet", "SnsScatterGather", "TransientError",
+    "RequestApi", "RequestStore", "ResponderFleet", "ScatterGather", "SnsScatterGather", "TransientError",
 ]
 
 IN_FUNCTIONS = frozenset({"Decline", "Quote", "QuoteRequest", "TransientError"})

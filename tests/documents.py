@@ -28,6 +28,11 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
+    def is_pulumi_program(self) -> bool:
+        """Whether it makes components of the package."""
+        return "from scatter_gather import" in self.text and re.search(r"^(\w+ = )?[A-Z]\w+\(\"", self.text, re.MULTILINE) is not None
+
+    @property
     def commands(self) -> list[str]:
         """Of a block for the shell: one for each line, with those that continue it, without comments."""
         lines = self.text.replace("\\\n", " ").splitlines()

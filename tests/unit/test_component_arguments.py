@@ -18,7 +18,6 @@ from components import (
 from tests import program
 
 AVIS: Any = {"name": "avis", "rate": "99"}
-TABLE: Any = {"tableName": "quotes", "tableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/quotes"}
 
 
 def made_store(name: str, arguments: Any) -> RequestStore:
@@ -27,6 +26,16 @@ def made_store(name: str, arguments: Any) -> RequestStore:
 
 def fleet(responders: Any, **store: Any) -> ResponderFleet:
     return ResponderFleet("fleet", {"store": made_store("quotes", store), "responders": responders})
+
+
+def api(**arguments: Any) -> RequestApi:
+    quotes = made_store("quotes", {})
+    return RequestApi("a", {"store": quotes, "fleet": ResponderFleet("fleet", {"store": quotes, "responders": [AVIS]}), "carriers": {},
+                            **arguments})
+
+
+def alarms(**arguments: Any) -> Alarms:
+    return Alarms("w", {"watches": [], **arguments})
 
 
 def carrier(component: Any, arguments: Any, **store: Any) -> pulumi.ComponentResource:
@@ -75,15 +84,15 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: DistributedMapProcessor("d", {"module": "no.such"}), "there is no module no.such"),
     (lambda: DistributedMapProcessor("d", {"mode": "INLINE", "sizeHint": 9999}), "sizeHint is 9999; allowed in mode INLINE"),
     # RequestApi
-    (lambda: RequestApi("a", {**TABLE, "auth": "BASIC"}), 'RequestApi a: auth is "BASIC"; allowed: AWS_IAM, JWT or NONE'),
-    (lambda: RequestApi("a", {**TABLE, "auth": "JWT"}), "RequestApi a: auth JWT needs issuer, an https:// URL, and audience"),
-    (lambda: RequestApi("a", {**TABLE, "issuer": "https://example.com"}), "issuer would have no effect with auth AWS_IAM"),
-    (lambda: RequestApi("a", {**TABLE, "burstLimit": 0}), "throttling.burstLimit is 0; allowed: a whole number from 1 to 5000"),
-    (lambda: RequestApi("a", {**TABLE, "corsOrigins": ["example.com"]}), 'corsOrigins[0] is "example.com"; allowed: * or an origin'),
+    (lambda: api(auth="BASIC"), 'RequestApi a: auth is "BASIC"; allowed: AWS_IAM, JWT or NONE'),
+    (lambda: api(auth="JWT"), "RequestApi a: auth JWT needs issuer, an https:// URL, and audience"),
+    (lambda: api(issuer="https://example.com"), "issuer would have no effect with auth AWS_IAM"),
+    (lambda: api(throttling={"burstLimit": 0}), "throttling.burstLimit is 0; allowed: a whole number from 1 to 5000"),
+    (lambda: api(corsOrigins=["example.com"]), 'corsOrigins[0] is "example.com"; allowed: * or an origin'),
     # Alarms
-    (lambda: Alarms("w", {"topicArn": "topic"}), 'Alarms w: topicArn is "topic"; allowed: the ARN of an SNS topic'),
-    (lambda: Alarms("w", {"email": "me"}), 'Alarms w: email is "me"; allowed: an e-mail address'),
-    (lambda: Alarms("w", {"email": "a@example.com", "topicArn": "arn:aws:sns:us-east-1:000000000000:t"}),
+    (lambda: alarms(topicArn="topic"), 'Alarms w: topicArn is "topic"; allowed: the ARN of an SNS topic'),
+    (lambda: alarms(email="me"), 'Alarms w: email is "me"; allowed: an e-mail address'),
+    (lambda: alarms(email="a@example.com", topicArn="arn:aws:sns:us-east-1:000000000000:t"),
      "Alarms w: topicArn and email exclude each other: give one of them"),
 ]
 

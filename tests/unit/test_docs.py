@@ -21,7 +21,7 @@ from components.responder_fleet import ResponderArgs
 from components.settings import Settings, SettingsError, parse
 from docs import graphs
 from handlers import contract
-from tests import asl, documents
+from tests import asl, documents, program
 from tests.documents import ROOT, Block
 
 LANGUAGES = {"sh", "python", "yaml", "json", "mermaid", "text"}
@@ -172,6 +172,17 @@ def test_a_component_has_a_page_with_its_outputs(name):
     written = {output for row in documents.tables(page_of(name), column) for output in documents.names(row[column])}
 
     assert written == outputs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_component_page_begins_with_the_smallest_construction(name, monkeypatch):
+    smallest = documents.blocks(page_of(name))[0]
+    monkeypatch.chdir(documents.ROOT / "examples" / "own_program")
+
+    made = program.registered(lambda: exec(smallest.text, {}))
+
+    assert smallest.is_pulumi_program
+    assert f"scatter-gather:index:{name}" in {resource.type for resource in made.resources}
 
 
 @pytest.mark.parametrize("page", sorted({page_of(name) for name in NAMES}), ids=lambda page: page.stem)
