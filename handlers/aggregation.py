@@ -207,9 +207,11 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
     silent = {name: contract.silent(name) for name in missing}
     answers = {**record["answers"], **silent}
     given = [answers[name] for name in recipients if name in answers]
+    # An answer's time is of another clock, or of a moment after `now`, where another aggregator kept it meanwhile.
+    completed_at = max([now, *(answer["respondedAt"] for answer in given if "respondedAt" in answer)])
     return Closing(
         status=contract.status_of([answer["status"] for answer in given], completed_by), completed_by=completed_by,
-        completed_at=now, silent=silent, ranking=rules.rank(given), announce_by=announce_by)
+        completed_at=completed_at, silent=silent, ranking=rules.rank(given), announce_by=announce_by)
 
 
 def result_of(record: Record, how: Selection) -> contract.Json:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 import urllib.request
 from importlib import resources
 from typing import Any
@@ -15,9 +14,6 @@ from client.api_url import api_url
 from client.errors import UsageError
 from tests.browser.scripted_api import PREFIX, Script, declined, failed, quoted
 from tests.integration.conftest import deploy
-
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("there is no chromium with its chromedriver (Debian: apt-get install chromium chromium-driver)", allow_module_level=True)
 
 NAMES = ["avis", "alamo", "hertz", "europcar", "sixt"]
 MIXED = {

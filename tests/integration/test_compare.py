@@ -155,8 +155,10 @@ def test_the_functions_are_called_as_often_as_the_comparison_says(stack, outcome
 
     assert requesters == requests
     assert recorded.calls[EXISTING] == compared.workload.existing * requests
-    assert requesters + responders + recorded.calls[EXISTING] + recorded.calls[stack.outputs["aggregatorFunctionName"]] == used.calls
-    assert recorded.calls.total() == used.calls
+    aggregators = recorded.calls[stack.outputs["aggregatorFunctionName"]]
+    assert recorded.calls.total() == requesters + responders + recorded.calls[EXISTING] + aggregators
+    # One batch may have answers of several requests.
+    assert used.calls - requests < recorded.calls.total() <= used.calls
 
 
 def test_the_services_were_sent_what_the_comparison_says(stack, outcome):

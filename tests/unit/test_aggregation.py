@@ -109,6 +109,14 @@ def test_when_all_have_answered_the_request_closes_and_says_so_once():
     assert [given["responder"] for given in announced[0]["answers"]] == ["avis", "alamo"]
 
 
+def test_a_request_is_completed_no_earlier_than_its_last_answer_whatever_the_clocks():
+    store = MemoryStore(record(["avis"]))
+
+    closed = gather(store, [answer("avis", seconds=5)], seconds=2).record
+
+    assert closed["completedAt"] == closed["answers"]["avis"]["respondedAt"] == clock.later(CREATED, 5)
+
+
 def test_a_batch_is_one_update_and_its_repetition_none():
     store = MemoryStore(record())
     batch = [answer("avis"), answer("alamo"), answer("avis")]
