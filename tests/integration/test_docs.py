@@ -35,6 +35,7 @@ NOT_RUN = {
     "pulumi up": "python -m local up runs the same program",
     "pulumi preview --diff": "as pulumi up; python -m local preview runs",
     "pulumi destroy": "as pulumi up; python -m local destroy runs",
+    "pulumi package add ../scatter-gather/component_package": "it is the Pulumi CLI's; test_component_package serves the package",
     "make requirements": "it needs a package index",
     "pulumi stack init prod-eu": "as pulumi stack init dev",
     "pulumi up --yes": "as pulumi up",

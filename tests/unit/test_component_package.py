@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pulumi
 import pytest
+import yaml
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
@@ -96,6 +101,79 @@ def test_wrong_arguments_are_refused_with_the_words_of_the_configuration(inputs,
         construct(lambda: inputs)
 
     assert message in str(refused.value.inner)
+
+
+@pytest.mark.parametrize("language", ["python", "typescript", "yaml"])
+def test_a_program_in_another_language_says_what_the_package_takes(language):
+    """What it says reaches the package, and what it exports is an output. That the SDK which Pulumi generates has these names is not shown:
+    there is no Pulumi CLI here."""
+    inputs, output = said_in(language)
+
+    made, state = construct(lambda: inputs)
+
+    assert inputs["responders"] == [{"name": "partner", "functionArn": FUNCTION, "retries": 1}]
+    assert set(made.of_type("aws:sfn/stateMachine:StateMachine")) == {"quotes-map"}
+    assert output in state
+
+
+def said_in(language: str) -> tuple[dict[str, Any], str]:
+    """The arguments that an example gives, and the output that it exports."""
+    folder = FOLDER / "examples" / "other_languages" / language
+    if language == "yaml":
+        stack = yaml.safe_load((folder / "Pulumi.yaml").read_text())
+        inputs = json.loads(json.dumps(stack["resources"]["quotes"]["properties"]).replace("${partner}", FUNCTION))
+        return inputs, stack["outputs"]["requester"].removeprefix("${quotes.").removesuffix("}")
+    if language == "python":
+        return _said_in_python((folder / "__main__.py").read_text())
+    return _said_in_typescript((folder / "index.ts").read_text())
+
+
+def _said_in_python(source: str) -> tuple[dict[str, Any], str]:
+    """With stand-ins for the package's generated SDK, which writes names with underscores, and for Pulumi."""
+    said: list[Any] = []
+
+    class ScatterGather:
+        def __init__(self, name, **arguments):
+            said.append(_in_camel_case(arguments))
+
+        def __getattr__(self, output):
+            return output
+
+    sdk = SimpleNamespace(ScatterGather=ScatterGather)
+    config = SimpleNamespace(require=lambda _: FUNCTION)
+    engine = SimpleNamespace(Config=lambda: config, export=lambda _, output: said.append(_camel(output)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pulumi_scatter_gather", sdk)
+        patch.setitem(sys.modules, "pulumi", engine)
+        exec(source, {})
+    return said[0], said[1]
+
+
+def _said_in_typescript(source: str) -> tuple[dict[str, Any], str]:
+    """With stand-ins in place of its two imports, and without types it is JavaScript."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not on PATH")
+    stand_ins = f"""
+        const pulumi = {{Config: class {{ require() {{ return {json.dumps(FUNCTION)}; }} }}}};
+        let said;
+        class ScatterGather {{ constructor(name, inputs) {{ said = inputs; return new Proxy(this, {{get: (_, output) => output}}); }} }}
+    """
+    body = re.sub(r"^import .*$", "", source, flags=re.MULTILINE)
+    printed = subprocess.run([node, "--input-type=module", "-e", f"{stand_ins}{body}\nconsole.log(JSON.stringify([said, requester]));"],
+                             capture_output=True, text=True, check=True).stdout
+    inputs, output = json.loads(printed)
+    return inputs, output
+
+
+def _in_camel_case(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel(key): _in_camel_case(inner) for key, inner in value.items()}
+    return [_in_camel_case(each) for each in value] if isinstance(value, list) else value
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
 
 def served() -> str:

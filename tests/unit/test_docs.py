@@ -108,7 +108,7 @@ def test_a_json_block_is_json(block: Block):
     json.loads(block.text)
 
 
-@pytest.mark.parametrize("block", [param for param in of_all_pages("yaml") if "scatter-gather:" in param.values[0].text])
+@pytest.mark.parametrize("block", [param for param in of_all_pages("yaml") if "config:" in param.values[0].text])
 def test_a_configuration_block_is_a_configuration(block: Block):
     configuration(block.text)
 
