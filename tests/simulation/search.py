@@ -1,0 +1,75 @@
+"""Looks for what is wrong with a build: every interleaving, then one history for each seed; and the shortest schedule that shows it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.simulation import history, interleavings, model
+from tests.simulation.build import Build
+from tests.simulation.history import Evidence
+
+
+@dataclass
+class Report:
+    histories: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        named = ", ".join(f"{name} {number}" for name, number in sorted(self.counts.items()))
+        return f"histories {self.histories}, {named}, violations {len(self.failures)}"
+
+
+def wrong(build: Build, seed: int, dropped: frozenset[tuple[str, int]] = frozenset()) -> tuple[list[str], Evidence | None]:
+    try:
+        evidence = history.run(build, seed, dropped)
+    except AssertionError as never:
+        return [str(never)], None
+    return model.violations(evidence), evidence
+
+
+def histories(build: Build, seeds: Iterable[int], most_failures: int = 5) -> Report:
+    report = Report()
+    for seed in seeds:
+        found, evidence = wrong(build, seed)
+        report.histories += 1
+        if evidence is not None:
+            report.counts.update(evidence.world.counts)
+        if found:
+            report.failures.append(told(build, seed))
+            if len(report.failures) == most_failures:
+                break
+    return report
+
+
+def told(build: Build, seed: int) -> str:
+    """The seed, what is wrong, and the schedule with as few faults as still show it."""
+    found, evidence = wrong(build, seed)
+    if evidence is None:
+        return f"seed {seed}: {found[0]}"
+    dropped: frozenset[tuple[str, int]] = frozenset()
+    kind = found[0].partition(":")[0]
+    is_smaller = True
+    while is_smaller:
+        is_smaller = False
+        for _, actor, call, _ in evidence.world.faults:
+            fewer, its = wrong(build, seed, dropped | {(actor, call)})
+            if (its is not None and any(line.startswith(kind) for line in fewer)
+                    and len(its.world.faults) < len(evidence.world.faults)):
+                dropped, found, evidence, is_smaller = dropped | {(actor, call)}, fewer, its, True
+                break
+    steps = [f"  {at:9.3f}  {actor:28} {op:26} {how}" for at, actor, op, how in evidence.world.schedule]
+    return "\n".join([f"seed {seed}, {evidence.plan.carrier}, without {sorted(dropped)}: {'; '.join(found)}", *steps])
+
+
+def found_in(build: Build, seeds: Iterable[int]) -> str | None:
+    """Where a broken build shows, or None: in an interleaving, or in which history."""
+    for case in interleavings.CASES:
+        _, its = interleavings.violations(case, build, most=100)
+        if its:
+            return its[0].partition("; schedule")[0]
+    for seed in seeds:
+        its, _ = wrong(build, seed)
+        if its:
+            return f"seed {seed}: {its[0]}"
+    return None
