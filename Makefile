@@ -1,4 +1,4 @@
-.PHONY: setup demo test faults lint requirements clean
+.PHONY: setup demo test faults simulate mutants lint requirements clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -9,6 +9,8 @@ help:
 	@echo "make setup   the environment in $(VENV)"
 	@echo "make demo    start the emulator, deploy, send the sample, show the answers, destroy, stop"
 	@echo "make test    lint, types and all tests"
+	@echo "make simulate  a hundred thousand seeded histories of the real handlers (HISTORIES=100000)"
+	@echo "make mutants breaks the handlers in each way of a table; says what nothing finds"
 	@echo "make faults  hundreds of requests while everything breaks (SEED=1 REQUESTS=240)"
 
 setup: $(VENV)/.installed
@@ -27,11 +29,19 @@ test: lint
 
 SEED := 1
 REQUESTS := 240
+HISTORIES := 100000
 
 # The same seed injects the same faults into the same requests.
 faults: setup
 	$(PYTHON) -m pytest -n 2 tests/faults/proof.py
 	$(PYTHON) -m tests.faults --seed $(SEED) --requests $(REQUESTS)
+
+# A failure prints its seed and the shortest schedule.
+simulate: setup
+	$(PYTHON) -m tests.simulation --histories $(HISTORIES)
+
+mutants: setup
+	$(PYTHON) -m tests.simulation --mutants
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -25,6 +25,7 @@ from components.handler_function import HandlerFunction
 from components.settings import INLINE_CONCURRENCY, DistributedSettings, checked
 from components.watched import Watched
 from components.workflow import Workflow
+from handlers.item_claims import LEASE_MARGIN_SECONDS
 from handlers.processing import MAX_OUTCOMES_BYTES, STATE_BYTES
 
 HISTORY_EVENTS = 25_000
@@ -228,7 +229,7 @@ def render(
     own: DistributedSettings, mode: str, *, partition: str, bucket: str, reader: str, processor: str, tally: str,
 ) -> str:
     """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
-    retries, seconds = own.retries, own.functionTimeoutSeconds + BACKSTOP_SECONDS + 1
+    retries, seconds = own.retries, own.functionTimeoutSeconds + BACKSTOP_SECONDS + LEASE_MARGIN_SECONDS + 1
     # A call that broke keeps its items claimed until its time is over. Asking again must outlast that, or a crash would lose them.
     broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries), "UnclearSeconds": seconds, "UnclearRetries": max(2, retries)}
     unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0, "UnclearSeconds": 1, "UnclearRetries": retries}

@@ -8,7 +8,8 @@ An item is claimed before it is processed and completed afterwards, each in one 
     CLAIMED, leased     another call works on it, or did and broke: ItemInProgress, to be asked again
     CLAIMED, lease over that call can't be running any more: its claim passes to us
 
-A lease ends with the function call that took it, so it never passes on while the work is going on. A call that breaks between
+A lease ends LEASE_MARGIN_SECONDS after the function call that took it, so it never passes on while the work is going on, as long as the
+clocks of two functions differ by no more than that. A call that breaks between
 its work and its completion leaves an item that is processed again: no item is lost, and none that was completed runs twice.
 
 Record: {"id": "run#index", "state": CLAIMED | DONE, "owner", "leaseEnds": ms, "outcome": JSON, "expiresAt": s}
@@ -22,6 +23,9 @@ from botocore.exceptions import ClientError
 
 from handlers.processing import ItemInProgress, Outcome
 
+LEASE_MARGIN_SECONDS = 2
+"""By how much the clocks of two functions may differ. Lambda's differ by milliseconds."""
+
 
 class ItemClaims:
     """table: a boto3 DynamoDB client's table name; retention_seconds: how long records are kept."""
@@ -32,9 +36,10 @@ class ItemClaims:
         self._retention_seconds = retention_seconds
 
     def claim(self, key: str, owner: str, lease_ends: int) -> Outcome | None:
-        """None when the item is ours to process, its outcome when it is done. lease_ends: ms since 1970.
-        Raises ItemInProgress."""
+        """None when the item is ours to process, its outcome when it is done. lease_ends: when the call has
+        ended, by its own clock, in ms since 1970. Raises ItemInProgress."""
         now = int(time.time() * 1000)
+        lease_ends += 1000 * LEASE_MARGIN_SECONDS
         try:
             self._client.put_item(
                 TableName=self._table,

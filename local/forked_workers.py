@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from typing import Any
 
 MODULES = ("boto3", "botocore.httpsession", "aws_lambda_powertools.logging", "decimal", "uuid")
@@ -49,18 +50,27 @@ class Worker:
         for its in (stdin, stdout, stderr):
             os.close(its)
         self._process = os.pidfd_open(self.pid)
+        self._close = weakref.finalize(self, os.close, self._process)
         self.stdin, self.stdout, self.stderr = os.fdopen(to_stdin, "w", 1), os.fdopen(from_stdout), os.fdopen(from_stderr)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self._process], [], [], 0)[0]:
-            self.returncode = 1  # nobody but its parent knows more
-        return self.returncode
+        return self._ended_within(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None and not select.select([self._process], [], [], timeout)[0]:
+        returncode = self._ended_within(timeout)
+        if returncode is None:
             raise subprocess.TimeoutExpired("worker", timeout or 0)
-        self.returncode = 1
+        return returncode
+
+    def _ended_within(self, seconds: float | None) -> int | None:
+        if self.returncode is None:
+            # Not select.select, which takes no descriptor above 1023.
+            waiting = select.poll()
+            waiting.register(self._process, select.POLLIN)
+            if waiting.poll(None if seconds is None else 1000 * seconds):
+                self.returncode = 1  # nobody but its parent knows more
+                self._close()
         return self.returncode
 
     def terminate(self) -> None:
@@ -70,6 +80,8 @@ class Worker:
         self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> None:
+        if self.returncode is not None:
+            return
         try:
             signal.pidfd_send_signal(self._process, number)
         except ProcessLookupError:

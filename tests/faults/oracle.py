@@ -149,7 +149,15 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
     elif trial.request.is_stopped or (responder == EXISTING and record["answers"].get(responder, {}).get("status") == "TIMED_OUT"):
         trial.count("cut off", len(answers))
     else:
-        trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}")
+        trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}, {_told(trial, responder)}")
+
+
+def _told(trial: _Trial, responder: str) -> str:
+    """When it was asked and answered, from the deadline on, in seconds, and what its slot has instead."""
+    ends = _seconds(trial.record["deadlineAt"])
+    its = ", ".join(f"{entry['kind']} {entry['at'] - ends:+.2f}" for entry in trial.entries.get(responder, ()))
+    slot = trial.record["answers"].get(responder, {})
+    return f"{its}; in its slot {slot.get('status')} {slot.get('error', {}).get('message', '')[:80]}"
 
 
 def _places(entry: Entry, kept: Mapping[str, Answer], dead: Sequence[str]) -> list[str]:

@@ -35,6 +35,10 @@ INVOCATIONS = "/invocations"
 READ_SECONDS = 60
 
 
+OWN_MESSAGE = "fromQuote"
+"""The attribute of a message that the responder's own code sends: it has said in the ledger that it answers, and nothing repeats it."""
+
+
 class Call:
     """One call to AWS. target: "DynamoDB.UpdateItem"; body: its JSON, or its form's fields."""
 
@@ -50,6 +54,7 @@ class Call:
         self.operation = operation
         self.is_store = service.startswith("DynamoDB")
         self.point, self.request_id, self.responder = point_of(operation, self.body)
+        self.is_responders_own = OWN_MESSAGE in (self.body.get("MessageAttributes") or {})
 
 
 def point_of(operation: str, body: dict[str, Any]) -> tuple[str | None, str, str]:
@@ -115,7 +120,7 @@ class Proxy:
 
     def fault_for(self, call: Call) -> str | None:
         with self._lock:
-            if self._is_calm or call.point is None:
+            if self._is_calm or call.point is None or call.is_responders_own:
                 return None
             if call.is_store and call.operation in WRITES and time.monotonic() < self._outage_until:
                 self.injected[call.request_id]["outage"] += 1

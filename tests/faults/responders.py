@@ -84,4 +84,5 @@ def _note(request: QuoteRequest, **entry: Any) -> None:
 
 
 def _send(request: QuoteRequest, body: str) -> None:
-    sqs.send_message(QueueUrl=request.data["replyTo"], MessageBody=body)
+    sqs.send_message(QueueUrl=request.data["replyTo"], MessageBody=body,
+                     MessageAttributes={"fromQuote": {"DataType": "String", "StringValue": request.responder}})

@@ -30,6 +30,8 @@ NOT_RUN = {
     "make demo": "each of its steps is a command that is run here; it takes as long as all of them together",
     "make test": "it is what runs this",
     "make faults": "it takes minutes; tests/faults runs a part of it",
+    "make simulate": "it takes minutes; tests/simulation runs a part of it",
+    "make mutants": "as simulate",
     "make lint": "it is a part of make test",
     "pulumi stack init dev": "where a stack is kept is the Pulumi CLI's own affair",
     "pulumi up": "python -m local up runs the same program",

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from handlers.item_claims import ItemClaims, ItemInProgress
+from handlers.item_claims import LEASE_MARGIN_SECONDS, ItemClaims, ItemInProgress
 
 OUTCOME = {"index": 0, "status": "SUCCEEDED", "result": {"n": 1}}
 
@@ -64,8 +64,7 @@ def test_while_one_works_on_it_nobody_else_gets_it(claims):
 
 
 def test_the_claim_of_a_call_that_broke_passes_on(claims):
-    claims.claim("run#0", "broken", soon(0.05))
-    time.sleep(0.1)
+    claims.claim("run#0", "broken", soon(-LEASE_MARGIN_SECONDS))
 
     assert claims.claim("run#0", "second", soon()) is None
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
@@ -73,6 +72,13 @@ def test_the_claim_of_a_call_that_broke_passes_on(claims):
     claims.release("run#0", "broken")  # of no effect
     claims.complete("run#0", "second", OUTCOME)
     assert claims.claim("run#0", "third", soon()) == OUTCOME
+
+
+def test_a_claim_does_not_pass_on_before_the_clocks_of_both_agree_that_its_call_has_ended(claims):
+    claims.claim("run#0", "first", soon(0.5 - LEASE_MARGIN_SECONDS))
+
+    with pytest.raises(ItemInProgress):
+        claims.claim("run#0", "second", soon())
 
 
 def test_what_is_given_back_can_be_claimed_at_once(claims):

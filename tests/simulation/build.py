@@ -21,13 +21,30 @@ RESPONDERS = ("avis", "budget", "hertz")
 DEADLINE_SECONDS = 60
 RESPONSES, DEAD, TOPIC = "responses", "dead", "topic"
 ENVIRONMENT = {
-    "TABLE_NAME": "requests", "RESPONDERS": ",".join(RESPONDERS), "COMPLETION": f'{{"deadlineSeconds": {DEADLINE_SECONDS}}}',
-    "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD", "RESULT_RETENTION_SECONDS": "3600", "RESPONSE_QUEUE_URL": RESPONSES,
-    "DEAD_LETTER_QUEUE_URL": DEAD, "EVENT_BUS_NAME": "bus", "TOPIC_ARN": TOPIC, "RESPONDER": "avis", "QUOTE_MODULE": "handlers.quotes.flight",
-    "SETTINGS": "{}", "TIMEOUT_SECONDS": "20", "RETRIES": "2", "PROCESS_MODULE": "handlers.processes.log_item", "LEDGER_TABLE": "ledger",
-    "LEDGER_SECONDS": "3600", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    "TABLE_NAME": "requests",
+    "RESPONDERS": ",".join(RESPONDERS),
+    "COMPLETION": f'{{"deadlineSeconds": {DEADLINE_SECONDS}}}',
+    "SELECTION": "lowest",
+    "TOP_K": "3",
+    "CURRENCY": "USD",
+    "RESULT_RETENTION_SECONDS": "3600",
+    "RESPONSE_QUEUE_URL": RESPONSES,
+    "DEAD_LETTER_QUEUE_URL": DEAD,
+    "EVENT_BUS_NAME": "bus",
+    "TOPIC_ARN": TOPIC,
+    "RESPONDER": "avis",
+    "QUOTE_MODULE": "handlers.quotes.flight",
+    "SETTINGS": "{}",
+    "TIMEOUT_SECONDS": "20",
+    "RETRIES": "2",
+    "PROCESS_MODULE": "handlers.processes.log_item",
+    "CLAIMS_TABLE": "claims",
+    "CLAIMS_KEPT_SECONDS": "3600",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
 }
-MODULES = ("aggregator", "requester", "sns_requester", "responder", "breaker", "processor")
+MODULES = ("aggregator", "requester", "sns_requester", "responder", "circuit_store", "processor")
 
 
 class Silent:
@@ -52,15 +69,22 @@ class _Broken(importlib.abc.Loader, importlib.abc.MetaPathFinder):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__.partition(".")[2]
-        exec(compile(self._sources[name], f"<broken {name}>", "exec"), module.__dict__)  # noqa: S102 - our own source
+        exec(compile(self._sources[name], f"<broken {name}>", "exec"), module.__dict__)
 
 
 class Build:
-    """aggregator, requester, sns_requester, responder, breaker, ledger, processor: modules of their own, wired to `world`, which is set
+    """aggregator, requester, sns_requester, responder, circuit_store, processor: modules of their own, wired to `world`, which is set
     for each history."""
 
+    world: World
+    aggregator: Any
+    requester: Any
+    sns_requester: Any
+    responder: Any
+    circuit_store: Any
+    processor: Any
+
     def __init__(self, broken: Mapping[str, str] | None = None) -> None:
-        self.world: World = None  # type: ignore[assignment]
         ours = {name: module for name, module in sys.modules.items() if name == "handlers" or name.startswith("handlers.")}
         surroundings = dict(os.environ)
         finder = _Broken(broken or {})
@@ -72,7 +96,8 @@ class Build:
             for name in MODULES:
                 setattr(self, name, importlib.import_module(f"handlers.{name}"))
             self.modules: dict[str, Any] = {
-                name.partition(".")[2]: module for name, module in sys.modules.items() if name.startswith("handlers.")}
+                name.partition(".")[2]: module for name, module in sys.modules.items() if name.startswith("handlers.")
+            }
             self._wire()
         finally:
             sys.meta_path.remove(finder)
@@ -91,7 +116,7 @@ class Build:
                 module.logger = Silent()
         modules["clock"].datetime, modules["clock"].within = simulated.datetime, simulated.within
         modules["clock"].OutOfTime = OutOfTime
-        modules["opening"].time = modules["ledger"].time = modules["processor"].time = simulated.time
+        modules["opening"].time = modules["item_claims"].time = modules["processor"].time = simulated.time
         modules["records"].uuid = simulated.uuid
         records = modules["records"].Records("requests", clients)
         aggregator, responder = modules["aggregator"], modules["responder"]
@@ -101,7 +126,7 @@ class Build:
         modules["sns_requester"].sns = clients
         self.records = records
         responder.queue = modules["responder_queue"].ResponderQueue("avis", clients)
-        modules["processor"].ledger = modules["ledger"].Ledger(clients, "ledger", 3600)
+        modules["processor"].claims = modules["item_claims"].ItemClaims(clients, "claims", 3600)
         self.clients = clients
 
 

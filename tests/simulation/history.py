@@ -62,7 +62,7 @@ class Plan:
 
 @dataclass
 class Evidence:
-    """What a history left. asked: when whom (`requestId` is the same for all) the carriers were told to ask, and by whom they were. given: by
+    """What a history left. asked: when the carriers were told to ask, and by whom. given: by
     responder, the answers that were sent to the aggregator. told: what the callers got: (time, caller, how, what, asked by then)."""
 
     plan: Plan
@@ -76,7 +76,7 @@ class Evidence:
 def plan(seed: int) -> Plan:
     draw = random.Random(seed)
     carrier = draw.choice(("sns", "map"))
-    recipients = RESPONDERS[:draw.choice((1, 2, 2, 3))]
+    recipients = RESPONDERS[: draw.choice((1, 2, 2, 3))]
     deadline = draw.choice((2, 5, 20, 60))
     completion: dict[str, Any] = {"deadlineSeconds": deadline}
     rule = draw.random()
@@ -86,19 +86,36 @@ def plan(seed: int) -> Plan:
         completion["amountBelow"] = 50
     habits = {
         name: Habit(
-            draw.choice((0, 0.2, 1, 1, deadline - 0.01, deadline + 3)), draw.choice(("quote", "quote", "quote", "decline", "broken", "busy")),
-            draw.choice((40, 60, 60, 80)))
-        for name in recipients}
+            draw.choice((0, 0.2, 1, 1, deadline - 0.01, deadline + 3)),
+            draw.choice(("quote", "quote", "quote", "decline", "broken", "busy")),
+            draw.choice((40, 60, 60, 80)),
+        )
+        for name in recipients
+    }
     body = {"requestId": ID, "data": {"days": 3}, "recipients": list(recipients), "completion": completion}
     callers = []
     for number in range(draw.choice((1, 1, 2, 3))):
         kind = "execution" if carrier == "map" else draw.choice(("sync", "async"))
         at = 0.0 if number == 0 else draw.choice((0.0, 0.01, 0.5, 4.0, deadline + 10.0))
-        its = {**body, "data": {"days": 4}} if number and draw.random() < 0.15 else body
+        its = {**body, "data": {"days": 4}} if number and draw.random() < 0.3 else body
         callers.append(Caller(at, kind, its, at + draw.random() * deadline if carrier == "map" and draw.random() < 0.1 else None))
     mood, skew = draw.choice(MOODS), draw.choice(SKEWS)
-    return Plan(carrier, deadline, completion, habits, tuple(callers), Mood(
-        mood.fault_rate, mood.slow_rate, mood.duplicate_rate, skew, quiet_after=deadline + 60.0))
+    return Plan(
+        carrier,
+        deadline,
+        completion,
+        habits,
+        tuple(callers),
+        Mood(mood.fault_rate, mood.slow_rate, mood.duplicate_rate, skew, quiet_after=deadline + 60.0),
+    )
+
+
+def simple(carrier: str, kind: str, deadline_seconds: int = 20, seconds: float = 0.2) -> Plan:
+    """One caller, who asks two responders that take so many seconds, in a world where nothing goes wrong by itself."""
+    completion = {"deadlineSeconds": deadline_seconds}
+    habits = dict.fromkeys(RESPONDERS[:2], Habit(seconds, "quote", 60))
+    body = {"requestId": ID, "data": {"days": 3}, "recipients": list(habits), "completion": completion}
+    return Plan(carrier, deadline_seconds, completion, habits, (Caller(0, kind, body),), CALM)
 
 
 class History:
@@ -115,8 +132,15 @@ class History:
         world.sent = self._sent
         world.published = self._published
         for name in its.recipients:
-            Queue(world, f"ask-{name}", RESPONDER_SECONDS + 2 + VISIBILITY_MARGIN, ASK_RECEIVES,
-                  lambda batch, done, name=name: self._respond(name, {"Records": batch}, done), [], batch=1)
+            Queue(
+                world,
+                f"ask-{name}",
+                RESPONDER_SECONDS + 2 + VISIBILITY_MARGIN,
+                ASK_RECEIVES,
+                lambda batch, done, name=name: self._respond(name, {"Records": batch}, done),
+                [],
+                batch=1,
+            )
 
     def run(self) -> Evidence:
         for number, caller in enumerate(self.plan.callers):
@@ -143,8 +167,9 @@ class History:
                 pause = ASYNC_PAUSES[attempt] if caller.kind == "async" else 1
                 self.world.at(self.world.now + pause, lambda: self._invoke(name, caller, attempt + 1))
 
-        self._spawn(f"requester.{name}", lambda: self.build.sns_requester.handler(caller.body, self._context(invocation)),
-                    REQUESTER_SECONDS, ended)
+        self._spawn(
+            f"requester.{name}", lambda: self.build.sns_requester.handler(caller.body, self._context(invocation)), REQUESTER_SECONDS, ended
+        )
 
     def _published(self, call: Mapping[str, Any]) -> Any:
         assert call["TopicArn"] == TOPIC
@@ -156,15 +181,18 @@ class History:
     # The carrier map
 
     def _execute(self, name: str, caller: Caller, attempt: int) -> None:
-        event = {"variant": "map", "execution": {"id": f"arn:{name}", "name": name}, "request": caller.body,
-                 "functions": {responder: f"arn:{responder}" for responder in RESPONDERS}}
+        event = {
+            "variant": "map",
+            "execution": {"id": f"arn:{name}", "name": name},
+            "request": caller.body,
+            "functions": {responder: f"arn:{responder}" for responder in RESPONDERS},
+        }
 
         def opened(how: str, opening: Any) -> None:
             if self._is_stopped(caller):
                 return
             if how != "returned":
-                self._again(attempt, OPEN_RETRIES, lambda: self._execute(name, caller, attempt + 1),
-                            lambda: self._tell(name, how, opening))
+                self._again(attempt, OPEN_RETRIES, lambda: self._execute(name, caller, attempt + 1), lambda: self._tell(name, how, opening))
             elif opening["outcome"] == "REJECTED":
                 self._tell(name, "returned", {"error": opening["error"]})
             elif opening["outcome"] == "REPEATED":
@@ -191,8 +219,11 @@ class History:
             if how == "raised" and type(what).__name__ == "TransientError":
                 self._again(attempt, 5, lambda: self._ask(name, caller, opening, responder, replies, attempt + 1), lambda: None)
                 return
-            replies[responder] = what if how == "returned" else {
-                "requestId": opening["requestId"], "responder": responder, "fault": {"Error": "Lambda.Unknown", "Cause": ""}}
+            replies[responder] = (
+                what
+                if how == "returned"
+                else {"requestId": opening["requestId"], "responder": responder, "fault": {"Error": "Lambda.Unknown", "Cause": ""}}
+            )
             if len(replies) == len(opening["asks"]) and not self._is_stopped(caller):
                 self._gather(name, caller, [replies[ask["responder"]] for ask in opening["asks"]], 0)
 
@@ -206,8 +237,9 @@ class History:
                         self._note(reply["answer"])
                 self._tell(name, how, what)
             elif not self._is_stopped(caller):
-                self._again(attempt, GATHER_RETRIES, lambda: self._gather(name, caller, replies, attempt + 1),
-                            lambda: self._tell(name, how, what))
+                self._again(
+                    attempt, GATHER_RETRIES, lambda: self._gather(name, caller, replies, attempt + 1), lambda: self._tell(name, how, what)
+                )
 
         event = {"requestId": ID, "replies": replies}
         self._spawn("aggregator.gather", lambda: self.build.aggregator.handler(event, self._context()), AGGREGATOR_SECONDS, ended)
@@ -261,7 +293,7 @@ class History:
         self.evidence.told.append((self.world.now, name, how, what, len(self.evidence.asked)))
 
 
-def run(build: Build, seed: int, dropped: frozenset[tuple[str, int]] = frozenset(), its: Plan | None = None) -> Evidence:
-    """dropped: faults that do not happen, each by its actor and the number of its call."""
-    its = its or plan(seed)
+def run(build: Build, seed: int, dropped: frozenset[tuple[str, int]] = frozenset()) -> Evidence:
+    """dropped: as in `World`."""
+    its = plan(seed)
     return History(build, its, World(seed, its.mood, dropped)).run()

@@ -65,7 +65,7 @@ class _Scheduled(World):
     def pause(self, actor: Actor) -> float:
         return 1.0
 
-    def kind_of_fault(self, actor: Actor) -> str | None:
+    def kind_of_fault(self, actor: Actor, op: str) -> str | None:
         kind, self.dies = self.dies, None
         return kind
 
@@ -92,9 +92,23 @@ def schedules(case: Case, build: Build) -> Iterator[tuple[list[tuple[int, str | 
 def _run(case: Case, build: Build, prefix: Sequence[int]) -> tuple[list[int], list[int], Evidence, list[tuple[int, str | None]]]:
     world = _Scheduled()
     build.world = world
-    body = {"requestId": ID, "data": {}, "recipients": list(case.recipients), "completion": {"deadlineSeconds": DEADLINE_SECONDS, **case.completion}}
-    evidence = Evidence(Plan("sns", DEADLINE_SECONDS, body["completion"], {name: Habit(0, "quote", 1) for name in case.recipients},
-                             (Caller(0, "sync", body),), world.mood), world)
+    body = {
+        "requestId": ID,
+        "data": {},
+        "recipients": list(case.recipients),
+        "completion": {"deadlineSeconds": DEADLINE_SECONDS, **case.completion},
+    }
+    evidence = Evidence(
+        Plan(
+            "sns",
+            DEADLINE_SECONDS,
+            body["completion"],
+            {name: Habit(0, "quote", 1) for name in case.recipients},
+            (Caller(0, "sync", body),),
+            world.mood,
+        ),
+        world,
+    )
     evidence.asked.append((0.0, "requester"))
     _open(build, world, body)
     results: dict[int, tuple[str, Any]] = {}
@@ -128,8 +142,16 @@ def _open(build: Build, world: World, body: dict[str, Any]) -> None:
     def opened() -> None:
         opening = build.modules["opening"]
         opening.open_request(
-            build.records, lambda record, seconds: None, build.sns_requester.RULES, body, variant="sns", own_id=ID, opened_by="caller",
-            now=build.modules["clock"].now(), gathered_at_the_end=False)
+            build.records,
+            lambda record, seconds: None,
+            build.sns_requester.RULES,
+            body,
+            variant="sns",
+            own_id=ID,
+            opened_by="caller",
+            now=build.modules["clock"].now(),
+            gathered_at_the_end=False,
+        )
 
     _to_its_end(world, Actor("requester", opened, world.random, 0, 1e9, lambda how, what: None))
 
@@ -141,12 +163,24 @@ def _batch(number: int, messages: Sequence[tuple[str, int] | None], world: World
             body: dict[str, Any] = {"requestId": ID, "deadlineAt": _written(DEADLINE_SECONDS)}
         else:
             name, price = content
-            answer = {"responder": name, "status": "QUOTED", "amount": f"{price}", "currency": "USD", "details": {},
-                      "respondedAt": _written(world.now - 0.5)}
+            answer = {
+                "responder": name,
+                "status": "QUOTED",
+                "amount": f"{price}",
+                "currency": "USD",
+                "details": {},
+                "respondedAt": _written(world.now - 0.5),
+            }
             evidence.given.setdefault(name, []).append((world.now, answer))
             body = {"requestId": ID, "answer": answer}
-        batch.append({"messageId": f"m{number}.{place}", "body": json.dumps(body), "receiptHandle": f"m{number}.{place}/1",
-                      "attributes": {"ApproximateReceiveCount": "1"}})
+        batch.append(
+            {
+                "messageId": f"m{number}.{place}",
+                "body": json.dumps(body),
+                "receiptHandle": f"m{number}.{place}/1",
+                "attributes": {"ApproximateReceiveCount": "1"},
+            }
+        )
     return batch
 
 
@@ -169,8 +203,14 @@ def _start(build: Build, world: World, number: int, batch: list[dict[str, Any]],
     def ended(how: str, what: Any) -> None:
         results[number] = (how, what)
 
-    actor = Actor(f"aggregator.{len(world.schedule)}.{number}", lambda: build.aggregator.handler({"Records": batch}, context), world.random, 0,
-                  world.now + AGGREGATOR_SECONDS, ended)
+    actor = Actor(
+        f"aggregator.{len(world.schedule)}.{number}",
+        lambda: build.aggregator.handler({"Records": batch}, context),
+        world.random,
+        0,
+        world.now + AGGREGATOR_SECONDS,
+        ended,
+    )
     world.go(actor)
     return actor
 
@@ -178,7 +218,12 @@ def _start(build: Build, world: World, number: int, batch: list[dict[str, Any]],
 def _to_its_end(world: World, actor: Actor) -> None:
     ended: list[str] = []
     its_end = actor.on_end
-    actor.on_end = lambda how, what: (ended.append(how), its_end(how, what))  # type: ignore[func-returns-value]
+
+    def end(how: str, what: Any) -> None:
+        ended.append(how)
+        its_end(how, what)
+
+    actor.on_end = end
     while not ended:
         actor.may_go = True
         world.go(actor)
@@ -210,7 +255,11 @@ def violations(case: Case, build: Build, most: int | None = None) -> tuple[int, 
     try:
         for schedule, evidence in schedules(case, build):
             count += 1
-            found = [wrong for wrong in model.violations(evidence) if not (wrong.startswith("left open") and None not in sum(case.aggregators, ()))]
+            found = [
+                wrong
+                for wrong in model.violations(evidence)
+                if not (wrong.startswith("left open") and None not in sum(case.aggregators, ()))
+            ]
             if found:
                 return count, [f"{case.name}: {wrong}; schedule {schedule}" for wrong in found]
             if count == most:

@@ -261,7 +261,7 @@ def _at(item: Item, path: tuple[str, ...], terms: Terms) -> Any:
 def _size(value: Any) -> Any:
     if value is None:
         return None
-    (kind, content), = value.items()
+    ((kind, content),) = value.items()
     return {"N": str(len(content.encode() if kind == "S" else content))} if kind in ("S", "M", "L") else None
 
 

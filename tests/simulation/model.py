@@ -1,4 +1,4 @@
-"""What a request may look like after any sequence of open, answer, deadline, redrive and crash: the whole of it, to be read in a few minutes.
+"""What a request may look like after any sequence of open, answer, deadline, redrive and crash.
 
 It knows the records, the events, the dead letters, and what the responders and the callers say; nothing of how the handlers work.
 """
@@ -17,35 +17,42 @@ AT_REST_SECONDS = 150
 FROZEN = ("status", "completedBy", "completedAt", "top", "selectionError", "answers", "recipients", "request", "createdAt", "deadlineAt")
 
 
-def violations(its: Evidence) -> list[str]:  # noqa: C901 - one rule after the other
+def violations(its: Evidence) -> list[str]:
     """One line for each rule that is broken: its name, then what was found."""
     found, world = [], its.world
-    is_calm, is_exact = not world.mood.fault_rate, world.mood.skew_seconds == 0
+    is_calm, is_exact = world.is_calm, world.mood.skew_seconds == 0
     states = [(at, decode_item(new)) for at, key, _, new in world.changes if key == ID]
     versions = [(at, old, new) for (at, new), old in zip(states, [None, *(state for _, state in states)], strict=False)]
     for at, old, new in versions:
         if old and old["status"] != "OPEN" and any(old[key] != new[key] for key in FROZEN):
             found.append(f"changed after it was closed: at {at:.3f}")
+        if old and (old["request"], old["variant"]) != (new["request"], new["variant"]):
+            found.append(f"another request in its place: at {at:.3f}")
         if old and old["status"] == "OPEN" and any(new["answers"].get(name) != answer for name, answer in old["answers"].items()):
             found.append(f"an answer replaced: at {at:.3f}")
         if old and any(new["late"].get(name) != answer for name, answer in old["late"].items()):
             found.append(f"a late answer replaced: at {at:.3f}")
     _, _, record = versions[-1] if versions else (0, None, None)
     if record is None:
-        return [f"told of a request that is not there: {what}" for *_, how, what, _ in its.told if how == "returned" and "error" not in what]
+        return [
+            f"told of a request that is not there: {what}" for *_, how, what, _ in its.told if how == "returned" and "error" not in what
+        ]
     closed_at = next((at for at, _, new in versions if new["status"] != "OPEN"), None)
     if closed_at is None:
         return [*found, "left open"]
     last = max([its.plan.deadline_seconds, *(at for at, *_ in world.faults), *(at for at, *_ in its.asked)])
     if closed_at > last + AT_REST_SECONDS + 2 * world.mood.skew_seconds:
         found.append(f"closed {closed_at - last:.0f} s after the deadline and the last fault")
-    found += _of_answers(its, record) + _of_the_result(record) + _of_the_events(its, record, closed_at)
+    found += _of_answers(its, record) + _of_the_silent(its, record) + _of_the_result(record) + _of_the_events(its, record, closed_at)
     if any("deadlineAt" in body for body in its.dead):
         found.append("a deadline given up")
     if is_exact:
-        broken = {name for _, name, _, _ in world.faults}
-        found += [f"failed, without a fault of its own: {name} {how}" for _, name, op, how in world.schedule
-                  if not op and how.startswith(("raised", "crashed")) and name not in broken and "busy" not in how and "repeat it" not in how]
+        broken = {name for _, name, _, kind in world.faults if kind != "timed out"}
+        found += [
+            f"failed, without a fault of its own: {name} {how}"
+            for _, name, op, how in world.schedule
+            if not op and how.startswith(("raised", "crashed")) and name not in broken and "busy" not in how and "repeat it" not in how
+        ]
     if is_exact and record["completedBy"] == "DEADLINE" and record["completedAt"] < record["deadlineAt"]:
         found.append("closed by a deadline that had not come")
     if is_calm and is_exact and record["completedAt"] > _later(record["deadlineAt"], 3.5):
@@ -81,10 +88,29 @@ def _of_answers(its: Evidence, record) -> list[str]:
         if "answers" in places and record["answers"][name]["respondedAt"] > record["deadlineAt"]:
             found.append(f"counted, though it came after the deadline: {name}")
         punctual = [at for at, answer in given if answer["respondedAt"] <= record["deadlineAt"] and _token(answer)]
-        if (not its.world.mood.fault_rate and its.world.mood.skew_seconds == 0 and record["completedBy"] in ("ALL", "DEADLINE") and punctual
-                and min(punctual) < _seconds(record["deadlineAt"]) - 1 and _token(record["answers"].get(name, {})) not in tokens):
+        if (
+            its.world.is_calm
+            and its.world.mood.skew_seconds == 0
+            and record["completedBy"] in ("ALL", "DEADLINE")
+            and punctual
+            and min(punctual) < _seconds(record["deadlineAt"]) - 1
+            and _token(record["answers"].get(name, {})) not in tokens
+        ):
             found.append(f"punctual, without a fault, and not counted: {name}")
     return found
+
+
+def _of_the_silent(its: Evidence, record) -> list[str]:
+    """Where nothing went wrong, whoever had the time for an answer is heard."""
+    is_stopped = any(caller.stopped_at is not None for caller in its.plan.callers)
+    if not its.world.is_calm or its.world.mood.skew_seconds or is_stopped or not its.asked:
+        return []
+    left = _seconds(record["deadlineAt"]) - min(at for at, _ in its.asked) - 1
+    return [
+        f"silent, though nothing went wrong: {name}"
+        for name, habit in its.plan.habits.items()
+        if habit.kind != "busy" and habit.seconds < left and name in record["answers"] and "respondedAt" not in record["answers"][name]
+    ]
 
 
 def _of_the_result(record) -> list[str]:
@@ -92,8 +118,11 @@ def _of_the_result(record) -> list[str]:
     quotes = {name: Decimal(answers[name]["amount"]) for name in asked if answers.get(name, {}).get("status") == "QUOTED"}
     rule, wanted = record["completedBy"], record["request"]["completion"]
     met = {
-        "ALL": all(name in answers for name in asked), "DEADLINE": all(name in answers for name in asked),
-        "QUORUM": len(quotes) >= wanted.get("quorum", 99), "CONDITION": any(price < wanted.get("amountBelow", 0) for price in quotes.values())}
+        "ALL": all(name in answers for name in asked),
+        "DEADLINE": all(name in answers for name in asked),
+        "QUORUM": len(quotes) >= wanted.get("quorum", 99),
+        "CONDITION": any(price < wanted.get("amountBelow", 0) for price in quotes.values()),
+    }
     found = [] if met[rule] else [f"closed by {rule}, which its answers do not meet"]
     if record["top"] != sorted(quotes, key=quotes.__getitem__)[:3]:
         found.append(f"the best are {record['top']}, of {quotes}")
@@ -115,8 +144,11 @@ def _of_the_events(its: Evidence, record, closed_at: float) -> list[str]:
             found.append("the event came late, though nobody crashed")
     expected = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
     for event in (json.loads(detail) for *_, detail in its.world.events):
-        if event["answers"] != expected or event["expected"] != len(record["recipients"]) or any(
-                event[key] != record[key] for key in ("top", "status", "completedBy", "completedAt")):
+        if (
+            event["answers"] != expected
+            or event["expected"] != len(record["recipients"])
+            or any(event[key] != record[key] for key in ("top", "status", "completedBy", "completedAt"))
+        ):
             found.append("an event that differs from the record")
     return found
 

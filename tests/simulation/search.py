@@ -1,12 +1,13 @@
 """Looks for what is wrong with a build: every interleaving, then one history for each seed; and the shortest schedule that shows it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.simulation import history, interleavings, model
 from tests.simulation.build import Build
 from tests.simulation.history import Evidence
+from tests.simulation.world import FAULTS, World
 
 
 @dataclass
@@ -54,12 +55,28 @@ def told(build: Build, seed: int) -> str:
         is_smaller = False
         for _, actor, call, _ in evidence.world.faults:
             fewer, its = wrong(build, seed, dropped | {(actor, call)})
-            if (its is not None and any(line.startswith(kind) for line in fewer)
-                    and len(its.world.faults) < len(evidence.world.faults)):
+            if its is not None and any(line.startswith(kind) for line in fewer) and len(its.world.faults) < len(evidence.world.faults):
                 dropped, found, evidence, is_smaller = dropped | {(actor, call)}, fewer, its, True
                 break
     steps = [f"  {at:9.3f}  {actor:28} {op:26} {how}" for at, actor, op, how in evidence.world.schedule]
     return "\n".join([f"seed {seed}, {evidence.plan.carrier}, without {sorted(dropped)}: {'; '.join(found)}", *steps])
+
+
+SIMPLE = [
+    history.simple(carrier, kind, deadline, seconds)
+    for carrier, kind in (("sns", "sync"), ("sns", "async"), ("map", "execution"))
+    for deadline, seconds in ((20, 0.2), (20, 8), (5, 8))
+]
+
+
+def single_faults(build: Build) -> Iterator[tuple[str, list[str]]]:
+    """Each fault that can hit a call of a simple history, alone: its name, and the rules that it breaks."""
+    for its in SIMPLE:
+        undisturbed = history.History(build, its, World(0, its.mood)).run()
+        for actor, op in dict.fromkeys((actor, op) for _, actor, op, _ in undisturbed.world.schedule if op):
+            for kind in FAULTS:
+                evidence = history.History(build, its, World(0, its.mood, planned={(actor, op): kind})).run()
+                yield f"{kind} {op} of {actor}, {its.carrier} within {its.deadline_seconds} s", model.violations(evidence)
 
 
 def found_in(build: Build, seeds: Iterable[int]) -> str | None:
@@ -68,6 +85,9 @@ def found_in(build: Build, seeds: Iterable[int]) -> str | None:
         _, its = interleavings.violations(case, build, most=100)
         if its:
             return its[0].partition("; schedule")[0]
+    for name, its in single_faults(build):
+        if its:
+            return f"{name}: {its[0]}"
     for seed in seeds:
         its, _ = wrong(build, seed)
         if its:

@@ -42,6 +42,10 @@ class Refused(ClientError):
         super().__init__({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, op)
 
 
+Planned = Mapping[tuple[str, str], str]
+"""The kind of a fault, by its actor and the call that it hits, the first of its kind."""
+
+
 @dataclass(frozen=True)
 class Mood:
     """fault_rate: of calls. slow_rate: of calls that take from a second to longer than the function may. duplicate_rate: of messages.
@@ -71,19 +75,24 @@ class Actor:
 
 
 class World:
-    """now: seconds since the beginning, by the only clock that is right. schedule: a line for each step. faults: (time, actor, call, kind)."""
+    """now: seconds since the beginning, by the only clock that is right. schedule: a line for each step. faults: (time, actor, call,
+    kind)."""
 
-    def __init__(self, seed: int, mood: Mood, dropped: frozenset[tuple[str, int]] = frozenset()) -> None:
-        self.seed, self.mood, self.dropped = seed, mood, dropped
+    actor: Actor
+    """The one that runs."""
+
+    def __init__(self, seed: int, mood: Mood, dropped: frozenset[tuple[str, int]] = frozenset(), planned: Planned | None = None) -> None:
+        """dropped: faults that do not happen, each by its actor and the number of its call. planned: faults beside those of the mood."""
+        self.seed, self.mood, self.dropped, self.planned = seed, mood, dropped, dict(planned or {})
+        self.is_calm = not (mood.fault_rate or planned)
         self.random = random.Random(seed)
         self.now = 0.0
-        self.actor: Actor = None  # type: ignore[assignment]
         self.schedule: list[tuple[float, str, str, str]] = []
         self.faults: list[tuple[float, str, int, str]] = []
         self.counts: Counter[str] = Counter()
         self.changes: list[tuple[float, str, Any, Any]] = []
         self.requests = Table("requestId", lambda *change: self.changes.append((self.now, *change)))
-        self.ledger = Table("id", lambda *change: self.changes.append((self.now, *change)))
+        self.claims = Table("id", lambda *change: self.changes.append((self.now, *change)))
         self.events: list[tuple[float, str, str]] = []
         self.queues: dict[str, Any] = {}
         self.published: Callable[[Mapping[str, Any]], None] = lambda call: None
@@ -126,12 +135,14 @@ class World:
 
     def _wait(self, actor: Actor) -> None:
         if self.now + actor.pause >= actor.ends:
+
             def timed_out() -> None:
                 self.fault(actor, "timed out", actor.name)
                 self._end(actor, "crashed", None)
 
             self.at(actor.ends, timed_out)
         else:
+
             def resume() -> None:
                 actor.may_go = True
                 self.go(actor)
@@ -203,14 +214,16 @@ class World:
     def _may_fail(self, actor: Actor) -> bool:
         return self.now < self.mood.quiet_after and (actor.name, actor.calls) not in self.dropped
 
-    def kind_of_fault(self, actor: Actor) -> str | None:
+    def kind_of_fault(self, actor: Actor, op: str) -> str | None:
+        if (actor.name, op) in self.planned:
+            return self.planned.pop((actor.name, op))
         chance, kind = actor.random.random(), actor.random.random()
         if chance < self.mood.fault_rate and self._may_fail(actor):
             return FAULTS[int(kind * len(FAULTS))]
         return None
 
     def _outcome(self, actor: Actor, op: str, effect: Callable[[], Any]) -> Any:
-        kind = self.kind_of_fault(actor)
+        kind = self.kind_of_fault(actor, op)
         self.counts["steps"] += 1
         self.schedule.append((self.now, actor.name, op, kind or ""))
         if kind:
@@ -265,7 +278,7 @@ class Clients:
         return self._call("delete_item", lambda world: self._table(world, call).delete_item(call))
 
     def _table(self, world: World, call: Mapping[str, Any]) -> Table:
-        return world.ledger if call["TableName"] == "ledger" else world.requests
+        return world.claims if call["TableName"] == "claims" else world.requests
 
     def send_message(self, **call: Any) -> Any:
         def effect(world: World) -> Any:
@@ -282,7 +295,7 @@ class Clients:
 
         return self._call("change_message_visibility", effect)
 
-    def get_queue_url(self, QueueName: str) -> Any:  # noqa: N803 - as boto3 names it
+    def get_queue_url(self, QueueName: str) -> Any:
         return {"QueueUrl": QueueName}
 
     def publish(self, **call: Any) -> Any:
@@ -298,6 +311,7 @@ class Clients:
 
 def clocks(world: Callable[[], World]) -> SimpleNamespace:
     """datetime, time and uuid as the handlers use them, and `within` of `handlers.clock`, by the running actor's own clock."""
+
     def within(seconds: float, work: Callable[[], Any]) -> Any:
         actor = world().actor
         actor.alarm = world().logged("alarm", lambda: world().now + seconds)
@@ -308,11 +322,12 @@ def clocks(world: Callable[[], World]) -> SimpleNamespace:
 
     return SimpleNamespace(
         within=within,
-        datetime=SimpleNamespace(
-            now=lambda zone: EPOCH + timedelta(seconds=world().local_now()), fromisoformat=datetime.fromisoformat),
+        datetime=SimpleNamespace(now=lambda zone: EPOCH + timedelta(seconds=world().local_now()), fromisoformat=datetime.fromisoformat),
         time=SimpleNamespace(time=lambda: EPOCH.timestamp() + world().local_now(), sleep=lambda seconds: world().sleep(seconds)),
-        uuid=SimpleNamespace(uuid4=lambda: SimpleNamespace(
-            hex=world().logged("token", lambda: f"{world().actor.name}/{world().actor.at}"))))
+        uuid=SimpleNamespace(
+            uuid4=lambda: SimpleNamespace(hex=world().logged("token", lambda: f"{world().actor.name}/{world().actor.at}"))
+        ),
+    )
 
 
 @dataclass
@@ -326,8 +341,16 @@ class _Message:
 class Queue:
     """A queue of SQS before a function: at least once, in no order. What its function gave back `receives` times is dead."""
 
-    def __init__(self, world: World, name: str, visibility: float, receives: int,
-                 deliver: Callable[[list[dict[str, Any]], Callable[[str, Any], None]], None], dead: list[str], batch: int = 10) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        visibility: float,
+        receives: int,
+        deliver: Callable[[list[dict[str, Any]], Callable[[str, Any], None]], None],
+        dead: list[str],
+        batch: int = 10,
+    ) -> None:
         self.world, self.name, self.visibility, self.receives = world, name, visibility, receives
         self.deliver, self.dead, self.batch = deliver, dead, batch
         self.messages: dict[str, _Message] = {}
@@ -358,7 +381,7 @@ class Queue:
         if not visible:
             return
         self._random.shuffle(visible)
-        taken = visible[:self._random.randint(1, self.batch)]
+        taken = visible[: self._random.randint(1, self.batch)]
         if len(taken) < len(visible):
             self.world.at(self.world.now + 0.01 * self._random.random(), self._poll)
         batch = []
@@ -371,9 +394,15 @@ class Queue:
             self.world.counts["duplicates"] += again
             message.visible = self.world.now + (0.2 * self._random.random() if again else self.visibility)
             self.world.at(message.visible, self._poll)
-            batch.append({
-                "messageId": message.id, "body": message.body, "receiptHandle": f"{message.id}/{message.receives}",
-                "attributes": {"ApproximateReceiveCount": str(message.receives)}, "eventSourceARN": f"arn:aws:sqs:r:1:{self.name}"})
+            batch.append(
+                {
+                    "messageId": message.id,
+                    "body": message.body,
+                    "receiptHandle": f"{message.id}/{message.receives}",
+                    "attributes": {"ApproximateReceiveCount": str(message.receives)},
+                    "eventSourceARN": f"arn:aws:sqs:r:1:{self.name}",
+                }
+            )
         if batch:
             self.deliver(batch, lambda how, returned: self._settle(batch, how, returned))
 

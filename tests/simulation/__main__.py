@@ -1,0 +1,93 @@
+"""python -m tests.simulation [--histories N] [--seed S] [--mutants]: looks for a history that breaks a rule; exit code 1 if there is one.
+
+Prints one line with what was done, the same for the same seed and number, and each failure with its seed and its shortest schedule. With
+--mutants it breaks the handlers in each way of `mutants.MUTANTS` and says which of them nothing finds.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from tests.simulation import interleavings, mutants, search
+from tests.simulation.build import Build
+from tests.simulation.mutants import Mutant
+
+PORTION = 1_000
+"""Histories at a time."""
+
+MUTANTS_HISTORIES = 3_000
+out = Console(highlight=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--histories", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0, help="of the first history; each further one has the next")
+    parser.add_argument("--mutants", action="store_true")
+    options = parser.parse_args()
+    if options.mutants:
+        return break_the_handlers()
+    return explore(range(options.seed, options.seed + options.histories))
+
+
+def explore(seeds: range) -> int:
+    schedules, failures = 0, []
+    for count, broken in _in_processes(_interleave, [*interleavings.CASES, *interleavings.LARGE], "interleavings"):
+        schedules += count
+        failures += broken
+    total = search.Report()
+    portions = [seeds[start:start + PORTION] for start in range(0, len(seeds), PORTION)]
+    for report in _in_processes(_run, portions, "histories"):
+        total.histories += report.histories
+        total.counts.update(report.counts)
+        total.failures += report.failures
+    faults = dict(search.single_faults(Build()))
+    failures += [f"{name}: {broken[0]}" for name, broken in faults.items() if broken]
+    out.print(f"every fault alone: {len(faults)}")
+    out.print(f"enumerated schedules of two and three aggregators: {schedules}, violations {len(failures)}")
+    out.print(total.line(), soft_wrap=True)
+    for failure in [*failures, *total.failures]:
+        out.print(f"\n{failure}", markup=False, soft_wrap=True)
+    return 1 if failures or total.failures else 0
+
+
+def break_the_handlers() -> int:
+    """Exit code 1 where a mutant is not found that is not on the list of those that cannot be."""
+    found = dict(zip(mutants.MUTANTS, _in_processes(_look_for, mutants.MUTANTS, "mutants"), strict=True))
+    for mutant, where in found.items():
+        how = where or (f"not found: {mutants.SPARED[mutant.name]}" if mutant.name in mutants.SPARED else "NOT FOUND")
+        out.print(f"{mutant.module:16} {mutant.name:50} {how}", markup=False, no_wrap=True, overflow="ellipsis", crop=not out.is_terminal)
+    missed = [mutant.name for mutant, where in found.items() if not where]
+    out.print(f"mutants {len(found)}, found {len(found) - len(missed)}, not found {len(missed)}")
+    return 1 if set(missed) - set(mutants.SPARED) else 0
+
+
+def _interleave(case: interleavings.Case) -> tuple[int, list[str]]:
+    return interleavings.violations(case, Build())
+
+
+def _run(seeds: Iterable[int]) -> search.Report:
+    return search.histories(Build(), seeds)
+
+
+def _look_for(mutant: Mutant) -> str | None:
+    return search.found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
+
+
+def _in_processes(work: Any, items: Iterable[Any], what: str) -> Iterator[Any]:
+    """The results, in order; one process for each processor."""
+    every = list(items)
+    # Each build has AWS clients of its own, which a process keeps.
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=8) as processes:
+        yield from track(processes.map(work, every), what, len(every), console=Console(stderr=True), transient=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
