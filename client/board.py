@@ -34,7 +34,7 @@ def address(stack: Stack) -> str:
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise UsageError(
-                "the stack's API has no board: a browser cannot sign for auth AWS_IAM; set api.auth to NONE or JWT") from None
+                "the stack's API has no board: a browser cannot sign for auth AWS_IAM; it needs api.auth JWT") from None
         raise StackError(f"{url} answered {error.code} {error.reason}") from None
     except OSError:
         from botocore.exceptions import EndpointConnectionError

@@ -98,6 +98,8 @@ class DistributedMapProcessorArgs(TypedDict, total=False):
     """30."""
     memoryMb: Optional[int]
     """128."""
+    reservedConcurrency: Optional[int]
+    """How many calls of the function around `process` may run at once, kept for it alone; 0, the default, reserves nothing."""
     resultRetentionDays: Optional[int]
     """30."""
     logRetentionDays: Optional[int]
@@ -345,6 +347,7 @@ def _processor(
         "environment": environment,
         "timeoutSeconds": own.functionTimeoutSeconds + BACKSTOP_SECONDS,
         "memoryMb": own.memoryMb,
+        "reservedConcurrency": own.reservedConcurrency,
         "logRetentionDays": own.logRetentionDays,
         "statements": statements,
     }, pulumi.ResourceOptions(parent=parent))

@@ -25,7 +25,7 @@ class EnvironmentTooLarge(pulumi.RunError):
     """A function's variables are more than Lambda takes; the message names the largest."""
 
 
-class HandlerFunctionArgs(TypedDict):
+class _Required(TypedDict):
     module: str
     """A module with a function `handler`."""
     environment: Mapping[str, pulumi.Input[str]]
@@ -35,6 +35,11 @@ class HandlerFunctionArgs(TypedDict):
     withModules: Sequence[str]
     """Modules that `module` imports by name at run time."""
     statements: Sequence[policy.Statement]
+
+
+class HandlerFunctionArgs(_Required, total=False):
+    reservedConcurrency: int
+    """How many calls may run at once; 0, the default, reserves nothing."""
 
 
 class HandlerFunction(pulumi.ComponentResource):
@@ -66,6 +71,7 @@ class HandlerFunction(pulumi.ComponentResource):
             role=self.role.arn,
             timeout=args["timeoutSeconds"],
             memory_size=args["memoryMb"],
+            reserved_concurrent_executions=args.get("reservedConcurrency") or None,
             environment={"variables": args["environment"]},
             logging_config={"log_format": "JSON", "log_group": self.logs.name},
             tracing_config={"mode": "Active"},

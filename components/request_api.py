@@ -18,7 +18,7 @@ from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
 from components.settings import ApiSettings, Throttling, checked
 from components.watched import Carrier, Watched
-from handlers.routes import BOARD, ROUTES
+from handlers.routes import BOARD, ROUTES, Route
 
 STAGE = "$default"
 """The stage whose address has no stage in it."""
@@ -49,8 +49,18 @@ class RequestApiArgs(TypedDict, total=False):
     """With JWT: whose tokens are taken."""
     audience: Optional[Sequence[str]]
     """With JWT: for whom a token must have been made, one of these."""
+    scopes: Optional[Sequence[str]]
+    """With JWT: a token needs one of these; none: every token of the issuer will do."""
+    ownerClaim: Optional[str]
+    """With JWT: the claim that says whose a request is; sub."""
+    ownedBy: Optional[str]
+    """With AWS_IAM: who reads a request, ALL callers (the default), those of the same ACCOUNT, or those of the same ROLE."""
+    readers: Optional[Sequence[str]]
+    """Who reads every request: scopes with JWT, ARNs of roles and users with AWS_IAM."""
     throttling: Optional[Mapping[str, float]]
     """{"rateLimit": requests per second, on average; 50, "burstLimit": requests at once; 100}."""
+    reservedConcurrency: Optional[int]
+    """How many calls of its function may run at once, kept for it alone; 100; 0 reserves nothing."""
     corsOrigins: Optional[Sequence[str]]
     """From where pages in a browser may call; none: from nowhere else."""
     sample: Optional[Mapping[str, Any]]
@@ -68,6 +78,8 @@ class RequestApi(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         own = checked(ApiSettings, f"RequestApi {name}", {
             key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")})
+        if own.auth == "NONE" and not _is_on_the_emulator():
+            pulumi.log.warn("auth is NONE: whoever has the API's address can send requests and read every one", self)
         self.function = _function(f"{name}-handler", args, own, child)
         self.api = aws.apigatewayv2.Api(
             name,
@@ -76,8 +88,9 @@ class RequestApi(pulumi.ComponentResource):
             cors_configuration={
                 "allow_origins": own.corsOrigins,
                 "allow_methods": sorted({route.method for route in ROUTES}),
-                "allow_headers": ["authorization", "content-type", "x-amz-date", "x-amz-security-token"],
-                "expose_headers": ["location"],
+                # What a page sends that signs its requests, or brings a token.
+                "allow_headers": ["authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"],
+                "expose_headers": ["location", "retry-after"],
                 "max_age": 3600,
             } if own.corsOrigins else None,
             opts=child,
@@ -100,6 +113,7 @@ class RequestApi(pulumi.ComponentResource):
                 target=pulumi.Output.concat("integrations/", integration.id),
                 authorization_type=own.auth,
                 authorizer_id=authorizer.id if authorizer else None,
+                authorization_scopes=_scopes(route, own),
                 opts=child,
             )
         if own.auth != "AWS_IAM":
@@ -142,6 +156,18 @@ class RequestApi(pulumi.ComponentResource):
         )
 
 
+def _is_on_the_emulator() -> bool:
+    """Its stacks say where their services are; nobody but this machine reaches it."""
+    return bool(pulumi.Config("aws").get("endpoints"))
+
+
+def _scopes(route: Route, own: ApiSettings) -> list[str] | None:
+    """A token needs one of them. Who may read every request need not be one who sends any."""
+    if not own.scopes:
+        return None
+    return [*own.scopes, *(own.readers if route.method == "GET" else [])]
+
+
 def _authorizer(
         name: str, api: aws.apigatewayv2.Api, own: ApiSettings, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
     return aws.apigatewayv2.Authorizer(
@@ -169,10 +195,12 @@ def _function(name: str, args: RequestApiArgs, own: ApiSettings, child: pulumi.R
             "SELECTION": settings.selection,
             "TOP_K": str(settings.topK),
             "AUTH": own.auth,
+            "OWNERSHIP": json.dumps(own.ownership, separators=(",", ":")),
             "SAMPLE": json.dumps(args.get("sample") or {}),
         },
         "timeoutSeconds": INTEGRATION_SECONDS,
         "memoryMb": MEMORY_MB,
+        "reservedConcurrency": own.reservedConcurrency,
         "logRetentionDays": settings.logRetentionDays,
         "statements": _statements(store.tableArn, entrances.values()),
     }, child)

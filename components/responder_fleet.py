@@ -40,6 +40,8 @@ class ResponderArgs(TypedDict, total=False):
     """128."""
     queueConcurrency: Optional[int]
     """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it; 10."""
+    reservedConcurrency: Optional[int]
+    """How many calls of its function may run at once, kept for it alone; 0, the default, reserves nothing."""
     retries: Optional[int]
     """How often it is asked again after a TransientError, before that becomes a FAILED answer; 2."""
     circuitBreaker: Optional[CircuitBreakerArgs]
@@ -148,6 +150,7 @@ class ResponderFleet(pulumi.ComponentResource):
             },
             "timeoutSeconds": _function_timeout(responder),
             "memoryMb": responder.memoryMb,
+            "reservedConcurrency": responder.reservedConcurrency,
             "logRetentionDays": store.settings.logRetentionDays,
             "statements": statements,
         }, pulumi.ResourceOptions(parent=self))

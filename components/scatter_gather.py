@@ -49,7 +49,17 @@ class ApiArgs(TypedDict, total=False):
     """AWS_IAM (the default), JWT or NONE."""
     issuer: Optional[str]
     audience: Optional[Sequence[str]]
+    scopes: Optional[Sequence[str]]
+    """With JWT: a token needs one of these."""
+    ownerClaim: Optional[str]
+    """With JWT: the claim that says whose a request is; sub."""
+    ownedBy: Optional[str]
+    """With AWS_IAM: who reads a request, ALL callers (the default), those of the same ACCOUNT, or those of the same ROLE."""
+    readers: Optional[Sequence[str]]
+    """Who reads every request: scopes with JWT, ARNs of roles and users with AWS_IAM."""
     throttling: Optional[ThrottlingArgs]
+    reservedConcurrency: Optional[int]
+    """100; 0 reserves nothing."""
     corsOrigins: Optional[Sequence[str]]
 
 

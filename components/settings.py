@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
 from handlers import completion, contract
@@ -146,11 +146,17 @@ ObjectKey = Annotated[str, _matching(r"[A-Za-z0-9_./=-]{1,900}", "a key of 1 to 
 KmsKeyArn = Annotated[str, _matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
 KeyValue = Annotated[str | int, BeforeValidator(_key_value)]
 HttpsUrl = Annotated[str, _matching(r"https://[^\s/?#]+(/[^\s?#]*)?", "an https:// URL")]
+ClaimName = Annotated[str, _matching(r"[A-Za-z0-9_:./-]{1,128}", "the name of a claim such as sub")]
+Scope = Annotated[str, _matching(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "a scope, which has no spaces")]
+PrincipalArn = Annotated[str, _matching(r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/\S+", "the ARN of a role or a user")]
 Origin = Annotated[str, _matching(r"\*|https?://[^\s/?#*]+", "* or an origin such as https://www.example.com")]
 TopicArn = Annotated[str, _matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", "the ARN of an SNS topic")]
 Email = Annotated[str, _matching(r"[^\s@]+@[^\s@]+\.[^\s@]+", "an e-mail address")]
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "three capital letters such as USD")]
 
+
+ReservedConcurrency = Annotated[int, _whole(0, 10_000)]
+"""How many calls of a function may run at once, which no other function can take from it; 0 reserves nothing and bounds nothing."""
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -187,6 +193,7 @@ class Responder(BaseModel):
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
+    reservedConcurrency: ReservedConcurrency = 0
     retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
     settings: dict[str, Any] = {}
@@ -211,6 +218,13 @@ class Responder(BaseModel):
             rate = self.own.get("rate")
             if isinstance(rate, bool) or not isinstance(rate, (int, float, str)) or not re.fullmatch(r"\d+(\.\d+)?", str(rate)):
                 raise ValueError(f"rate is {json.dumps(rate)}; allowed: a price per day of 0 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _queue_within_reserve(self) -> Self:
+        if 0 < self.reservedConcurrency < self.queueConcurrency:
+            raise ValueError(f"reservedConcurrency is {self.reservedConcurrency}; allowed with queueConcurrency "
+                             f"{self.queueConcurrency}: 0, or a whole number that is no less")
         return self
 
     @property
@@ -271,6 +285,7 @@ class Distributed(_Strict):
     idempotent: bool = False
     functionTimeoutSeconds: Annotated[int, _whole(1, 890)] = 30
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
+    reservedConcurrency: ReservedConcurrency = 0
 
     @model_validator(mode="after")
     def _fitting(self) -> "Distributed":
@@ -332,12 +347,17 @@ class Throttling(_Strict):
 
 
 class ApiSettings(_Strict):
-    """What a RequestApi takes beside its components: who may call it, and how often."""
+    """What a RequestApi takes beside its components: who may call it and how often, and whose a request is."""
 
     auth: Literal["AWS_IAM", "JWT", "NONE"] = "AWS_IAM"
     issuer: HttpsUrl | None = None
     audience: list[str] = []
+    scopes: list[Scope] = []
+    ownerClaim: ClaimName | None = None
+    ownedBy: Literal["ALL", "ACCOUNT", "ROLE"] = "ALL"
+    readers: list[str] = []
     throttling: Throttling = Throttling()
+    reservedConcurrency: ReservedConcurrency = 100
     corsOrigins: list[Origin] = []
 
     @model_validator(mode="after")
@@ -345,9 +365,31 @@ class ApiSettings(_Strict):
         given = [name for name in ("issuer", "audience") if getattr(self, name)]
         if self.auth == "JWT" and len(given) < 2:
             raise ValueError("auth JWT needs issuer, an https:// URL, and audience, a list of one or more")
+        given += [name for name in ("scopes", "ownerClaim") if getattr(self, name)]
         if self.auth != "JWT" and given:
             raise ValueError(f"{' and '.join(given)} would have no effect with auth {self.auth}: leave it out, or take JWT")
         return self
+
+    @model_validator(mode="after")
+    def _owners(self) -> Self:
+        if self.ownedBy != "ALL" and self.auth != "AWS_IAM":
+            raise ValueError(f"ownedBy would have no effect with auth {self.auth}: leave it out, or take AWS_IAM")
+        if self.readers and not self.ownership:
+            raise ValueError("readers would have no effect where every caller reads every request: leave it out, or take auth JWT, "
+                             "or AWS_IAM with ownedBy ACCOUNT or ROLE")
+        for reader in self.readers:
+            try:
+                TypeAdapter(Scope if self.auth == "JWT" else PrincipalArn).validate_python(reader)
+            except ValidationError as error:
+                raise ValueError(f"readers names {json.dumps(reader)}; {_reason(error)}") from None
+        return self
+
+    @property
+    def ownership(self) -> dict[str, Any]:
+        """The fields of `handlers.callers.Ownership`; none where requests have no owner."""
+        if self.auth == "JWT":
+            return {"claim": self.ownerClaim or "sub", "readers": self.readers}
+        return {} if self.ownedBy == "ALL" else {"by": self.ownedBy, "readers": self.readers}
 
 
 class Api(ApiSettings):
@@ -559,7 +601,7 @@ def _decode(key: str, text: str) -> Any:
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
-    reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:").replace("'", "")
+    reason = _reason(error)
     if not path:
         return reason
     if first["type"] == "missing":
@@ -569,6 +611,11 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     if isinstance(first["input"], dict):
         return f"{path}: {reason}"
     return f"{path} is {json.dumps(first['input'], default=str)}; {reason}"
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    return first["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:").replace("'", "")
 
 
 def _keys_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:

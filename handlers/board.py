@@ -39,7 +39,6 @@ POLICY = "; ".join((
 HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }

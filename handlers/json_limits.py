@@ -14,6 +14,8 @@ MAX_DEPTH = 16
 MAX_NUMBER, MIN_NUMBER = Decimal("1e126"), Decimal("1e-130")
 """DynamoDB keeps 0 and what lies between these two, of either sign (its limit)."""
 
+SMALLEST_DOUBLE, LARGEST_DOUBLE = float(MIN_NUMBER), float(MAX_NUMBER)
+
 MAX_DIGITS = 15
 PLAIN_INTEGERS = 10**MAX_DIGITS
 
@@ -35,7 +37,7 @@ def check(value: Any, what: str, levels: int = MAX_DEPTH) -> None:
         check_number(value)
     elif isinstance(value, (dict, list)):
         if levels == 0:
-            raise NotCarried(f"{what} is nested too deep: at most {MAX_DEPTH} levels are allowed")
+            raise NotCarried(too_deep(what))
         if isinstance(value, dict):
             _check_keys(value)
         for item in value.values() if isinstance(value, dict) else value:
@@ -48,11 +50,22 @@ def check_number(number: float | Decimal) -> None:
     """Raises NotCarried for a number that a carrier would change or the store would refuse."""
     if isinstance(number, int) and abs(number) < PLAIN_INTEGERS:
         return
+    if isinstance(number, float) and (is_in_range(number) or number == 0) and float(f"{number:.{MAX_DIGITS}g}") == number:
+        return
     exact = Decimal(str(number))
     if not exact.is_finite() or (exact and not MIN_NUMBER <= abs(exact) < MAX_NUMBER):
         raise NotCarried(OUT_OF_RANGE)
-    if len("".join(map(str, exact.as_tuple().digits)).strip("0")) > MAX_DIGITS:
+    digits = exact.as_tuple().digits
+    if len(digits) > MAX_DIGITS and len("".join(map(str, digits)).strip("0")) > MAX_DIGITS:
         raise NotCarried(TOO_MANY_DIGITS)
+
+
+def too_deep(what: str) -> str:
+    return f"{what} is nested too deep: at most {MAX_DEPTH} levels are allowed"
+
+
+def is_in_range(number: float) -> bool:
+    return SMALLEST_DOUBLE <= abs(number) < LARGEST_DOUBLE
 
 
 def plain(value: Any) -> Any:

@@ -80,7 +80,17 @@ TAKEN: Json = {
 ERROR: Json = {
     "type": "object",
     "required": ["error"],
-    "properties": {"error": ANSWER["properties"]["error"]},
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+                "requestId": {"type": "string", "description": "With 429 and 500: repeat the request with it, and it is the same one"},
+            },
+        },
+    },
 }
 BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "StoredRequest"}
 """Which schema a success of an operation has; an error has Error."""
@@ -117,7 +127,8 @@ def _operation(route: Route, variants: Sequence[str], sample: Json | None) -> Js
     }
     parameters = [_path_parameter(name, variants) for name in ("variant", "requestId") if f"{{{name}}}" in route.path]
     parameters += [
-        {"name": name, "in": "query", "description": text, "schema": {"enum": ["true", "false"]}} for name, text in route.query.items()]
+        {"name": name, "in": "query", "description": parameter.description, "schema": parameter.schema}
+        for name, parameter in route.query.items()]
     if parameters:
         operation["parameters"] = parameters
     if route.takes_request:

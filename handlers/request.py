@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 4 * contract.MAX_REQUEST_BYTES
 """However much white space it has, a longer body is not even read."""
 
 MAX_NUMBER_CHARS = 400
-"""Whatever is written with more characters is out of range, or has too many digits."""
+"""Enough for each number that is allowed, written in any usual way. Python itself reads no integer of more than 4,300 digits."""
 
 
 def read(body: bytes, known: Sequence[str], stack: completion.Policy) -> Json:
@@ -44,7 +44,7 @@ def parse(text: str) -> Any:
     except json_limits.NotCarried as error:
         raise InvalidRequest(str(error)) from None
     except RecursionError:
-        raise InvalidRequest(f"the request is nested too deep: at most {json_limits.MAX_DEPTH} levels are allowed") from None
+        raise InvalidRequest(json_limits.too_deep("the request")) from None
 
 
 def same(one: Any, other: Any) -> bool:
@@ -60,15 +60,21 @@ def _object(pairs: list[tuple[str, Any]]) -> Json:
 
 
 def _float(digits: str) -> float:
-    json_limits.check_number(Decimal(digits[:MAX_NUMBER_CHARS]))
-    return float(digits)
+    _check_length(digits)
+    number = float(digits)
+    if len(digits) > json_limits.MAX_DIGITS or not json_limits.is_in_range(number):
+        json_limits.check_number(Decimal(digits))
+    return number
 
 
 def _int(digits: str) -> int:
-    if len(digits) > MAX_NUMBER_CHARS:
-        # Python itself reads no integer of more than 4,300 digits.
-        raise json_limits.NotCarried(json_limits.OUT_OF_RANGE)
+    _check_length(digits)
     return int(digits)
+
+
+def _check_length(digits: str) -> None:
+    if len(digits) > MAX_NUMBER_CHARS:
+        raise json_limits.NotCarried(f"a number is written with {len(digits)} characters; at most {MAX_NUMBER_CHARS} are allowed")
 
 
 def _refuse_constant(name: str) -> NoReturn:

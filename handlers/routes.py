@@ -2,13 +2,15 @@
 
 POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's
                            200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
-GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far
+GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far; a reader adds
+                           `?owner=` for the request of another
 GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
 GET  /                     200 the quote board, a page for people; not with AWS_IAM
-Errors                     {"error": {"type", "message"}}, with the reason
+Errors                     {"error": {"type", "message", "requestId"?}}, with the reason; an id where the request may have been taken
 
 The same requestId with the same request is the same request, whatever became of it: nobody is asked twice. The stored record
-decides, never an execution's name, which lives on its own (90 days) and knows nothing of the other variants.
+decides, never an execution's name, which lives on its own (90 days) and knows nothing of the other variants. An id is its caller's
+own, see `callers`.
 """
 
 import time
@@ -17,7 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handlers import aggregation, board, completion, contract, request
+from handlers import aggregation, board, callers, completion, contract, request
+from handlers.callers import Caller
 from handlers.contract import Json
 from handlers.selection import Selection
 
@@ -32,16 +35,26 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """Of a query. schema: what it may be, as JSON Schema."""
+
+    description: str
+    schema: Json
+
+
+@dataclass(frozen=True)
 class Route:
-    """One route. operation: the method of Operations that answers it; replies: what the status codes mean."""
+    """One route. operation: the method of Operations that answers it; replies: what the status codes mean; has_owner: whether it is about
+    somebody's request."""
 
     method: str
     path: str
     operation: str
     summary: str
     replies: Mapping[int, str]
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Parameter] = field(default_factory=dict)
     takes_request: bool = False
+    has_owner: bool = False
 
     @property
     def key(self) -> str:
@@ -49,21 +62,24 @@ class Route:
 
 
 ROUTES = (
-    Route("POST", "/{variant}/requests", "send", "Send a request to the responders", takes_request=True, replies={
+    Route("POST", "/{variant}/requests", "send", "Send a request to the responders", takes_request=True, has_owner=True, replies={
         200: "Closed: the result",
         202: "Taken: the request's address",
         400: "The request breaks the contract",
+        403: "The caller cannot be told from others",
         404: "The variant is not deployed here",
         409: "The requestId belongs to another request",
         413: "The request is too large",
         415: "The body is not JSON by its content-type",
         429: "Too many requests at this moment",
-    }, query={"wait": "true: answer with the result, if the request closes in time"}),
-    Route("GET", "/requests/{requestId}", "read", "The request, its status, its answers so far and the best of them", replies={
+    }, query={"wait": Parameter("true: answer with the result, if the request closes in time", {"enum": ["true", "false"]})}),
+    Route("GET", "/requests/{requestId}", "read", "The request, its status, its answers so far and the best", has_owner=True, replies={
         200: "The request and its result",
-        404: "No such request",
+        400: "The query is wrong",
+        403: "The caller cannot be told from others, or is no reader",
+        404: "No such request of the caller's",
         429: "Too many requests at this moment",
-    }),
+    }, query={"owner": Parameter("For readers: whose the request is", {"type": "string", "minLength": 1})}),
     Route("GET", "/openapi.json", "describe", "This document", replies={200: "OpenAPI 3.1"}),
 )
 
@@ -79,6 +95,14 @@ class Problem(Exception):
         self.status, self.kind = status, kind
 
 
+class NotFinished(Exception):
+    """Something broke after the request may have been handed over, and is its cause. Repeated with this id it is the same request."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.request_id = request_id
+
+
 @dataclass(frozen=True)
 class Call:
     """One HTTP request. body: None where there is none; content_type: the header as it came."""
@@ -87,6 +111,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str | None = None
+    caller: Caller = field(default_factory=Caller)
 
 
 @dataclass(frozen=True)
@@ -138,14 +163,15 @@ class Operations:
         given = self._request(call, own_id)
         asked = {"requestId": own_id, **given}
         request_id = asked["requestId"]
+        stored_id = call.caller.stored_id(request_id)
         # An id of our own making is new.
-        before = self._read_record(request_id) if "requestId" in given else None
+        before = self._read_record(stored_id) if "requestId" in given else None
         if before is not None:
             _refuse_another(before, variant, asked)
         if before is None or _is_unpublished(before):
-            record = self._start(carrier, variant, asked, wait)
+            record = self._start(carrier, variant, asked, stored_id, wait)
         elif wait and not _is_closed(before):
-            record = self._look(request_id, _is_closed, self._seconds() + WAIT_SECONDS)
+            record = self._look(stored_id, _is_closed, self._seconds() + WAIT_SECONDS)
         else:
             record = before
         if record is not None:
@@ -153,20 +179,25 @@ class Operations:
             _refuse_another(record, variant, asked)
         headers = {"location": f"../requests/{request_id}"}
         if record is not None and _is_closed(record) and (wait or record is before):
-            return Reply(200, self._result(record), headers)
-        status = self._result(record)["status"] if record is not None else "OPEN"
+            return Reply(200, self._result(record, request_id), headers)
+        status = self._result(record, request_id)["status"] if record is not None else "OPEN"
         return Reply(202, {"requestId": request_id, "variant": variant, "status": status, "href": f"/requests/{request_id}"}, headers)
 
     def read(self, call: Call) -> Reply:
-        request_id = call.path["requestId"]
-        record = self._read_record(request_id) if contract.REQUEST_ID.fullmatch(request_id) else None
+        request_id, owner = call.path["requestId"], _owner(call)
+        record = None
+        if contract.REQUEST_ID.fullmatch(request_id):
+            record = self._read_record(callers.stored_id(owner, request_id) if owner else call.caller.stored_id(request_id))
+            if record is None and call.caller.reads_all and not owner:
+                # By the id that logs, events and dead letters have.
+                record = self._read_record(request_id)
         if record is None:
             raise Problem(404, "UnknownRequest", f"there is no request {request_id}")
         return Reply(200, {
             "request": record["request"],
             "recipients": record["recipients"],
             "deadlineAt": record["deadlineAt"],
-            **self._result(record),
+            **self._result(record, request_id),
         })
 
     def describe(self, call: Call) -> Reply:
@@ -194,18 +225,23 @@ class Operations:
             raise Problem(400, "InvalidRequest", str(error)) from None
         return given
 
-    def _start(self, carrier: Carrier, variant: str, asked: Json, wait: bool) -> Json | None:
-        """The record of the request that was handed over, once it is there, or closed for who waits; None where it takes too long."""
-        request_id = asked["requestId"]
+    def _start(self, carrier: Carrier, variant: str, asked: Json, stored_id: str, wait: bool) -> Json | None:
+        """The record of the request that was handed over, once it is there, or closed for who waits; None where it takes too long.
+        Raises NotFinished for what breaks on the way."""
         ends = self._seconds() + (WAIT_SECONDS if wait else OPEN_SECONDS)
         try:
-            carrier.start(asked)
-        except contract.InvalidRequest as refusal:
-            winner = self._read_record(request_id)
-            if winner is not None:
-                _refuse_another(winner, variant, asked)
-            raise Problem(400, "InvalidRequest", str(refusal)) from None
-        return self._look(request_id, _is_closed if wait else _is_there, ends)
+            try:
+                carrier.start({**asked, "requestId": stored_id})
+            except contract.InvalidRequest as refusal:
+                winner = self._read_record(stored_id)
+                if winner is not None:
+                    _refuse_another(winner, variant, asked)
+                raise Problem(400, "InvalidRequest", str(refusal)) from None
+            return self._look(stored_id, _is_closed if wait else _is_there, ends)
+        except Problem:
+            raise
+        except Exception as error:
+            raise NotFinished(asked["requestId"]) from error
 
     def _look(self, request_id: str, is_enough: Callable[[Json], bool], ends: float) -> Json | None:
         """The record as soon as it is enough, else as it is when the time is over."""
@@ -217,8 +253,20 @@ class Operations:
             self._sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _result(self, record: Json) -> Json:
-        return aggregation.result_of(record, self._selection)
+    def _result(self, record: Json, request_id: str) -> Json:
+        """request_id: as the caller knows it."""
+        return {**aggregation.result_of(record, self._selection), "requestId": request_id}
+
+
+def _owner(call: Call) -> str | None:
+    """Whose request a reader asks for."""
+    for name in call.query:
+        if name != "owner":
+            raise Problem(400, "InvalidRequest", f"unknown query parameter {name[:40]}; allowed: owner")
+    owner = call.query.get("owner")
+    if owner is not None and not call.caller.reads_all:
+        raise Problem(403, "Forbidden", "owner is for readers, whom the stack's api.readers names")
+    return owner
 
 
 def _wants_to_wait(query: Mapping[str, str]) -> bool:
@@ -234,7 +282,7 @@ def _wants_to_wait(query: Mapping[str, str]) -> bool:
 def _refuse_another(record: Json, variant: str, asked: Json) -> None:
     wanted = {key: value for key, value in asked.items() if key != "requestId"}
     if record["variant"] != variant or not request.same(record["request"], wanted):
-        raise Problem(409, "Conflict", f"requestId {record['requestId']} was already used for another request")
+        raise Problem(409, "Conflict", f"requestId {asked['requestId']} was already used for another request")
 
 
 def _is_there(record: Json) -> bool:

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.parse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -334,6 +334,48 @@ def test_tokens_are_asked_for_where_that_is_configured(deployed, module_account)
     api = Caller(deployed(variants=["map"], responderCount=1, api=jwt), module_account)
 
     assert api.send("map").status == 401
+
+
+@pytest.fixture(scope="module")
+def as_caller(deployed) -> Callable[..., tuple[int, Any]]:
+    """`as_caller("alice", route, …)`: what the API's function answers to a token of hers. Nobody issues tokens to the emulator, so the
+    event is made here as an HTTP API makes it."""
+    jwt = {"auth": "JWT", "issuer": "https://login.example.com", "audience": ["scatter-gather"], "readers": ["quotes.audit"]}
+    stack: Stack = deployed(variants=["map", "sns"], responderCount=1, api=jwt)
+    functions = stack.client("lambda")
+    [function] = [found["FunctionName"] for found in functions.list_functions()["Functions"]
+                  if found["FunctionName"].startswith("api-handler") and found["Environment"]["Variables"]["TABLE_NAME"]
+                  == stack.outputs["quoteTableName"]]
+
+    def call(subject: str, route: str, body: Any = None, scope: str = "", **parts: dict[str, str]) -> tuple[int, Any]:
+        claims = {"sub": subject, "scope": scope}
+        event = {"version": "2.0", "routeKey": route, "rawPath": "/", "headers": {"content-type": "application/json"},
+                 "requestContext": {"requestId": "r", "authorizer": {"jwt": {"claims": claims, "scopes": None}}},
+                 "isBase64Encoded": False, **({} if body is None else {"body": json.dumps(body)}), **parts}
+        answered = json.loads(functions.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read())
+        return answered["statusCode"], json.loads(answered["body"])
+
+    return call
+
+
+@pytest.mark.parametrize("variant", ["map", "sns"])
+def test_the_same_id_of_two_callers_is_two_requests(as_caller, variant):
+    request_id = f"trip-{variant}"
+    days = {"alice": 7, "eve": 8}
+
+    def read(caller: str, scope: str = "", **query: str) -> tuple[int, Any]:
+        return as_caller(caller, "GET /requests/{requestId}", None, scope, pathParameters={"requestId": request_id},
+                         queryStringParameters=query)
+
+    results = {name: as_caller(name, "POST /{variant}/requests", {"requestId": request_id, "data": {"days_rental": days[name]}},
+                               pathParameters={"variant": variant}, queryStringParameters={"wait": "true"}) for name in days}
+
+    assert {name: (status, body["requestId"], body["best"]["amount"]) for name, (status, body) in results.items()} == {
+        "alice": (200, request_id, "693"), "eve": (200, request_id, "792")}
+    assert {name: read(name)[1]["request"]["data"] for name in days} == {name: {"days_rental": days[name]} for name in days}
+    assert read("bob")[0] == 404
+    assert read("eve", owner="alice")[0] == 403
+    assert read("bob", "quotes.audit", owner="alice")[1]["request"]["data"] == {"days_rental": 7}
 
 
 # Ten responders, three carriers

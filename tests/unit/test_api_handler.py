@@ -16,7 +16,7 @@ from handlers import attribute_values, clock
 ENVIRONMENT = {
     "TABLE_NAME": "quotes", "CARRIERS": '{"map": {"stateMachineArn": "arn:map"}, "sns": {"functionArn": "arn:requester"}}',
     "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest",
-    "TOP_K": "3", "AUTH": "NONE",
+    "TOP_K": "3", "AUTH": "NONE", "OWNERSHIP": "{}",
     "SAMPLE": '{"data": {"days_rental": 30}}',
 }
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
@@ -77,9 +77,27 @@ def api(aws, monkeypatch):
         monkeypatch.setenv(name, value)
     module = importlib.import_module("handlers.api")
     module.operations.cache_clear()
+    module.ownership.cache_clear()
     monkeypatch.setattr("handlers.routes.WAIT_SECONDS", 0.2)
     yield module
     module.operations.cache_clear()
+    module.ownership.cache_clear()
+
+
+@pytest.fixture
+def tokens(api, monkeypatch):
+    """The API with owners by the claim sub, and a scope that reads all."""
+    monkeypatch.setenv("AUTH", "JWT")
+    monkeypatch.setenv("OWNERSHIP", '{"claim": "sub", "readers": ["quotes.audit"]}')
+    return api
+
+
+def of(subject: str, **claims: str) -> dict[str, Any]:
+    return {"requestContext": {"requestId": "r-1", "authorizer": {"jwt": {"claims": {"sub": subject, **claims}, "scopes": None}}}}
+
+
+def read(request_id: str, **more: Any) -> dict[str, Any]:
+    return event("GET /requests/{requestId}", None, pathParameters={"requestId": request_id}, **more)
 
 
 def event(route: str = "POST /{variant}/requests", body: Any = BODY, variant: str = "map", **more: Any) -> dict[str, Any]:
@@ -217,6 +235,110 @@ def test_what_is_our_fault_says_nothing_of_its_inside(api, aws, failure, caplog)
     assert (status, body["error"]["type"]) == (500, "InternalError")
     assert "secret" not in json.dumps(body)
     assert str(failure) in caplog.text
+
+
+@pytest.mark.parametrize(("variant", "called"), [("map", "start_execution"), ("sns", "invoke")])
+@pytest.mark.parametrize(("failure", "status"), [
+    (throttled("ThrottlingException"), 429), (throttled("AccessDeniedException"), 500), (RuntimeError("secret"), 500)])
+def test_an_error_after_the_hand_over_names_the_id_to_repeat_the_request_with(api, aws, monkeypatch, variant, called, failure, status):
+    def broken(**arguments):
+        raise failure
+
+    monkeypatch.setattr(aws, called, broken)
+
+    answered, body, _ = call(api, event(variant=variant, body={"data": {"days_rental": 30}}))
+
+    assert answered == status
+    named = body["error"]["requestId"]
+    assert named in body["error"]["message"]
+    monkeypatch.undo()
+    assert call(api, event(variant=variant, body={"requestId": named, "data": {"days_rental": 30}}))[0] == 202
+
+
+def test_an_error_before_the_hand_over_names_no_id(api, aws):
+    aws.failure = throttled("ThrottlingException")
+
+    assert "requestId" not in call(api, event())[1]["error"]
+
+
+# Owners
+
+def test_two_callers_with_the_same_id_have_a_request_each(tokens, aws):
+    alices = call(tokens, event(**of("alice")))
+    eves = call(tokens, event(body={**BODY, "data": {"days_rental": 1}}, **of("eve")))
+
+    assert (alices[0], eves[0]) == (202, 202)
+    assert alices[1]["requestId"] == eves[1]["requestId"] == "trip-1"
+    assert call(tokens, read("trip-1", **of("alice")))[1]["request"] == {"data": {"days_rental": 30}}
+    assert call(tokens, read("trip-1", **of("eve")))[1]["request"] == {"data": {"days_rental": 1}}
+    assert "trip-1" not in aws.items
+    assert len(aws.items) == 2
+
+
+def test_nobody_else_reads_a_request_by_whatever_id(tokens, aws):
+    _, taken, _ = call(tokens, event(body={"data": {}}, **of("alice")))
+    [stored] = aws.items
+
+    assert call(tokens, read(taken["requestId"], **of("alice")))[0] == 200
+    for request_id in (taken["requestId"], stored):
+        assert call(tokens, read(request_id, **of("eve")))[0] == 404
+    refused = call(tokens, read(taken["requestId"], queryStringParameters={"owner": "alice"}, **of("eve")))
+    assert (refused[0], refused[1]["error"]["type"]) == (403, "Forbidden")
+
+
+def test_a_reader_reads_by_owner_and_by_the_stored_id(tokens, aws):
+    call(tokens, event(**of("alice")))
+    [stored] = aws.items
+    reader = of("bob", scope="quotes.audit")
+
+    by_owner = call(tokens, read("trip-1", queryStringParameters={"owner": "alice"}, **reader))
+    by_stored_id = call(tokens, read(stored, **reader))
+
+    assert (by_owner[0], by_owner[1]["requestId"]) == (200, "trip-1")
+    assert (by_stored_id[0], by_stored_id[1]["requestId"]) == (200, stored)
+    assert call(tokens, read("trip-1", **reader))[0] == 404
+
+
+def test_a_caller_repeats_its_own_request_alone(tokens, aws):
+    call(tokens, event(**of("alice")))
+    again, other = call(tokens, event(**of("alice"))), call(tokens, event(body={**BODY, "data": {}}, **of("alice")))
+
+    assert (again[0], again[1]["requestId"]) == (202, "trip-1")
+    assert (other[0], other[1]["error"]["message"]) == (409, "requestId trip-1 was already used for another request")
+    assert aws.names().count("start_execution") == 1
+
+
+def test_a_token_that_names_no_owner_sends_and_reads_nothing(tokens, aws):
+    nobody: dict[str, Any] = {"requestContext": {"requestId": "r-1", "authorizer": {"jwt": {"claims": {}, "scopes": None}}}}
+
+    for sent in (event(**nobody), read("trip-1", **nobody)):
+        assert call(tokens, sent)[:2] == (
+            403, {"error": {"type": "Forbidden", "message": "the token has no claim sub, which says whose a request is"}})
+    assert call(tokens, event("GET /openapi.json", None, **nobody))[0] == 200
+    assert not aws.calls
+
+
+def test_a_misspelt_query_parameter_of_a_read_is_refused(api):
+    assert call(api, read("trip-1", queryStringParameters={"wait": "true"}))[1]["error"]["message"] == (
+        "unknown query parameter wait; allowed: owner")
+
+
+# Every reply
+
+@pytest.mark.parametrize("sent", [
+    event(), event(body="{"), event("GET /", None), event("GET /openapi.json", None), event("$default"),
+    read("nobody")], ids=["taken", "refused", "board", "document", "no route", "unknown"])
+def test_no_reply_is_taken_for_something_else_than_it_says(api, sent):
+    assert api.handler(sent, None)["headers"]["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("auth", "warned"), [("NONE", True), ("AWS_IAM", False)])
+def test_an_api_that_asks_nobody_says_so_in_its_log(api, monkeypatch, caplog, auth, warned):
+    monkeypatch.setenv("AUTH", auth)
+
+    call(api, event())
+
+    assert ("api.auth is NONE" in caplog.text) == warned
 
 
 def test_the_schema_travels_with_the_function():

@@ -211,7 +211,8 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
 KEYS = dict(keys(Settings))
 REFUSED = ({"no such": "value"}, "\n", 2.5, 2)
 OF_ANY_VALUE = {
-    "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.corsOrigins",
+    "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.scopes", "api.readers",
+    "api.corsOrigins",
     "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
     "responders[].settings"}
 """Lists, objects and truth values, of which nothing but their type is said."""

@@ -109,6 +109,50 @@ def test_nobody_is_asked_where_that_is_configured():
     assert "GET /" in {route["routeKey"] for route in routes}
 
 
+def test_a_token_needs_a_scope_where_that_is_configured_and_readers_need_not_send():
+    routes = api(api={**JWT, "scopes": ["quotes.send"], "readers": ["quotes.audit"]}).of_type("aws:apigatewayv2/route:Route")
+
+    assert routes["api-send"]["authorizationScopes"] == ["quotes.send"]
+    assert routes["api-read"]["authorizationScopes"] == ["quotes.send", "quotes.audit"]
+    assert "authorizationScopes" not in routes["api-board"]
+
+
+@pytest.mark.parametrize(("config", "ownership"), [
+    ({}, {}),
+    ({"auth": "NONE"}, {}),
+    (JWT, {"claim": "sub", "readers": []}),
+    ({**JWT, "ownerClaim": "tenant", "readers": ["quotes.audit"]}, {"claim": "tenant", "readers": ["quotes.audit"]}),
+    ({"ownedBy": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]},
+     {"by": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]}),
+])
+def test_the_function_knows_whose_a_request_is(config, ownership):
+    function = api(api=config).of_type("aws:lambda/function:Function")["api-handler"]
+
+    assert json.loads(function["environment"]["variables"]["OWNERSHIP"]) == ownership
+
+
+@pytest.mark.parametrize(("config", "on_the_emulator", "warned"), [
+    ({"auth": "NONE"}, False, True), ({"auth": "NONE"}, True, False), ({}, False, False), (JWT, False, False)])
+def test_a_preview_for_aws_warns_of_an_api_that_asks_nobody(monkeypatch, config, on_the_emulator, warned):
+    warnings = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, resource=None: warnings.append(message))
+    monkeypatch.setattr("components.request_api._is_on_the_emulator", lambda: on_the_emulator)
+
+    api(api=config)
+
+    assert warnings == (["auth is NONE: whoever has the API's address can send requests and read every one"] if warned else [])
+
+
+def test_a_bounded_number_of_calls_runs_at_once():
+    responders = [{"name": "avis", "rate": 1, "reservedConcurrency": 20}, {"name": "alamo", "rate": 1}]
+    functions = api(responders=responders).of_type("aws:lambda/function:Function")
+    unbounded = api(api={"reservedConcurrency": 0}).of_type("aws:lambda/function:Function")["api-handler"]
+
+    assert {name: function["reservedConcurrentExecutions"] for name, function in functions.items()
+            if "reservedConcurrentExecutions" in function} == {"api-handler": 100, "responder-avis": 20}
+    assert "reservedConcurrentExecutions" not in unbounded
+
+
 def test_pages_may_call_from_the_origins_that_are_configured(registered):
     [closed] = registered.of_type("aws:apigatewayv2/api:Api").values()
     [opened] = api(api={"corsOrigins": ["https://www.example.com"]}).of_type("aws:apigatewayv2/api:Api").values()
@@ -116,6 +160,9 @@ def test_pages_may_call_from_the_origins_that_are_configured(registered):
     assert "corsConfiguration" not in closed
     assert opened["corsConfiguration"]["allowOrigins"] == ["https://www.example.com"]
     assert opened["corsConfiguration"]["allowMethods"] == ["GET", "POST"]
+    # SigV4 as browsers' SDKs send it, or a token.
+    assert {"authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"} == set(
+        opened["corsConfiguration"]["allowHeaders"])
 
 
 def test_throttling_is_configured():
@@ -142,6 +189,14 @@ def test_there_is_none_where_it_is_disabled_or_nothing_takes_requests(config):
     ({"auth": "JWT"}, "api: auth JWT needs issuer, an https:// URL, and audience"),
     ({"auth": "JWT", "issuer": "https://login.example.com"}, "api: auth JWT needs issuer"),
     ({"auth": "JWT", "issuer": "http://login.example.com", "audience": ["a"]}, "allowed: an https:// URL"),
+    ({"auth": "NONE", "scopes": ["a"]}, "api: scopes would have no effect with auth NONE: leave it out, or take JWT"),
+    ({**JWT, "scopes": ["a b"]}, 'api.scopes[0] is "a b"; allowed: a scope, which has no spaces'),
+    ({"ownerClaim": "sub"}, "api: ownerClaim would have no effect with auth AWS_IAM"),
+    ({**JWT, "ownedBy": "ROLE"}, "api: ownedBy would have no effect with auth JWT"),
+    ({"ownedBy": "TEAM"}, 'api.ownedBy is "TEAM"; allowed: ALL, ACCOUNT or ROLE'),
+    ({"readers": ["quotes.audit"]}, "api: readers would have no effect where every caller reads every request"),
+    ({"ownedBy": "ROLE", "readers": ["audit"]}, 'api: readers names "audit"; allowed: the ARN of a role or a user'),
+    ({"reservedConcurrency": -1}, "api.reservedConcurrency is -1; allowed: a whole number from 0 to 10000"),
     ({"issuer": "https://login.example.com"}, "api: issuer would have no effect with auth AWS_IAM"),
     ({"throttling": {"rateLimit": 0}}, "api.throttling.rateLimit is 0; allowed: a number from 0.1 to 10000"),
     ({"throttling": {"burstLimit": 2.5}}, "api.throttling.burstLimit is 2.5; allowed: a whole number"),

@@ -84,6 +84,8 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
      "responders[0].circuitBreaker.failures is 0; allowed: a whole number from 1 to 100"),
     ({"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"pause": 3}}]},
      "responders[0].circuitBreaker.pause is not a known key"),
+    ({"responders": [{"name": "acme", "rate": 1, "reservedConcurrency": 9}]},
+     "responders[0]: reservedConcurrency is 9; allowed with queueConcurrency 10: 0, or a whole number that is no less"),
     ({"responders": [{"name": "acme", "rate": 1, "timeoutSeconds": 0}]}, "responders[0].timeoutSeconds is 0; allowed: a number"),
 ])
 def test_a_wrong_value_is_named_with_what_is_allowed(values, message):

@@ -1,0 +1,83 @@
+"""Who calls the API, and whose a request is. Pure: the event of an HTTP API (payload format 2.0) says who was let in.
+
+JWT       the owner of a request is a claim of the token that sent it
+AWS_IAM   its owner is the role (or user) or the account that signed it, where the stack keeps them apart
+otherwise a request has no owner, and whoever may call the API may read it
+
+An owner's request is stored under a digest of the owner and the id that the owner knows it by. So the ids of two owners never meet, and no
+owner can name a request of another's. A reader, whom the configuration names, reads every request.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCOPE_CLAIMS = ("scope", "scp")
+SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/.+")
+ROLE = re.compile(r"(?P<account>arn:[^:]+:iam::\d+):role/(?:.*/)?(?P<name>[^/]+)")
+
+
+class Unidentified(Exception):
+    """The API cannot tell whose the call is; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """owner: None where requests have none. reads_all: whether it is a reader."""
+
+    owner: str | None = None
+    reads_all: bool = False
+
+    def stored_id(self, request_id: str) -> str:
+        """The id of the record of this caller's request."""
+        return request_id if self.owner is None else stored_id(self.owner, request_id)
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """How the stack tells its callers apart. claim: of a token; by: ROLE or ACCOUNT, of a signature; neither: it does not. readers: scopes
+    of tokens, or ARNs of roles and users."""
+
+    claim: str | None = None
+    by: str | None = None
+    readers: Collection[str] = ()
+
+    def caller(self, authorizer: Mapping[str, Any]) -> Caller:
+        """authorizer: that of the event's requestContext. Raises Unidentified."""
+        if self.claim:
+            return self._of_token(authorizer.get("jwt", {}).get("claims") or {}, self.claim)
+        if self.by:
+            return self._of_signature(authorizer.get("iam") or {})
+        return Caller()
+
+    def _of_token(self, claims: Mapping[str, Any], claim: str) -> Caller:
+        if not claims.get(claim):
+            raise Unidentified(f"the token has no claim {claim}, which says whose a request is")
+        return Caller(str(claims[claim]), any(scope in self.readers for scope in scopes(claims)))
+
+    def _of_signature(self, iam: Mapping[str, Any]) -> Caller:
+        if not iam.get("userArn") or not iam.get("accountId"):
+            raise Unidentified("the call is not signed by a role or a user, which says whose a request is")
+        principal = principal_of(iam["userArn"])
+        owner = principal if self.by == "ROLE" else iam["accountId"]
+        return Caller(owner, principal in map(principal_of, self.readers))
+
+
+def stored_id(owner: str, request_id: str) -> str:
+    return hashlib.sha256(json.dumps([owner, request_id]).encode()).hexdigest()
+
+
+def scopes(claims: Mapping[str, Any]) -> list[str]:
+    """An HTTP API hands a claim that is a list over as a text, such as "[read write]"."""
+    return " ".join(str(claims.get(claim, "")).strip("[]") for claim in SCOPE_CLAIMS).split()
+
+
+def principal_of(arn: str) -> str:
+    """The role whose session it is, else the ARN as it is. A session's ARN leaves out the path of the role, so this does too."""
+    session = SESSION.fullmatch(arn)
+    if session:
+        return "arn:{partition}:iam::{account}:role/{name}".format(**session.groupdict())
+    return ROLE.sub(r"\g<account>:role/\g<name>", arn)
