@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from client.shapes import Answer, StoredResult
+from client.shapes import Answer, StoredResult, reason
 from client.stack import Stack
 
 if TYPE_CHECKING:
@@ -160,4 +160,4 @@ def _offer(answer: Answer) -> str:
 
 
 def _reason(answer: Answer) -> str:
-    return visible(answer["error"]["message"]) if "error" in answer else ""
+    return visible(reason(answer))

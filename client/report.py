@@ -9,7 +9,7 @@ from string import Template
 from client import charts, costs
 from client.compare import closing, figures, months, prices
 from client.comparison import EXTRAPOLATED, PER_MONTH, Carrier, Comparison
-from client.shapes import Answer
+from client.shapes import Answer, reason
 
 TEMPLATE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
 
@@ -72,7 +72,7 @@ def _answers(carrier: Carrier) -> str:
 
 
 def _answer(answer: Answer, *, is_best: bool) -> str:
-    said = answer["error"]["message"] if "error" in answer else json.dumps(answer.get("details", {}), ensure_ascii=False)
+    said = reason(answer) if "error" in answer else json.dumps(answer.get("details", {}), ensure_ascii=False)
     amount = f"{answer.get('amount', '')} {answer.get('currency', '')}".strip()
     name = f"{answer['responder']}{' (best)' if is_best else ''}"
     return (f"<tr{' class=best' if is_best else ''}><td>{escape(name)}</td><td class=text>{escape(charts.WORDS[answer['status']])}</td>"

@@ -214,6 +214,7 @@ def _print(ended: Run) -> None:
         console.print(Text(f"results: {ended.results}"), soft_wrap=True)
     for failure in ended.failures:
         error = failure["error"]
-        console.print(Text(f"  item {failure['index']}: {error['type']}: {error['message']}"), soft_wrap=True)
+        where = f" ({error['at']})" if "at" in error else ""
+        console.print(Text(f"  item {failure['index']}: {error['type']}: {error['message']}{where}"), soft_wrap=True)
     if ended.failed and ended.failed > len(ended.failures):
         console.print(f"  and {ended.failed - len(ended.failures)} more (--failures N)")

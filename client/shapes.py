@@ -23,8 +23,11 @@ class Request(TypedDict):
 
 
 class AnswerError(TypedDict):
+    """at: the line of the responder's own code that raised, "acme.py:12"."""
+
     type: str
     message: str
+    at: NotRequired[str]
 
 
 class Answer(TypedDict):
@@ -65,3 +68,12 @@ class StoredResult(Result):
     """What the stack keeps of a request: its result so far, and what was asked (without the id)."""
 
     request: Request
+
+
+def reason(answer: Answer) -> str:
+    """Why there is no quote, in one line; "" where there is one."""
+    if "error" not in answer:
+        return ""
+    error = answer["error"]
+    where = f" ({error['at']})" if "at" in error else ""
+    return f"{error['type']}: {error['message']}{where}" if answer["status"] == "FAILED" else error["message"]

@@ -7,7 +7,7 @@ Request   {"requestId"?, "description"?, "data": {}, "recipients"?: [name],
            "completion"?: {"quorum"?, "deadlineSeconds"?, "amountBelow"?, "required"?: [name]}; see `completion`}
 Answer    {"responder", "status": QUOTED | DECLINED | FAILED | TIMED_OUT,
            "amount", "currency", "details"    when QUOTED,
-           "error": {"type", "message"}       otherwise,
+           "error": {"type", "message", "at"?}    otherwise; at: the line of the responder's own code that raised, "acme.py:12"
            "latencyMs", "respondedAt"         unless the responder stayed silent}
 Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | CONDITION | QUORUM | DEADLINE,
            "expected", "received", "declined", "failed", "late", "best": Answer | null, "top": [name], best first,
@@ -35,7 +35,7 @@ DETAILS_BUDGET_BYTES = 120_000
 """What the details of all answers of one request may take together. With the request, 100 answers and a copy of the best one they
 stay under the 262,144 bytes of a state and, with the late answers, the 400 KB of a DynamoDB item."""
 
-MAX_TYPE_BYTES, MAX_MESSAGE_BYTES = 100, 500
+MAX_TYPE_BYTES, MAX_MESSAGE_BYTES, MAX_PLACE_BYTES = 100, 500, 100
 """Of an error."""
 
 MAX_AMOUNT_DIGITS = json_limits.MAX_DIGITS
@@ -145,7 +145,9 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
     if status in ("DECLINED", "FAILED", "TIMED_OUT"):
         error = answer.get("error")
         error = present(error) if isinstance(error, dict) else {}
-        return unsuccessful(responder, status, str(error.get("type", status.title())), str(error.get("message", NO_REASON)))
+        at = error.get("at")
+        return unsuccessful(responder, status, str(error.get("type", status.title())), str(error.get("message", NO_REASON)),
+                            at if isinstance(at, str) else None)
     if status != "QUOTED":
         return invalid_answer(responder, "status must be QUOTED, DECLINED, FAILED or TIMED_OUT")
     amount = amount_text(answer.get("amount"))
@@ -172,13 +174,14 @@ def fitting_details(details: Json, limit: int) -> Json:
     return kept if size <= limit else {"omitted": f"details take {size} bytes; at most {limit} fit beside the other answers"}
 
 
-def unsuccessful(responder: str, status: str, kind: str, message: str) -> Json:
-    return {"responder": responder, "status": status, "error": error_of(kind, message)}
+def unsuccessful(responder: str, status: str, kind: str, message: str, at: str | None = None) -> Json:
+    return {"responder": responder, "status": status, "error": error_of(kind, message, at)}
 
 
-def error_of(kind: str, message: str) -> Json:
-    """{"type", "message"}, both cut to what a record has room for."""
-    return {"type": json_limits.cut(kind, MAX_TYPE_BYTES), "message": json_limits.cut(message, MAX_MESSAGE_BYTES)}
+def error_of(kind: str, message: str, at: str | None = None) -> Json:
+    """{"type", "message", "at"?}, each cut to what a record has room for. at: a file and line, "acme.py:12"."""
+    error = {"type": json_limits.cut(kind, MAX_TYPE_BYTES), "message": json_limits.cut(message, MAX_MESSAGE_BYTES)}
+    return {**error, "at": json_limits.cut(at, MAX_PLACE_BYTES)} if at else error
 
 
 def declined(responder: str, reason: Any) -> Json:

@@ -26,7 +26,8 @@ ANSWER: Json = {
         "error": {
             "type": "object",
             "required": ["type", "message"],
-            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"},
+                           "at": {"type": "string", "description": "The line of the responder's own code that raised: acme.py:12"}},
         },
         "latencyMs": COUNT,
         "respondedAt": TIME,

@@ -28,7 +28,10 @@ class OwnCode:
         request = QuoteRequest(
             request_id=question["requestId"], description=question["description"], data=question["data"], responder=self._responder,
             settings=self._settings, deadline_at=question["deadlineAt"])
-        return lambda: quoting.ask(self._load, request, self._currency, details_limit)
+        return lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell)
+
+    def _tell(self, error: BaseException) -> None:
+        logger.error("its code raised", exc_info=error, extra={"responder": self._responder})
 
     def _load(self) -> QuoteFunction:
         """Raises what the module raises: what failed before may have passed since."""

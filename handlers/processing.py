@@ -4,10 +4,10 @@
 
 `item` and the result are plain JSON as Python has it (a row of a CSV file is a dict of strings; numbers that a double cannot
 hold are int or Decimal). It is plain Python with no AWS in it. Raise TransientError to be called again; any other exception
-makes it a failed item, recorded with its type and message.
+makes it a failed item, recorded with its type, its message and the line that raised it; the log has the traceback.
 
 Entry     {"run", "index", "item"}: one item, its place in the list and the run that it belongs to
-Outcome   {"index", "status": "SUCCEEDED", "result"} | {"index", "status": "FAILED", "item", "error": {"type", "message"}}
+Outcome   {"index", "status": "SUCCEEDED", "result"} | {"index", "status": "FAILED", "item", "error": {"type", "message", "at"?}}
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 from handlers import exact_json
 from handlers.quoting import TransientError
+from handlers.raised import line_of, message_of, untold
 
 __all__ = ["FAILURES_FILE", "MAX_MESSAGE_CHARS", "MAX_OUTCOMES_BYTES", "STATE_BYTES", "Entry", "ItemInProgress", "Outcome",
            "ProcessFunction", "ResultTooLarge", "TransientError", "cut", "failure", "outcome_of"]
@@ -44,20 +45,22 @@ class ItemInProgress(TransientError):
     """Another call has claimed the item; the state machine asks again, for longer than the claim can last."""
 
 
-def outcome_of(process: ProcessFunction, entry: Entry) -> Outcome:
-    """The Outcome of one item. TransientError passes through; every other exception is a FAILED outcome."""
+def outcome_of(process: ProcessFunction, entry: Entry, tell: Callable[[BaseException], None] = untold) -> Outcome:
+    """The Outcome of one item. TransientError passes through; every other exception is a FAILED outcome. tell: is told what was raised."""
     try:
         result = _fitting(exact_json.to_json(process(exact_json.from_json(entry["item"]))))
     except TransientError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, an item's fault is data for the run
-        return failure(entry["index"], type(error).__name__, str(error), entry["item"])
+        tell(error)
+        return failure(entry["index"], type(error).__name__, message_of(error), entry["item"], line_of(error))
     return {"index": entry["index"], "status": "SUCCEEDED", "result": result}
 
 
-def failure(index: int, error: str, message: str, item: Any) -> Outcome:
-    """The outcome of an item that failed, with a message of any length."""
-    return {"index": index, "status": "FAILED", "item": item, "error": {"type": error, "message": cut(message)}}
+def failure(index: int, error: str, message: str, item: Any, at: str | None = None) -> Outcome:
+    """The outcome of an item that failed, with a message of any length. at: the line of the user's own code that raised."""
+    told = {"type": error, "message": cut(message), **({"at": at} if at else {})}
+    return {"index": index, "status": "FAILED", "item": item, "error": told}
 
 
 def cut(message: str) -> str:

@@ -73,7 +73,7 @@ def _more_urgent(first: TransientError | None, second: TransientError) -> Transi
 def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     logger.append_keys(correlation_id=entry["run"])
     try:
-        outcome = outcome_of(process, entry) if claims is None else _once(entry, owner, lease_ends)
+        outcome = outcome_of(process, entry, _tell) if claims is None else _once(entry, owner, lease_ends)
     except ItemInProgress:
         raise
     except TransientError as fault:
@@ -83,13 +83,17 @@ def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     return outcome
 
 
+def _tell(error: BaseException) -> None:
+    logger.error("its code raised", exc_info=error)
+
+
 def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     key = f"{entry['run']}#{entry['index']}"
     done = claims.claim(key, owner, lease_ends)
     if done is not None:
         return done
     try:
-        outcome = outcome_of(process, entry)
+        outcome = outcome_of(process, entry, _tell)
     except TransientError:
         claims.release(key, owner)
         raise

@@ -3,7 +3,8 @@
     def quote(request: QuoteRequest) -> Amount | Quote | Decline
 
 It is plain Python with no AWS in it. Raise TransientError to be asked again, as often as the responder's `retries` say; the
-last one, and any other exception, becomes a FAILED answer with its type and message.
+last one, and any other exception, becomes a FAILED answer with its type, its message and the line that raised it; the log has
+the traceback.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from handlers import clock, contract
+from handlers.raised import line_of, message_of, untold
 
 Amount = Decimal | int | str
 
@@ -56,15 +58,17 @@ class Decline:
 QuoteFunction = Callable[[QuoteRequest], Amount | Quote | Decline]
 
 
-def ask(load: Callable[[], QuoteFunction], request: QuoteRequest, currency: str, details_limit: int) -> contract.Json:
+def ask(load: Callable[[], QuoteFunction], request: QuoteRequest, currency: str, details_limit: int,
+        tell: Callable[[BaseException], None] = untold) -> contract.Json:
     """The Answer (without times) of one responder's code. load: imports it. TransientError passes through; whatever else the code
-    raises, even while it is imported, is a FAILED answer. details_limit: bytes."""
+    raises, even while it is imported, is a FAILED answer. details_limit: bytes. tell: is told what was raised."""
     try:
         return _answer(load()(request), request.responder, currency, details_limit)
     except (TransientError, clock.OutOfTime):
         raise
     except BaseException as error:  # noqa: BLE001 - even a SystemExit is the answer of this responder, and no end of its function
-        return contract.unsuccessful(request.responder, "FAILED", type(error).__name__, _message(error))
+        tell(error)
+        return contract.unsuccessful(request.responder, "FAILED", type(error).__name__, message_of(error), line_of(error))
 
 
 def _answer(offer: Amount | Quote | Decline, responder: str, currency: str, details_limit: int) -> contract.Json:
@@ -77,10 +81,3 @@ def _answer(offer: Amount | Quote | Decline, responder: str, currency: str, deta
     details = offer.details
     payload = {"amount": offer.amount, "currency": offer.currency, "details": dict(details) if isinstance(details, Mapping) else details}
     return contract.normalise_answer(responder, payload, currency=currency, details_limit=details_limit)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as fault:  # noqa: BLE001 - the code's own __str__
-        return f"its message cannot be read: {type(fault).__name__}"

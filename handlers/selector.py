@@ -3,7 +3,7 @@
     def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; those that are out of the question stay out
 
 Event     {"quotes": [Answer]}: in the order of the recipients; without any the code is not asked
-Returns   {"top": [name]}: at most TOP_K; {"error": {"type", "message"}} where the code raises, or returns what is no ranking: the
+Returns   {"top": [name]}: at most TOP_K; {"error": {"type", "message", "at"?}} where the code raises, or returns what is no ranking: the
           request then closes without a best, and its result has the reason as selectionError
 
 Environment: RANK_MODULE (a module with `rank`), TOP_K.
@@ -16,6 +16,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 
 from handlers.contract import error_of, show
+from handlers.raised import line_of, message_of
 
 logger = Logger(service="selector")
 rank = importlib.import_module(os.environ["RANK_MODULE"]).rank
@@ -31,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"top": ranking(event["quotes"])}
     except Exception as error:
         logger.exception("the selection failed")
-        return {"error": error_of(type(error).__name__, str(error))}
+        return {"error": error_of(type(error).__name__, message_of(error), line_of(error))}
 
 
 def ranking(quotes: list[dict[str, Any]]) -> list[str]:

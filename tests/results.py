@@ -1,5 +1,6 @@
 """Results of requests, compared."""
 
+from collections.abc import Mapping
 from typing import Any
 
 EACH_TIME_ANOTHER = ("requestId", "variant", "createdAt", "completedAt", "latencyMs", "respondedAt")
@@ -10,3 +11,8 @@ def without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_times(item) for key, item in value.items() if key not in EACH_TIME_ANOTHER}
     return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def said(error: Mapping[str, str]) -> tuple[str, str]:
+    """An error's type and message; its line is the test's own."""
+    return error["type"], error["message"]

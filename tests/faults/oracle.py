@@ -15,7 +15,7 @@
     unannounced     a closed request whose completed event never came
 
 An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. An existing
-function that was given up when its time was over has no place for what it answers afterwards, and neither has an execution that was
+function that was given up has no place for what it has answered or answers afterwards, and neither has an execution that was
 stopped: it was cut off.
 """
 
@@ -146,10 +146,15 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
         trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
-    elif trial.request.is_stopped or (responder == EXISTING and record["answers"].get(responder, {}).get("status") == "TIMED_OUT"):
+    elif trial.request.is_stopped or (responder == EXISTING and _is_given_up(record["answers"].get(responder, {}))):
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}, {_told(trial, responder)}")
+
+
+def _is_given_up(slot: Answer) -> bool:
+    """Whether what an existing function says has no place: its time was over, or its replies were lost until nobody asked any more."""
+    return slot.get("status") == "TIMED_OUT" or "injected" in slot.get("error", {}).get("message", "")
 
 
 def _told(trial: _Trial, responder: str) -> str:

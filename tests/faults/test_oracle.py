@@ -101,11 +101,16 @@ def test_what_must_never_happen_is_found(changes, what):
 
 SHORT = [replace(REQUEST, deadline_seconds=5)]
 OVERDUE = {"responder": EXISTING, "status": "TIMED_OUT", "error": {"type": "Timeout", "message": "no answer in 6 s"}, "respondedAt": "1"}
-CUT_OFF = {
-    **record(answers={"avis": QUOTE, EXISTING: OVERDUE}, recipients=["avis", EXISTING]), "results": {},
-    "requests": [replace(REQUEST, asks=(ASKS[0], Ask(EXISTING, "quote")))], "events": [{**RESULT, "answers": [QUOTE, OVERDUE]}],
-    "ledger": [LEDGER[0], {**LEDGER[1], "responder": EXISTING, "outcome": "QUOTED"}]}
-"""An existing function that answered after it was given up."""
+LOST = {"responder": EXISTING, "status": "FAILED", "respondedAt": "1", "error": {
+    "type": "InternalServerError", "message": "An error occurred (InternalServerError) when calling the Invoke operation: injected"}}
+
+
+def cut_off(slot):
+    """An existing function that was given up, whatever it answered."""
+    return {
+        **record(answers={"avis": QUOTE, EXISTING: slot}, recipients=["avis", EXISTING]), "results": {},
+        "requests": [replace(REQUEST, asks=(ASKS[0], Ask(EXISTING, "quote")))], "events": [{**RESULT, "answers": [QUOTE, slot]}],
+        "ledger": [LEDGER[0], {**LEDGER[1], "responder": EXISTING, "outcome": "QUOTED"}]}
 
 
 @pytest.mark.parametrize("changes", [
@@ -118,8 +123,9 @@ CUT_OFF = {
     {"events": [RESULT, RESULT]},
     quorum({"alamo": FAILURE}),
     quorum({}, ledger=[LEDGER[0], BUSY]),
-    CUT_OFF,
-], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off"])
+    cut_off(OVERDUE),
+    cut_off(LOST),
+], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off", "its replies are lost"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 

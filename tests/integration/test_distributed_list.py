@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from client import Stack, load, run
 from client.__main__ import main
+from tests.results import said
 
 LISTS = Path(__file__).parents[2] / "examples" / "lists"
 MODULE = "tests.processes"
@@ -187,7 +188,7 @@ class TestInlineAndDistributed:
 
         failures = {failure["index"]: failure["error"] for failure in ended.failures}
         assert (ended.status, ended.failed) == ("SUCCEEDED", 2)
-        assert failures[0] == {"type": "ValueError", "message": text[:500]}
+        assert said(failures[0]) == ("ValueError", text[:500])
         assert failures[1]["message"] == text[:500]
 
     def test_beyond_the_tolerance_the_cause_has_the_counts_and_the_first_failures(self, stack, tmp_path):
@@ -235,7 +236,7 @@ def test_a_module_that_fails_when_it_is_imported_fails_each_item_with_the_reason
 
     ended = finish(stack)
 
-    assert [failure["error"] for failure in ended.failures] == [{"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}] * 2
+    assert [said(failure["error"]) for failure in ended.failures] == [("KeyError", "'A_SETTING_THAT_IS_MISSING'")] * 2
 
 
 def test_failing_items_within_the_tolerance_are_recorded_and_the_run_goes_on(stack, tmp_path):
@@ -244,7 +245,8 @@ def test_failing_items_within_the_tolerance_are_recorded_and_the_run_goes_on(sta
     ended = finish(stack)
 
     assert (ended.status, ended.items, ended.succeeded, ended.failed) == ("SUCCEEDED", 3, 2, 1)
-    assert ended.failures == [{"index": 1, "item": {"fail": "out of ink"}, "error": {"type": "ValueError", "message": "out of ink"}}]
+    [failure] = ended.failures
+    assert (failure["index"], failure["item"], *said(failure["error"])) == (1, {"fail": "out of ink"}, "ValueError", "out of ink")
     assert [outcome["index"] for outcome in ended.results] == [0, 2]
 
 
@@ -276,7 +278,8 @@ def test_a_list_can_drive_a_distributed_map_too(distributed_stack, tmp_path):
     ended = finish(distributed_stack)
 
     assert (ended.status, ended.items, ended.succeeded, ended.failed) == ("SUCCEEDED", 3, 2, 1)
-    assert ended.failures == [{"index": 1, "item": items[1], "error": {"type": "ValueError", "message": "two"}}]
+    [failure] = ended.failures
+    assert (failure["index"], failure["item"], *said(failure["error"])) == (1, items[1], "ValueError", "two")
     assert sorted(log.read_text().split()) == ["1", "2", "3"]
 
 

@@ -1,6 +1,7 @@
 """MapScatterGather and ParallelScatterGather on the emulator: the same request, the same result, whatever happens to the responders."""
 
 import json
+import re
 import tempfile
 import time
 import uuid
@@ -9,6 +10,7 @@ import pytest
 
 from client import RequestFailed
 from handlers.contract import InvalidRequest
+from tests.results import said
 
 MODULE = "tests.responders"
 LOOK_SECONDS = 0.02
@@ -52,7 +54,9 @@ def test_failures_are_answers_in_their_slot_and_the_quotes_survive(mixed, varian
     assert {answer["responder"]: answer["status"] for answer in result["answers"]} == {
         "avis": "QUOTED", "alamo": "QUOTED", "hertz": "FAILED", "sixt": "DECLINED", "budget": "TIMED_OUT", "thrifty": "QUOTED"}
     assert [answer["responder"] for answer in result["answers"]] == [entry["name"] for entry in MIXED]
-    assert result["answers"][2]["error"] == {"type": "RuntimeError", "message": "out of cars"}
+    error = result["answers"][2]["error"]
+    assert said(error) == ("RuntimeError", "out of cars")
+    assert re.fullmatch(r"tests/responders\.py:\d+", error["at"])
     assert (result["status"], result["completedBy"]) == ("PARTIAL", "ALL")
     assert {key: result[key] for key in ("expected", "received", "declined", "failed", "late")} == {
         "expected": 6, "received": 5, "declined": 1, "failed": 1, "late": 0}

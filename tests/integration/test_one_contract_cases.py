@@ -6,6 +6,7 @@ the variant) is compared with what the case expects, letter by letter, and so be
 
 import json
 import math
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -342,7 +343,8 @@ class Carriers:
         request_id, outcome = uuid.uuid4().hex, None
         for request in case.requests:
             outcome = self._ended(variant, workflow_type, json.dumps(self._filled_in(request, request_id)))
-        text = json.dumps(without_times(outcome))
+        # The line that raised is one of the tests' own code.
+        text = re.sub(r', "at": "tests/[a-z_]+\.py:\d+"', "", json.dumps(without_times(outcome)))
         return json.loads(text.replace(request_id, ID))
 
     def _filled_in(self, request: Any, request_id: str) -> Any:

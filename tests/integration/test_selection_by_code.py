@@ -32,5 +32,5 @@ def test_code_that_fails_leaves_a_result_without_a_best_that_says_why(stack, var
     result = stack.request(variant, {"data": {}, "recipients": ["avis", "unlucky"]}, timeout=90)
 
     assert (result["status"], result["received"], result["best"], result["top"]) == ("COMPLETE", 2, None, [])
-    assert result["selectionError"] == {"type": "RuntimeError", "message": "bad luck"}
+    assert result["selectionError"] == {"type": "RuntimeError", "message": "bad luck", "at": "tests/rankings.py:6"}
     assert stack.result(result["requestId"])["selectionError"] == result["selectionError"]

@@ -123,7 +123,9 @@ def outcome(index, result):
     return {"index": index, "status": "SUCCEEDED", "result": result}
 
 
-BAD = {"index": 2, "status": "FAILED", "item": "bad", "error": {"type": "ValueError", "message": 'not "good"\nat all'}}
+LINE = double.__code__.co_firstlineno + 2
+BAD = {"index": 2, "status": "FAILED", "item": "bad", "error": {
+    "type": "ValueError", "message": 'not "good"\nat all', "at": f"tests/unit/test_distributed_moto.py:{LINE}"}}
 
 
 @pytest.mark.parametrize("wait", [0, 1])

@@ -13,6 +13,7 @@ import pytest
 
 from handlers import exact_json
 from handlers.processing import MAX_MESSAGE_CHARS, TransientError, outcome_of
+from tests.results import said
 
 PROJECT = Path(__file__).parents[2]
 
@@ -94,7 +95,7 @@ def test_a_process_that_exits_is_a_failed_item(adapter):
     def process(item):
         raise SystemExit(3)
 
-    assert adapter(process).handler(entry("a"), Context())["error"] == {"type": "SystemExit", "message": "3"}
+    assert said(adapter(process).handler(entry("a"), Context())["error"]) == ("SystemExit", "3")
 
 
 class Busy(TransientError):

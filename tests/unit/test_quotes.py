@@ -1,5 +1,6 @@
 """The sample responders, and what the adapter makes of anybody's code."""
 
+import re
 import sys
 import time
 import types
@@ -13,6 +14,7 @@ from handlers.quotes import car_rental, flight
 from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
 from local.emulator import Emulator
 from tests.in_process import loaded
+from tests.results import said
 
 NOBODY = Emulator("http://127.0.0.1:9")
 """Nothing listens there."""
@@ -64,7 +66,10 @@ def test_an_exception_is_a_failure_with_its_type_and_message():
     def quote(_):
         raise ConnectionError("no route to host")
 
-    assert ask(quote)["error"] == {"type": "ConnectionError", "message": "no route to host"}
+    error = ask(quote)["error"]
+
+    assert said(error) == ("ConnectionError", "no route to host")
+    assert re.fullmatch(r"tests/unit/test_quotes\.py:\d+", error["at"])
 
 
 def test_a_transient_error_is_left_to_the_carrier():
@@ -89,7 +94,7 @@ def test_whatever_the_code_raises_is_its_own_failure(error, kind, message):
     def quote(_):
         raise error
 
-    assert ask(quote)["error"] == {"type": kind, "message": message}
+    assert said(ask(quote)["error"]) == (kind, message)
 
 
 def test_a_module_that_cannot_be_imported_is_a_failure_that_says_so():
@@ -98,7 +103,7 @@ def test_a_module_that_cannot_be_imported_is_a_failure_that_says_so():
 
     answer = quoting.ask(load, request({}), "USD", details_limit=10_000)
 
-    assert (answer["status"], answer["error"]) == ("FAILED", {"type": "KeyError", "message": "'API_KEY'"})
+    assert (answer["status"], *said(answer["error"])) == ("FAILED", "KeyError", "'API_KEY'")
 
 
 @pytest.mark.parametrize(("given", "reason"), [("sold out", "sold out"), (None, "no reason given"), (404, "404")])

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from handlers.rankings import nearest
+from tests.results import said
 
 QUOTES = [{"responder": "avis"}, {"responder": "alamo"}, {"responder": "hertz"}]
 
@@ -46,7 +47,7 @@ def test_what_is_no_ranking_is_told(select, ranked, message):
 
 
 def test_what_the_code_raises_is_told(select):
-    assert select(lambda quotes: quotes[0]["seats"]) == {"error": {"type": "KeyError", "message": "'seats'"}}
+    assert said(select(lambda quotes: quotes[0]["seats"])["error"]) == ("KeyError", "'seats'")
 
 
 def test_the_nearest_ride_is_the_best_and_the_cheaper_of_two():
