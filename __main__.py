@@ -23,6 +23,7 @@ from components.settings import (
     StoreSettings,
     settings_of_the_stack,
 )
+from components.watched import together
 
 SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
 
@@ -56,8 +57,9 @@ if carriers and settings.api.enabled:
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
 
+watches = [part for part in (store, fleet, *carriers.values(), distributed, api) if part]
+pulumi.export("logGroups", together(watches).log_groups)
 if settings.alarms.enabled:
-    watches = [part for part in (store, fleet, *carriers.values(), distributed, api) if part]
     pulumi.export("alarmNames", Alarms("alarms", {"watches": watches, **settings.alarms.arguments(AlarmSettings)}).alarmNames)
     if settings.alarms.dashboard:
         pulumi.export("dashboardName", Dashboard("dashboard", {"watches": watches, "store": store}).dashboardName)

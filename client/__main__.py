@@ -19,6 +19,7 @@ VERBS = {
     "request": "send a request and show its answers as they arrive",
     "get": "show a request and its result so far",
     "watch": "show the answers to a request as they arrive",
+    "logs": "show what the functions of the stack say, of a responder or of a request",
     "compare": "send the same request through every carrier; latency, cost and a recommendation",
     "load": "put a list where the distributed variant reads it",
     "run": "run the distributed variant and follow it",

@@ -60,8 +60,8 @@ class Alarms(pulumi.ComponentResource):
         self._dead_letters(watched.dead_letter_queues)
         for machine in watched.machines:
             self._machine(machine)
-        self._functions("errors", "Errors", watched.functions, "raised, crashed or ran out of time")
-        self._functions("throttles", "Throttles", {**watched.functions, **watched.responders}, (
+        self._functions("errors", "Errors", watched.function_names, "raised, crashed or ran out of time")
+        self._functions("throttles", "Throttles", {**watched.function_names, **watched.responder_names}, (
             "was throttled: raise its reserved concurrency or the account's limit (aws lambda get-account-settings), "
             "or lower maxConcurrency"))
         self.alarmNames = pulumi.Output.all(*(alarm.name for alarm in self.alarms)).apply(list)

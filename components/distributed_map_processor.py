@@ -216,7 +216,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             self.source = pulumi.Output.all(source="s3", format=own.format, bucket=bucket_name, key=object_key)
         self.watched = Watched(
             [{"name": name, "arn": self.stateMachineArn, "logGroupName": None}],
-            {"reader": self.reader.functionName, "process": self.processor.functionName, "tally": self.tally.functionName})
+            {"reader": self.reader, "process": self.processor, "tally": self.tally})
         self.sourceTableName = table_name if own.source == "dynamodb" else None
         self.sourceBucketName = bucket_name if own.source == "s3" else None
         self.results = (

@@ -43,11 +43,12 @@ class HandlerFunctionArgs(_Required, total=False):
 
 
 class HandlerFunction(pulumi.ComponentResource):
-    """Outputs: functionArn, functionName, roleName. Raises EnvironmentTooLarge."""
+    """Outputs: functionArn, functionName, roleName, logGroupName. Raises EnvironmentTooLarge."""
 
     functionArn: pulumi.Output[str]
     functionName: pulumi.Output[str]
     roleName: pulumi.Output[str]
+    logGroupName: pulumi.Output[str]
 
     def __init__(self, name: str, args: HandlerFunctionArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:HandlerFunction", name, {}, opts)
@@ -79,7 +80,8 @@ class HandlerFunction(pulumi.ComponentResource):
         )
         self.functionArn = self.function.arn
         self.functionName = self.function.name
-        self.register_outputs({"functionArn": self.functionArn, "functionName": self.functionName, "roleName": self.roleName})
+        self.logGroupName = self.logs.name
+        self.register_outputs({output: getattr(self, output) for output in self.__annotations__})
 
     def grant(self, purpose: str, statements: Sequence[dict[str, Any]]) -> aws.iam.RolePolicy:
         """Lets the function do more, in a policy of its own: what a variant adds to a function that it did not make."""

@@ -135,7 +135,7 @@ class RequestApi(pulumi.ComponentResource):
             opts=child,
         )
         self._stage(name, own.throttling, args["store"].settings.logRetentionDays, child)
-        self.watched = Watched(functions={"api": self.function.functionName})
+        self.watched = Watched(functions={"api": self.function})
         self.apiUrl = self.api.api_endpoint
         self.apiId = self.api.id
         self.register_outputs({"apiUrl": self.apiUrl, "apiId": self.apiId})

@@ -103,9 +103,9 @@ class RequestStore(pulumi.ComponentResource):
 
     @property
     def watched(self) -> Watched:
-        functions = {"aggregator": self.aggregatorFunctionName}
+        functions = {"aggregator": self.aggregator}
         if self.selector:
-            functions["selector"] = self.selector.functionName
+            functions["selector"] = self.selector
         return Watched(functions=functions, dead_letter_queues={"responses": self.queue.dead_letters.name})
 
     def _table(self, name: str, *, retain: bool) -> aws.dynamodb.Table:

@@ -72,7 +72,7 @@ def entrance(workflow: Workflow, args: RequestWorkflowArgs) -> dict[str, Any]:
 def watched(name: str, workflow: Workflow, args: RequestWorkflowArgs) -> Watched:
     log_group = workflow.logs.name if workflow_type_of(args) == "EXPRESS" else None
     return Watched([{"name": name, "arn": workflow.stateMachineArn, "logGroupName": log_group}],
-                   {"requester": args["fleet"].requester.functionName})
+                   {"requester": args["fleet"].requester})
 
 
 def workflow_seconds(workflow_type: str, deadline_seconds: float) -> int:

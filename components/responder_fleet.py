@@ -97,7 +97,7 @@ class ResponderFleet(pulumi.ComponentResource):
 
     @property
     def watched(self) -> Watched:
-        return Watched(responders={name: function.functionName for name, function in self.functions.items()})
+        return Watched(responders=self.functions)
 
     @property
     def requester(self) -> HandlerFunction:

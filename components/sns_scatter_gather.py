@@ -61,7 +61,7 @@ class SnsScatterGather(pulumi.ComponentResource):
         self.responseQueueUrl = store.responseQueueUrl
         self.entrance = {"functionArn": self.requesterFunctionArn}
         self.watched = Watched(
-            functions={f"{name}-requester": self.requesterFunctionName},
+            functions={f"{name}-requester": self.requester},
             dead_letter_queues={of: queue.dead_letters.name for of, queue in self.queues.items()})
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})
 

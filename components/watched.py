@@ -6,6 +6,8 @@ from typing import Any, Optional, Protocol, TypedDict
 
 import pulumi
 
+from components.handler_function import HandlerFunction
+
 
 class Machine(TypedDict):
     name: str
@@ -21,9 +23,24 @@ class Watched:
     by the name that a person reads."""
 
     machines: Sequence[Machine] = ()
-    functions: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    responders: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    functions: Mapping[str, HandlerFunction] = field(default_factory=dict)
+    responders: Mapping[str, HandlerFunction] = field(default_factory=dict)
     dead_letter_queues: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+    @property
+    def function_names(self) -> dict[str, pulumi.Input[str]]:
+        """Of the stack's own functions."""
+        return {name: function.functionName for name, function in self.functions.items()}
+
+    @property
+    def responder_names(self) -> dict[str, pulumi.Input[str]]:
+        return {name: function.functionName for name, function in self.responders.items()}
+
+    @property
+    def log_groups(self) -> dict[str, pulumi.Input[str]]:
+        """By what writes there: functions, responders, and Express workflows."""
+        machines = {machine["name"]: machine["logGroupName"] for machine in self.machines if machine["logGroupName"] is not None}
+        return {**machines, **{name: function.logGroupName for name, function in {**self.functions, **self.responders}.items()}}
 
 
 class Watchable(Protocol):

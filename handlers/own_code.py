@@ -31,7 +31,7 @@ class OwnCode:
         return lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell)
 
     def _tell(self, error: BaseException) -> None:
-        logger.error("its code raised", exc_info=error, extra={"responder": self._responder})
+        logger.error("its code raised", exc_info=error)
 
     def _load(self) -> QuoteFunction:
         """Raises what the module raises: what failed before may have passed since."""

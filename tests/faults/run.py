@@ -192,8 +192,14 @@ class Bench:
         workflows, arn = self.stack.client("stepfunctions"), self.stack.outputs[f"{request.variant}StateMachineArn"]
         for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
             if execution["name"].startswith(f"{request.id}-"):
-                workflows.stop_execution(executionArn=execution["executionArn"])
-                self.injected[request.variant]["execution stopped"] += 1
+                try:
+                    workflows.stop_execution(executionArn=execution["executionArn"])
+                except workflows.exceptions.ClientError as error:
+                    # It may have ended between the two calls.
+                    if "not running" not in str(error):
+                        raise
+                else:
+                    self.injected[request.variant]["execution stopped"] += 1
 
     def _gate(self, request: Request) -> Path:
         return self.folder / f"gate-{request.id}"

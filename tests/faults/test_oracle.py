@@ -125,7 +125,8 @@ def cut_off(slot):
     quorum({}, ledger=[LEDGER[0], BUSY]),
     cut_off(OVERDUE),
     cut_off(LOST),
-], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off", "its replies are lost"])
+], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off",
+        "its replies are lost"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 

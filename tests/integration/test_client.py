@@ -161,3 +161,15 @@ def test_several_requests_at_once(stack):
         return [result["status"] for result in results]
 
     assert asyncio.run(send()) == ["COMPLETE"] * 6
+
+
+def test_the_log_of_a_request_has_the_traceback_of_what_was_raised(client):
+    body = {"requestId": uuid.uuid4().hex, "data": {}, "recipients": ["crash"]}
+    client("request", "map", "--input", "-", stdin=json.dumps(body))
+
+    code, shown, _ = client("logs", body["requestId"], "--traceback")
+
+    assert code == 0
+    assert f"crash  ERROR  {body['requestId']}  its code raised: RuntimeError: out of cars" in shown
+    assert "in quote" in shown
+    assert "aggregator  INFO" in shown

@@ -30,7 +30,7 @@ class DirectScatterGather(pulumi.ComponentResource):
                 {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": store.responseQueueArn}],
         }, pulumi.ResourceOptions(parent=self))
         self.entrance = {"functionArn": self.function.functionArn}
-        self.watched = Watched(functions={name: self.function.functionName})
+        self.watched = Watched(functions={name: self.function})
 
 
 @pytest.fixture(scope="module")
