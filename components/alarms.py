@@ -61,7 +61,7 @@ class Alarms(pulumi.ComponentResource):
         for machine in watched.machines:
             self._machine(machine)
         self._functions("errors", "Errors", watched.function_names, "raised, crashed or ran out of time")
-        self._functions("throttles", "Throttles", {**watched.function_names, **watched.responder_names}, (
+        self._functions("throttles", "Throttles", watched.all_function_names, (
             "was throttled: raise its reserved concurrency or the account's limit (aws lambda get-account-settings), "
             "or lower maxConcurrency"))
         self.alarmNames = pulumi.Output.all(*(alarm.name for alarm in self.alarms)).apply(list)

@@ -35,7 +35,7 @@ class Dashboard(pulumi.ComponentResource):
         known = pulumi.Output.all(
             queues=watched.dead_letter_queues,
             machines={machine["name"]: machine["arn"] for machine in watched.machines},
-            functions={**watched.function_names, **watched.responder_names},
+            functions=watched.all_function_names,
             table=args["store"].tableName,
             region=aws.get_region_output().region,
         )

@@ -5,6 +5,7 @@ Builds: the function, its log group, its role and one policy that lets it write 
 """
 
 import json
+import re
 import weakref
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Optional, TypedDict
@@ -16,6 +17,9 @@ from components import code, policy
 
 MAX_ENVIRONMENT_BYTES = 4096
 """Lambda's limit for all variables of a function, measured as JSON."""
+
+LAYER_NAME_CHARACTERS = 64
+"""A function names a layer by an ARN of at most 140 characters (Lambda's limit), up to 76 of which are not the layer's name."""
 
 ARN_BYTES = 128
 """What a variable that is known only after a creation is taken for: an ARN, a URL or a name."""
@@ -114,7 +118,7 @@ def handler_layer(name: str = "layer", parent: Optional[pulumi.Resource] = None)
         _layers[program] = aws.lambda_.LayerVersion(
             name,
             # No name that could collide: each publication is a version of its own, and only that one is deleted.
-            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
+            layer_name=_layer_name(name),
             code=code.layer(),
             compatible_runtimes=[code.RUNTIME],
             compatible_architectures=[code.ARCHITECTURE],
@@ -122,6 +126,17 @@ def handler_layer(name: str = "layer", parent: Optional[pulumi.Resource] = None)
             opts=pulumi.ResourceOptions(parent=parent),
         )
     return _layers[program]
+
+
+def _layer_name(name: str) -> str:
+    """Raises pulumi.RunError for a stack whose name AWS would refuse in this and other names, half-way through an update."""
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    layer = f"{project}-{stack}-{name}"
+    if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{LAYER_NAME_CHARACTERS}}}", layer):
+        room = LAYER_NAME_CHARACTERS - len(layer) + len(stack)
+        raise pulumi.RunError(
+            f'the stack is named "{stack}"; allowed: letters, digits, - and _, at most {room} of them with project {project}')
+    return layer
 
 
 _layers: MutableMapping[Any, aws.lambda_.LayerVersion] = weakref.WeakKeyDictionary()

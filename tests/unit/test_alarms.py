@@ -5,6 +5,7 @@ import json
 import pytest
 
 from components.settings import SettingsError, parse
+from components.watched import Watched, together
 from tests import program
 from tests.program import Registered
 
@@ -54,6 +55,37 @@ def test_a_failing_responder_is_no_alarm_but_a_throttled_one_is(all_variants):
     assert watched(alarms["alarms-errors"]) == {("AWS/Lambda", "Errors", name) for name in own}
     assert watched(alarms["alarms-throttles"]) | watched(alarms["alarms-throttles-2"]) == {
         ("AWS/Lambda", "Throttles", name) for name in functions}
+
+
+@pytest.mark.parametrize("name", ["aggregator", "api", "requester", "sns-requester", "selector", "responses", "process"])
+def test_a_responder_may_be_named_as_something_of_the_stacks_own(name):
+    registered = program.run({**FOUR, "selection": "handlers.rankings.nearest", "responders": [
+        {"name": name, "rate": 1}, {"name": "avis", "rate": 2}]})
+    alarms = registered.of_type(ALARM)
+
+    functions = registered.of_type("aws:lambda/function:Function")
+    throttles = [watched(alarm) for kind, alarm in alarms.items() if kind.startswith("alarms-throttles")]
+    assert set().union(*throttles) == {("AWS/Lambda", "Throttles", function) for function in functions}
+    dead = {queue for queue in registered.of_type("aws:sqs/queue:Queue") if "-dead-" in queue}
+    assert watched(alarms["alarms-dead-letters"]) == {("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue) for queue in dead}
+    body = json.loads(registered.of_type(DASHBOARD)["dashboard"]["dashboardBody"])
+    [errors] = [widget for widget in body["widgets"] if widget["properties"]["title"] == "Errors of functions"]
+    assert {metric[3] for metric in errors["properties"]["metrics"]} == set(functions)
+    assert set(registered.outputs["logGroups"].values()) == set(registered.of_type("aws:cloudwatch/logGroup:LogGroup")) - {
+        "api-access", *(f"{machine}-logs" for machine in ("map", "parallel", "distributed"))}
+
+
+class Part:
+    def __init__(self, **watched):
+        self.watched = Watched(**watched)
+
+
+def test_parts_of_one_name_are_all_watched_and_what_two_share_is_watched_once():
+    shared = "requester-1"
+    parts = [Part(functions={"aggregator": "aggregator-1", "requester": shared}),
+             Part(functions={"aggregator": "aggregator-2", "requester": shared})]
+
+    assert together(parts).functions == {"aggregator": "aggregator-1", "requester": shared, "aggregator 2": "aggregator-2"}
 
 
 def test_an_alarm_says_what_to_run(all_variants):

@@ -23,6 +23,25 @@ def test_a_variant_that_is_not_chosen_leaves_no_trace():
     assert not any(name.startswith("parallel") for name in registered.outputs)
 
 
+@pytest.mark.parametrize(("stack", "reason"), [
+    ("dev.eu", 'the stack is named "dev.eu"'),
+    ("x" * 44, f'the stack is named "{"x" * 44}"'),
+])
+def test_a_stack_whose_name_aws_would_refuse_is_refused_for_it(monkeypatch, stack, reason):
+    monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
+
+    with pytest.raises(pulumi.RunError) as refused:
+        program.run({"variants": ["map"]})
+
+    assert str(refused.value) == f"{reason}; allowed: letters, digits, - and _, at most 43 of them with project scatter-gather"
+
+
+def test_the_longest_name_of_a_stack_is_taken(monkeypatch):
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "x" * 43)
+
+    assert program.run({"variants": ["map"]}).of_type("aws:lambda/layerVersion:LayerVersion")
+
+
 def test_the_fleet_and_the_store_are_made_once(all_variants):
     assert len(all_variants.of_type("scatter-gather:index:RequestStore")) == 1
     assert len(all_variants.of_type("scatter-gather:index:ResponderFleet")) == 1
