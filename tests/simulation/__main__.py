@@ -16,12 +16,13 @@ from rich.progress import track
 
 from tests.simulation import interleavings, mutants, search
 from tests.simulation.build import Build
-from tests.simulation.mutants import Mutant
 
 PORTION = 1_000
 """Histories at a time."""
 
-MUTANTS_HISTORIES = 3_000
+MANY = 10_000
+"""From which on the longest enumeration, too, is worth its time."""
+
 out = Console(highlight=False)
 
 
@@ -39,12 +40,13 @@ def main() -> int:
 
 def explore(seeds: range) -> int:
     schedules, failures = 0, []
-    for count, broken in _in_processes(_interleave, [*interleavings.CASES, *interleavings.LARGE], "interleavings"):
+    cases = [*interleavings.CASES, *(interleavings.LARGE if len(seeds) >= MANY else ())]
+    for count, broken in _in_processes(search.interleave, cases, "interleavings"):
         schedules += count
         failures += broken
     total = search.Report()
     portions = [seeds[start:start + PORTION] for start in range(0, len(seeds), PORTION)]
-    for report in _in_processes(_run, portions, "histories"):
+    for report in _in_processes(search.portion, portions, "histories"):
         total.histories += report.histories
         total.counts.update(report.counts)
         total.failures += report.failures
@@ -60,25 +62,13 @@ def explore(seeds: range) -> int:
 
 def break_the_handlers() -> int:
     """Exit code 1 where a mutant is not found that is not on the list of those that cannot be."""
-    found = dict(zip(mutants.MUTANTS, _in_processes(_look_for, mutants.MUTANTS, "mutants"), strict=True))
+    found = dict(zip(mutants.MUTANTS, _in_processes(search.look_for, mutants.MUTANTS, "mutants"), strict=True))
     for mutant, where in found.items():
         how = where or (f"not found: {mutants.SPARED[mutant.name]}" if mutant.name in mutants.SPARED else "NOT FOUND")
         out.print(f"{mutant.module:16} {mutant.name:50} {how}", markup=False, no_wrap=True, overflow="ellipsis", crop=not out.is_terminal)
     missed = [mutant.name for mutant, where in found.items() if not where]
     out.print(f"mutants {len(found)}, found {len(found) - len(missed)}, not found {len(missed)}")
     return 1 if set(missed) - set(mutants.SPARED) else 0
-
-
-def _interleave(case: interleavings.Case) -> tuple[int, list[str]]:
-    return interleavings.violations(case, Build())
-
-
-def _run(seeds: Iterable[int]) -> search.Report:
-    return search.histories(Build(), seeds)
-
-
-def _look_for(mutant: Mutant) -> str | None:
-    return search.found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
 
 
 def _in_processes(work: Any, items: Iterable[Any], what: str) -> Iterator[Any]:

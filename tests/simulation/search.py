@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.simulation import history, interleavings, model
 from tests.simulation.build import Build
 from tests.simulation.history import Evidence
+from tests.simulation.mutants import Mutant
 from tests.simulation.world import FAULTS, World
 
 
@@ -93,3 +94,20 @@ def found_in(build: Build, seeds: Iterable[int]) -> str | None:
         if its:
             return f"seed {seed}: {its[0]}"
     return None
+
+
+# Each in a process of its own, which is handed these by their names.
+
+MUTANTS_HISTORIES = 3_000
+
+
+def interleave(case: interleavings.Case) -> tuple[int, list[str]]:
+    return interleavings.violations(case, Build())
+
+
+def portion(seeds: Iterable[int]) -> Report:
+    return histories(Build(), seeds)
+
+
+def look_for(mutant: Mutant) -> str | None:
+    return found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))

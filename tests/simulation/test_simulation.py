@@ -3,8 +3,12 @@
 `make simulate` runs a hundred thousand. `test_a_broken_build_is_found_out` shows that this can fail.
 """
 
+import subprocess
+import sys
+
 import pytest
 
+from tests.documents import ROOT
 from tests.simulation import interleavings, mutants, search
 from tests.simulation.build import Build
 
@@ -86,6 +90,18 @@ def test_a_mutant_is_a_change_of_what_there_is(mutant):
     [(module, source)] = mutant.broken.items()
 
     compile(source, module, "exec")
+
+
+def test_the_command_says_what_it_did_and_says_the_same_for_the_same_seed(capsys):
+    for _ in range(2):
+        ran = subprocess.run([sys.executable, "-m", "tests.simulation", "--histories", "20", "--seed", "7"], cwd=ROOT,
+                             capture_output=True, text=True, check=True)
+        print(ran.stdout)
+
+    first, second = capsys.readouterr().out.strip().split("\n\n")
+    assert first == second
+    assert "histories 20," in first
+    assert first.endswith("violations 0")
 
 
 def test_what_is_spared_is_a_mutant():
