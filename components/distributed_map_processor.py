@@ -457,7 +457,7 @@ def _table_arn(name: Optional[str]) -> pulumi.Output[str]:
         return pulumi.Output.from_input("")
     return pulumi.Output.concat(
         "arn:", aws.get_partition_output().partition, ":dynamodb:", aws.get_region_output().region, ":",
-        aws.get_caller_identity_output().account_id, ":table/", name)
+        policy.account_id(), ":table/", name)
 
 
 def _bucket_arn(name: Optional[str]) -> pulumi.Output[str]:

@@ -1,14 +1,17 @@
 """IAM policy documents: exact actions on exact resources."""
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 
 Statement = dict[str, Any]
 
 WITHOUT_RESOURCES = {
-    "trace": ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"],
+    "trace": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    "sample": ["xray:GetSamplingRules", "xray:GetSamplingTargets"],
     "deliverLogs": [
         "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
         "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -24,7 +27,7 @@ def allow(actions: Sequence[str], resources: Any, condition: Mapping[str, Any] |
 
 
 def allow_without_resource(purpose: str) -> Statement:
-    """purpose: "trace" or "deliverLogs"."""
+    """purpose: "trace", "sample" (which a state machine does itself, and Lambda for a function) or "deliverLogs"."""
     return allow(WITHOUT_RESOURCES[purpose], "*")
 
 
@@ -55,8 +58,22 @@ def compact(value: Mapping[str, Any]) -> pulumi.Output[str]:
 
 
 def trust(service: str) -> pulumi.Output[str]:
-    """Who may take the role: an AWS service, such as lambda.amazonaws.com."""
-    return document([{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}])
+    """Who may take the role: an AWS service, such as lambda.amazonaws.com, and only for what is in this account."""
+    return document([{
+        "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account_id()}}}])
+
+
+def account_id() -> pulumi.Output[str]:
+    """Of the program that runs, looked up once for all of its roles."""
+    program = pulumi.runtime.settings.get_monitor()
+    if program not in _accounts:
+        _accounts[program] = aws.get_caller_identity_output().account_id
+    return _accounts[program]
+
+
+_accounts: MutableMapping[Any, pulumi.Output[str]] = weakref.WeakKeyDictionary()
+"""By what a program registers its resources with."""
 
 
 def log_streams(log_group_arn: pulumi.Output[str]) -> pulumi.Output[str]:

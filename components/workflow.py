@@ -37,7 +37,8 @@ class Workflow(pulumi.ComponentResource):
             f"{name}-runs",
             role=self.role.name,
             policy=policy.document([
-                *args["statements"], policy.allow_without_resource("deliverLogs"), policy.allow_without_resource("trace")]),
+                *args["statements"], policy.allow_without_resource("deliverLogs"), policy.allow_without_resource("trace"),
+                policy.allow_without_resource("sample")]),
             opts=child,
         )
         self.state_machine = aws.sfn.StateMachine(

@@ -14,6 +14,7 @@ from local.engine import Deployment
 from local.plugin import Plugin
 from local.program import run_program
 from local.provider import AwsProvider
+from local.provider.aws import Aws
 from local.state import VERSION, StateFile
 from local.steps import Op, Step
 
@@ -46,7 +47,9 @@ def steps(tmp_path_factory) -> list[Step]:
     deployment = Deployment(
         project="scatter-gather", stack="dev", state=state, plugins={"aws": plugin}, folder=PROJECT, save=None)
     texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in CONFIG.items()}
-    run_program(PROJECT, deployment, texts, [], lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Aws, "identity", {"Account": "123456789012", "Arn": "arn", "UserId": "user"})
+        run_program(PROJECT, deployment, texts, [], lambda *_: None)
     deployment.finish()
     assert not deployment.failures, [str(failure) for failure in deployment.failures]
     return deployment.steps
