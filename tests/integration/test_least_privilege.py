@@ -6,28 +6,55 @@ The emulator does not enforce the roles of state machines; `simulate_principal_p
 import json
 import os
 import signal
+import tempfile
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
-from client import RequestFailed, Stack
+from client import RequestFailed, Stack, load, logs, redrive, run
+from client.api_stack import ApiStack
 from client.errors import StackError
 from local import emulator as emulator_control
+from tests import documents
 from tests.integration.conftest import deploy
 
-CONFIG = {"variants": ["map", "parallel", "sns"], "api": {"auth": "NONE"}, "completion": {"deadlineSeconds": 120}}
+CARRIERS = ["map", "parallel", "sns"]
+CONFIG = {"variants": [*CARRIERS, "distributed"], "distributed": {"waitSeconds": 0}, "completion": {"deadlineSeconds": 120}}
+OTHER = {"variants": ["map", "distributed"], "workflowType": "EXPRESS", "responderCount": 1, "distributed": {
+    "source": "s3", "module": "tests.processes"}}
+ACCOUNT = "100000000001"
+
+UNSHOWN = {"sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"}
+"""The emulator moves no messages by itself, so the client never asks it how that is going."""
+
+ON_ANYTHING = {"states:DescribeMapRun", "sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"}
+"""The emulator does not find out which resource these are about."""
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory):
-    """A stack with all carriers on an emulator that enforces policies."""
+def enforcing(tmp_path_factory):
+    """An emulator that enforces policies."""
     patch = pytest.MonkeyPatch()
     with emulator_control.start(tmp_path_factory.mktemp("strict"), port=0, auth=True, tls=True) as running:
-        patch.setenv("AWS_CA_BUNDLE", str(running.certificate))
-        yield deploy(running, "100000000001", CONFIG)
+        for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+            patch.setenv(name, str(running.certificate))
+        yield running
         # Open TLS connections would hold up an orderly end for as long as it may take.
         os.kill(running.pid or 0, signal.SIGKILL)
     patch.undo()
+
+
+@pytest.fixture(scope="module")
+def strict(enforcing):
+    """A stack with all carriers there."""
+    return deploy(enforcing, ACCOUNT, CONFIG)
 
 
 @pytest.fixture
@@ -51,7 +78,7 @@ def without(strict):
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
 
 
-@pytest.mark.parametrize("variant", CONFIG["variants"])
+@pytest.mark.parametrize("variant", CARRIERS)
 def test_a_variant_works_under_its_own_roles(strict: Stack, variant):
     result = strict.request(variant, strict.sample_request)
 
@@ -105,3 +132,181 @@ def test_a_state_machine_may_invoke_its_own_functions_and_nobody_elses(strict, v
     simulated = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[arn])
 
     assert simulated["EvaluationResults"][0]["EvalDecision"] == decision
+
+
+# Callers
+
+class Session(Stack):
+    """The stack as a role sees it. credentials: those of AssumeRole."""
+
+    credentials: dict[str, str]
+
+    def _make_client(self, service, read_seconds, attempts):
+        return boto3.Session().client(service, region_name="us-east-1", endpoint_url=self.endpoint, config=Config(inject_host_prefix=False),
+                                       **self.credentials)
+
+
+class ApiSession(ApiStack):
+    credentials: dict[str, str]
+
+    def _credentials(self):
+        key, secret, token = self.credentials.values()
+        return Credentials(key, secret, token), "us-east-1"
+
+
+@pytest.fixture(scope="module")
+def stacks(enforcing, strict):
+    """The two stacks that the cases are about, each with a list in its source."""
+    return {"first": strict, "second": deploy(enforcing, ACCOUNT, OTHER, "second")}
+
+
+@pytest.fixture(scope="module")
+def role(strict):
+    """A role that may do nothing yet, and the credentials of one of its sessions."""
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]}
+    arn = strict.client("iam").create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    found = strict.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"]}
+
+
+@pytest.fixture
+def caller(stacks, role):
+    """`caller(case, rights)` is the stack as a role with these rights, {(action, resource)}, sees it."""
+    def become(case, rights):
+        stack = stacks[case.stack]
+        statements = [{"Effect": "Allow", "Action": action, "Resource": "*" if action in ON_ANYTHING else arns(stack, case.variant, on)}
+                      for action, on in sorted(rights)]
+        document = {"Version": "2012-10-17", "Statement": statements or [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+        stack.client("iam").put_role_policy(RoleName="caller", PolicyName="rights", PolicyDocument=json.dumps(document))
+        session = (ApiSession if "--api" in case.to else Session)(stack.outputs, stack.endpoint)
+        object.__setattr__(session, "credentials", role)
+        return session
+
+    return become
+
+
+def arns(stack, variant, on):
+    """Of what the page calls by that word."""
+    outputs, iam = stack.outputs, "arn:aws:{}:us-east-1:" + ACCOUNT + ":{}"
+    machine = outputs.get(f"{variant}StateMachineArn", "")
+    name = machine.rpartition(":")[2]
+    dead = [outputs["deadLetterQueueUrl"], *outputs.get("snsDeadLetterQueueUrls", {}).values()]
+    bucket, _, folder = outputs["distributedResults"].removeprefix("s3://").partition("/")
+    source = outputs["distributedSource"]
+    return {
+        "the state machine": lambda: machine,
+        "its executions": lambda: f"{machine.replace(':stateMachine:', ':execution:')}:*",
+        "its Map Runs": lambda: iam.format("states", f"mapRun:{name}/*"),
+        "the table of requests": lambda: iam.format("dynamodb", f"table/{outputs['quoteTableName']}"),
+        "the requester": lambda: outputs["snsRequesterFunctionArn"],
+        "the API": lambda: iam.format("execute-api", f"{outputs['apiId']}/*"),
+        "the source table": lambda: iam.format("dynamodb", f"table/{source['table']}"),
+        "the source object": lambda: f"arn:aws:s3:::{source['bucket']}/{source['key']}",
+        "the results": lambda: f"arn:aws:s3:::{bucket}/{folder}*",
+        "the dead-letter queues": lambda: [iam.format("sqs", url.rpartition("/")[2]) for url in dead],
+        "their queues": lambda: [iam.format("sqs", source_of(stack, url).rpartition("/")[2]) for url in dead],
+        "the log groups": lambda: [
+            iam.format("logs", f"log-group:{group}{end}") for group in outputs["logGroups"].values() for end in ("", ":*")],
+    }[on]()
+
+
+def source_of(stack, dead_url):
+    policy = stack.client("sqs").get_queue_attributes(QueueUrl=dead_url, AttributeNames=["RedriveAllowPolicy"])
+    return json.loads(policy["Attributes"]["RedriveAllowPolicy"])["sourceQueueArns"][0].replace(":", "/")
+
+
+def ask(variant):
+    def send(session):
+        result = session.request(variant, {"requestId": uuid.uuid4().hex, "data": {"days_rental": 3}}, timeout=60)
+        assert result["status"] == "COMPLETE"
+
+    return send
+
+
+def put(file, content):
+    def send(session):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, file)
+            path.write_text(content)
+            assert load.load(session, path).items == 2
+
+    return send
+
+
+def run_list(session):
+    execution = run.start(session)
+    list(run.watch(session, execution, 0.1))
+    assert run.result(session, execution).exit_code in (0, 1)
+
+
+def see_logs(session):
+    list(logs.events(session, session.outputs["logGroups"], 0))
+
+
+def redrive_one(session):
+    assert redrive.redrive(session, "responses", 20)
+
+
+@dataclass(frozen=True)
+class Case:
+    """to: as the page says it. stack: which of the two. variant: whose state machine it is about."""
+
+    to: str
+    does: Callable[[Stack], object]
+    stack: str = "first"
+    variant: str = "map"
+
+
+CASES = [
+    Case("`request`, `compare` with `map`, `parallel`", ask("map")),
+    Case("`request`, `compare` with Express", ask("map"), "second"),
+    Case("`request`, `compare` with `sns`", ask("sns")),
+    Case("`request --api`, `get --api`", ask("map")),
+    Case("`get`, `watch`", lambda session: session.result("nobody")),
+    Case("`load` into a table", put("list.json", '["a", "b"]')),
+    Case("`load` into a bucket", put("list.jsonl", '{"fail": "on purpose"}\n{"a": 2}\n'), "second"),
+    Case("`run` inline", run_list, variant="distributed"),
+    Case("`run` distributed", run_list, "second", variant="distributed"),
+    Case("`redrive`", redrive_one),
+    Case("`logs`", see_logs),
+]
+
+
+def written():
+    """{what a caller is told to do: its rights}, of the page."""
+    rights, to = {}, ""
+    for row in documents.tables(documents.ROOT / "docs" / "aws.md", "to"):
+        to = row["to"] or to
+        rights.setdefault(to, set()).update((action, on) for action in documents.names(row["right"]) for on in row["on"].split(", "))
+    return rights
+
+
+RIGHTS = written()
+
+
+@pytest.fixture
+def prepared(stacks):
+    """What a case needs that is there."""
+    for name, file, content in (("first", "list.json", '["a", "b"]'), ("second", "list.jsonl", '{"fail": "on purpose"}\n{"a": 2}\n')):
+        put(file, content)(stacks[name])
+    first = stacks["first"]
+    first.client("sqs").send_message(QueueUrl=first.outputs["deadLetterQueueUrl"], MessageBody='{"requestId": "nobody", "answer": {}}')
+
+
+def test_the_page_names_every_case():
+    assert set(RIGHTS) == {case.to for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.to)
+def test_the_rights_that_are_written_are_enough(caller, prepared, case):
+    case.does(caller(case, RIGHTS[case.to]))
+
+
+@pytest.mark.parametrize(("case", "right"), [
+    pytest.param(case, right, id=f"{case.to} {right[0]} {right[1]}")
+    for case in CASES for right in sorted(RIGHTS.get(case.to, ())) if right[0] not in UNSHOWN])
+def test_none_of_the_rights_can_be_left_out(caller, prepared, case, right):
+    with pytest.raises((ClientError, StackError)):
+        case.does(caller(case, RIGHTS[case.to] - {right}))
