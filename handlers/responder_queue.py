@@ -18,6 +18,9 @@ from handlers.quoting import TransientError
 
 logger = Logger(service="responder")
 
+HAND_OVER_TRIES = 3
+"""Each with the SDK's own, which repeat only what they know for a passing fault."""
+
 
 class ResponderQueue:
     def __init__(self, responder: str, sqs: Any = None) -> None:
@@ -26,9 +29,18 @@ class ResponderQueue:
         self._url = functools.cache(self._url_of)
 
     def hand_over(self, question: Mapping[str, Any], answer: contract.Json) -> None:
-        """Sends an answer to the queue that the question names."""
-        self._sqs.send_message(
-            QueueUrl=question["replyTo"], MessageBody=json.dumps({"requestId": question["requestId"], "answer": answer}))
+        """Sends an answer to the queue that the question names, if need be in several tries: what is lost here is asked for again, or, of a
+        state machine, is seen only when all have answered."""
+        body = json.dumps({"requestId": question["requestId"], "answer": answer})
+        for tries_left in reversed(range(HAND_OVER_TRIES)):
+            try:
+                self._sqs.send_message(QueueUrl=question["replyTo"], MessageBody=body)
+            except Exception:
+                if not tries_left:
+                    raise
+                logger.exception("not handed over; tried again", extra={"responder": self._responder})
+            else:
+                return
 
     def answer_each(self, event: Mapping[str, Any], answer_of: Callable[[contract.Json, int], contract.Json]) -> contract.Json:
         """Answers each question of a batch. answer_of: the Answer with respondedAt, from the question and the number of its deliveries; a

@@ -15,10 +15,11 @@ class Queues:
     """Stands in for the SQS client."""
 
     def __init__(self):
-        self.sent, self.pauses, self.broken = [], {}, False
+        self.sent, self.pauses, self.broken, self.refused = [], {}, False, 0
 
     def send_message(self, *, QueueUrl, MessageBody):
-        if self.broken:
+        if self.broken or self.refused:
+            self.refused -= 1
             raise ConnectionError("no network")
         self.sent.append((QueueUrl, json.loads(MessageBody)))
 
@@ -66,6 +67,13 @@ def test_what_cannot_be_read_or_sent_comes_back_and_the_rest_is_answered(queues)
 
     queues.broken = True
     assert reply(queues, record(4)) == ["m4"]
+
+
+def test_an_answer_is_handed_over_in_several_tries_and_asked_for_once(queues):
+    asked, queues.refused = [], 2
+
+    assert reply(queues, record(1), answer_of=lambda *question: asked.append(question) or quoted(*question)) == []
+    assert (len(asked), [sent["requestId"] for _, sent in queues.sent]) == (1, ["r1"])
 
 
 def test_work_whose_deadline_has_passed_is_skipped(queues):
