@@ -1,58 +1,69 @@
-.PHONY: setup demo test faults simulate mutants lint requirements clean
+.PHONY: help setup demo test faults simulate mutants lint requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-UV_VERSION := 0.13.8
+
+# An environment with what a lock file pins, each package by its hash. $(1): its folder; $(2): the file.
+define environment
+	python3 -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2)
+	touch $(1)/.installed
+endef
 
 help:
-	@echo "make setup   the environment in $(VENV)"
-	@echo "make demo    start the emulator, deploy, send the sample, show the answers, destroy, stop"
-	@echo "make test    lint, types and all tests"
-	@echo "make simulate  a hundred thousand seeded histories of the real handlers (HISTORIES=100000)"
-	@echo "make mutants breaks the handlers in each way of a table; says what nothing finds"
-	@echo "make faults  hundreds of requests while everything breaks (SEED=1 REQUESTS=240)"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.installed ## the environment in .venv, with what all other commands need
 
-$(VENV)/.installed: requirements-dev.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PYTHON) --require-hashes -r requirements-dev.txt
-	touch $@
+$(VENV)/.installed: requirements-dev.txt requirements-uv.txt
+	$(call environment,$(VENV),requirements-dev.txt)
 
-demo: setup
+demo: setup ## start the emulator, deploy, send the sample, show the answers, destroy, stop
 	@$(PYTHON) -m examples.demo
 
-test: lint
+test: lint ## lint, types and all tests
 	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+
+lint: setup ## lint and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ty check
 
 SEED := 1
 REQUESTS := 240
 HISTORIES := 100000
 
 # The same seed injects the same faults into the same requests.
-faults: setup
+faults: setup ## hundreds of requests while everything breaks (SEED=1 REQUESTS=240)
 	$(PYTHON) -m pytest -n 2 tests/faults/proof.py
 	$(PYTHON) -m tests.faults --seed $(SEED) --requests $(REQUESTS)
 
 # A failure prints its seed and the shortest schedule.
-simulate: setup
+simulate: setup ## a hundred thousand seeded histories of the real handlers (HISTORIES=100000)
 	$(PYTHON) -m tests.simulation --histories $(HISTORIES)
 
-mutants: setup
+mutants: setup ## break the handlers in each way of a table; say what nothing finds
 	$(PYTHON) -m tests.simulation --mutants
 
-lint: setup
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ty check
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --no-annotate
 
-# Pins with hashes and without any index address, for every platform and Python from 3.11 on.
-requirements: setup
-	$(VENV)/bin/python -m pip install --quiet uv==$(UV_VERSION)
+# Pins with hashes and without any index address, for every platform and Python from 3.11 on. What is pinned for one is so for all.
+requirements: setup ## lock requirements*.in anew
+	for name in dev uv sbom; do $(COMPILE) requirements-$$name.in -o requirements-$$name.txt || exit; done
+	for name in requirements requirements-local requirements-report; do \
+		$(COMPILE) --constraints requirements-dev.txt $$name.in -o $$name.txt || exit; done
+
+# A bill of materials (CycloneDX) of what deploying needs, and of all that the tests need, from the lock files alone.
+sbom: .build/sbom/.installed ## bills of materials in artifacts/, from the lock files
+	mkdir -p artifacts
 	for name in requirements requirements-dev; do \
-		$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-			--no-header --no-annotate $$name.in -o $$name.txt; done
+		PYTHONWARNINGS=ignore .build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible $$name.txt \
+			-o artifacts/$$name.cdx.json || exit; done
 
-clean:
+.build/sbom/.installed: requirements-sbom.txt requirements-uv.txt
+	$(call environment,.build/sbom,requirements-sbom.txt)
+
+clean: ## remove what these commands made
 	rm -rf $(VENV) .build .local .pytest_cache .ruff_cache .hypothesis artifacts

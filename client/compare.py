@@ -194,7 +194,8 @@ def _check_report(report: Path) -> None:
     import importlib.util
 
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--report draws with matplotlib, which is not installed: pip install -r requirements-dev.txt")
+        raise UsageError("--report draws with matplotlib, which is not installed: pip install -r requirements-report.txt, "
+                         "or the package with [report]")
     if not report.parent.is_dir():
         raise UsageError(f"--report: there is no folder {report.parent}")
 
