@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypedDict
 
 import pulumi
+import pulumi_aws as aws
 
 from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
-from handlers import circuit_breaker
+from handlers import circuit_breaker, secret_values
 from handlers.attempt import BACKSTOP_SECONDS
 
 REQUESTER_SECONDS = 10
@@ -47,6 +48,11 @@ class ResponderArgs(TypedDict, total=False):
     circuitBreaker: Optional[CircuitBreakerArgs]
     settings: Optional[Mapping[str, Any]]
     """JSON that `quote` gets as `request.settings`."""
+    secrets: Optional[Mapping[str, str]]
+    """What `quote` gets as `request.secrets`: by name, the ARN or name of a secret of Secrets Manager, or of a parameter of Systems
+    Manager."""
+    secretsKmsKeyArn: Optional[str]
+    """The key that encrypts them, where that is not AWS's own."""
 
 
 class ResponderFleetArgs(TypedDict):
@@ -135,6 +141,13 @@ class ResponderFleet(pulumi.ComponentResource):
             modules = [responder.module or settings.DEFAULT_MODULE]
             code.check_defines(modules[0], "quote")
             source = {"QUOTE_MODULE": modules[0], "SETTINGS": json.dumps(responder.own, sort_keys=True)}
+            if responder.secrets:
+                source["SECRETS"] = json.dumps(responder.secrets, sort_keys=True)
+                statements += _reads_secrets(responder)
+            for key in responder.in_the_clear:
+                pulumi.log.warn(
+                    f"responder {responder.name}: {key} looks like a credential, and a setting is in clear in its function's environment, "
+                    "in the state and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
         if breaker is not None:
             statements.append(_own_circuit(responder.name, store.tableArn))
             source |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
@@ -154,6 +167,27 @@ class ResponderFleet(pulumi.ComponentResource):
             "logRetentionDays": store.settings.logRetentionDays,
             "statements": statements,
         }, pulumi.ResourceOptions(parent=self))
+
+
+def _reads_secrets(responder: settings.Responder) -> list[policy.Statement]:
+    """Exactly these, and where they have a key of their own, what that decrypts."""
+    actions: dict[str, list[pulumi.Input[str]]] = {}
+    for id_ in responder.secrets.values():
+        action = "ssm:GetParameter" if secret_values.is_parameter(id_) else "secretsmanager:GetSecretValue"
+        actions.setdefault(action, []).append(_secret_arn(id_))
+    statements = [policy.allow([action], arns) for action, arns in actions.items()]
+    if responder.secretsKmsKeyArn:
+        statements.append(policy.allow(["kms:Decrypt"], responder.secretsKmsKeyArn))
+    return statements
+
+
+def _secret_arn(id_: str) -> pulumi.Input[str]:
+    if id_.startswith("arn:"):
+        return id_
+    # The ARN of a secret ends in six characters that nobody knows by its name.
+    service, resource = ("ssm", f"parameter{id_}") if secret_values.is_parameter(id_) else ("secretsmanager", f"secret:{id_}-??????")
+    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
+    return pulumi.Output.concat("arn:", partition, f":{service}:", region, ":", policy.account_id(), f":{resource}")
 
 
 def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:

@@ -39,6 +39,10 @@ DISTRIBUTED_CONCURRENCY = 10_000
 """How many iterations an inline Map, and a Distributed Map, may run at once (Step Functions' limits)."""
 
 
+CREDENTIAL = re.compile(r"pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
+"""What a setting is called that should be a secret."""
+
+
 class SettingsError(ValueError):
     """A key of the configuration has a value that is not allowed; the message names key, value and what is allowed."""
 
@@ -134,6 +138,11 @@ def _selection(value: str) -> str:
 
 Name = Annotated[str, _matching(
     r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
+SecretName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", "1 to 64 letters, digits, _ or -")]
+SecretId = Annotated[str, _matching(
+    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+"
+    r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
+    "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager")]
 FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
 Carrier = Annotated[str, _named_in(carriers)]
 Variant = Annotated[str, _named_in(variants)]
@@ -197,6 +206,10 @@ class Responder(BaseModel):
     retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
     settings: dict[str, Any] = {}
+    secrets: dict[SecretName, SecretId] = {}
+    """Where the secrets are that `quote` gets as `request.secrets`, by the name that it calls them."""
+    secretsKmsKeyArn: KmsKeyArn | None = None
+    """The key of those that are encrypted with one of the account's own."""
 
     @model_validator(mode="after")
     def _no_misspelt_key(self) -> Self:
@@ -213,6 +226,10 @@ class Responder(BaseModel):
             raise ValueError("module and functionArn exclude each other: give one of them")
         if self.functionArn is not None and self.own:
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
+        if self.functionArn is not None and self.secrets:
+            raise ValueError("secrets would never reach an existing function: leave it out, or give a module")
+        if self.secretsKmsKeyArn and not self.secrets:
+            raise ValueError("secretsKmsKeyArn would have no effect without secrets: leave it out, or give them")
         uses_rate = self.functionArn is None and self.module in (None, DEFAULT_MODULE)
         if uses_rate:
             rate = self.own.get("rate")
@@ -226,6 +243,11 @@ class Responder(BaseModel):
             raise ValueError(f"reservedConcurrency is {self.reservedConcurrency}; allowed with queueConcurrency "
                              f"{self.queueConcurrency}: 0, or a whole number that is no less")
         return self
+
+    @property
+    def in_the_clear(self) -> list[str]:
+        """Keys of its settings that look like credentials."""
+        return [key for key, value in self.own.items() if CREDENTIAL.search(key) and isinstance(value, str)]
 
     @property
     def own(self) -> dict[str, Any]:

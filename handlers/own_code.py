@@ -1,6 +1,8 @@
 """A responder's own code: its module, and `quote` in it. Whatever it does, even while it is imported, is its own answer."""
 
 import importlib
+import json
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,13 +10,14 @@ from aws_lambda_powertools.logging import Logger
 
 from handlers import contract, quoting
 from handlers.quoting import QuoteFunction, QuoteRequest
+from handlers.secret_values import NONE, SecretValues
 
 logger = Logger(service="responder")
 
 
 class OwnCode:
-    def __init__(self, responder: str, module: str, settings: Mapping[str, Any], currency: str) -> None:
-        self._responder, self._module, self._settings, self._currency = responder, module, settings, currency
+    def __init__(self, responder: str, module: str, settings: Mapping[str, Any], currency: str, secrets: SecretValues = NONE) -> None:
+        self._responder, self._module, self._settings, self._currency, self._secrets = responder, module, settings, currency, secrets
         self._quote: QuoteFunction | None = None
         try:
             # Outside of any call, while a sandbox starts, it has a whole processor to itself.
@@ -27,11 +30,24 @@ class OwnCode:
         """The work of one attempt, see `attempt.answer`."""
         request = QuoteRequest(
             request_id=question["requestId"], description=question["description"], data=question["data"], responder=self._responder,
-            settings=self._settings, deadline_at=question["deadlineAt"])
-        return lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell)
+            settings=self._settings, deadline_at=question["deadlineAt"], secrets=self._secrets)
+
+        def work() -> contract.Json:
+            try:
+                return self._cleared(quoting.ask(self._load, request, self._currency, details_limit, self._tell))
+            except quoting.TransientError as fault:
+                if (cleared := self._secrets.cleared(str(fault))) != str(fault):
+                    raise quoting.TransientError(cleared) from None
+                raise
+
+        return work
 
     def _tell(self, error: BaseException) -> None:
-        logger.error("its code raised", exc_info=error)
+        # Not by exc_info, which would write it as it is.
+        logger.error("its code raised", extra={"exception": self._secrets.cleared("".join(traceback.format_exception(error)))})
+
+    def _cleared(self, answer: contract.Json) -> contract.Json:
+        return json.loads(self._secrets.cleared(json.dumps(answer, ensure_ascii=False))) if len(self._secrets) else answer
 
     def _load(self) -> QuoteFunction:
         """Raises what the module raises: what failed before may have passed since."""

@@ -8,7 +8,7 @@ the traceback.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +27,8 @@ class QuoteRequest:
     """One request as a responder sees it.
 
     data: what the caller wrote, as JSON. responder: this responder's name. settings: its entry in the stack's
-    configuration ({"rate": 99, …}). deadline_at: ISO 8601, UTC; nobody reads an answer that comes later.
+    configuration ({"rate": 99, …}). deadline_at: ISO 8601, UTC; nobody reads an answer that comes later. secrets: the
+    values of its `secrets`, by name, each read when it is first asked for.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class QuoteRequest:
     responder: str
     settings: Mapping[str, Any]
     deadline_at: str | None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

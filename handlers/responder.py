@@ -5,7 +5,8 @@ Event     {"question": see `opening.question`, "retryCount": of this call}, or S
 Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}; {"requestId", "responder", "asked": false} where the
           question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
 
-Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`) and SETTINGS (JSON), or FUNCTION_ARN; CURRENCY, TIMEOUT_SECONDS,
+Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON) and SECRETS (JSON: ids by name) where
+it has any, or FUNCTION_ARN; CURRENCY, TIMEOUT_SECONDS,
 RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers import attempt, contract
+from handlers import attempt, contract, secret_values
 from handlers.own_code import OwnCode
 from handlers.responder_queue import ResponderQueue
 
@@ -28,7 +29,8 @@ LIMITS = attempt.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.
 def _source() -> Any:
     """What answers: it has `ask(question, attempt, details_limit)`, the work of one attempt."""
     if "FUNCTION_ARN" not in os.environ:
-        return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], json.loads(os.environ["SETTINGS"]), CURRENCY)
+        secrets = secret_values.of_the_account(json.loads(os.environ.get("SECRETS", "{}")))
+        return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], json.loads(os.environ["SETTINGS"]), CURRENCY, secrets)
     from handlers.existing_function import ExistingFunction
 
     return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -22,6 +23,7 @@ from client import RequestFailed, Stack, load, logs, redrive, run
 from client.api_stack import ApiStack
 from client.errors import StackError
 from local import emulator as emulator_control
+from local.state import State
 from tests import documents
 from tests.integration.conftest import deploy
 
@@ -310,3 +312,83 @@ def test_the_rights_that_are_written_are_enough(caller, prepared, case):
 def test_none_of_the_rights_can_be_left_out(caller, prepared, case, right):
     with pytest.raises((ClientError, StackError)):
         case.does(caller(case, RIGHTS[case.to] - {right}))
+
+
+# Secrets
+
+SECRETS = {"apiKey": "open-sesame-7", "pin": "swordfish-42"}
+
+
+@dataclass(frozen=True)
+class Secretive:
+    stack: Stack
+    state: State
+
+    def answer(self, **data: Any) -> dict[str, Any]:
+        [answer] = self.stack.request("map", {"requestId": uuid.uuid4().hex, "data": data})["answers"]
+        return dict(answer)
+
+
+@pytest.fixture(scope="module")
+def secretive(enforcing):
+    """A stack whose responder has a secret and a parameter, both read."""
+    state, secrets = State(), {"apiKey": "partners/acme", "pin": "/partners/acme/pin"}
+    stack = deploy(enforcing, ACCOUNT, {"variants": ["map"], "responders": [
+        {"name": "keeper", "module": "tests.secretive", "secrets": secrets, "retries": 0}]}, "secrets", state)
+    stack.client("secretsmanager").create_secret(Name=secrets["apiKey"], SecretString=SECRETS["apiKey"])
+    stack.client("ssm").put_parameter(Name=secrets["pin"], Value=SECRETS["pin"], Type="SecureString")
+    return Secretive(stack, state)
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    ({}, "*** and ***"), ({"behaviour": "decline"}, "*** and ***"), ({"behaviour": "raise"}, "refused *** and ***"),
+    ({"behaviour": "busy"}, "busy *** and ***")])
+def test_a_responder_reads_its_secrets_and_its_answer_is_cleared_of_them(secretive, data, said):
+    answer = secretive.answer(**data)
+
+    assert (answer.get("details", {}).get("said") or answer["error"]["message"]) == said
+    assert answer.get("amount", "30") == str(len(" and ".join(SECRETS.values())))
+
+
+def test_a_secret_is_in_no_state_environment_output_log_or_record(secretive):
+    for behaviour in ("quote", "raise", "busy", "decline"):
+        secretive.answer(behaviour=behaviour, name="Ada Lovelace")
+    stack = secretive.stack
+    functions = stack.client("lambda").list_functions()["Functions"]
+    everywhere = {
+        "state": repr([(each.inputs, each.outputs) for each in secretive.state.resources]),
+        "environments": json.dumps([function["Environment"] for function in functions if "Environment" in function]),
+        "outputs": json.dumps(stack.outputs),
+        "logs": json.dumps([event.content for event in logs.events(stack, stack.outputs["logGroups"], 0)]),
+        "table": json.dumps(stack.client("dynamodb").scan(TableName=stack.outputs["quoteTableName"])["Items"]),
+    }
+
+    found = [(where, secret) for where, text in everywhere.items() for secret in SECRETS.values() if secret in text]
+
+    assert found == []
+    assert "its code raised" in everywhere["logs"]
+    # The caller's own data is where the documentation says, and nowhere else.
+    assert [where for where, text in everywhere.items() if "Ada Lovelace" in text] == ["table"]
+
+
+def test_a_secret_that_may_not_be_read_is_a_failure_that_names_it(secretive):
+    iam = secretive.stack.client("iam")
+    [role] = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("responder-keeper")]
+    [policy] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    rights = {action: statement["Resource"] for statement in document["Statement"] for action in statement["Action"]}
+
+    assert rights["secretsmanager:GetSecretValue"] == [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:partners/acme-??????"]
+    assert rights["ssm:GetParameter"] == [f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/partners/acme/pin"]
+
+    less = [statement for statement in document["Statement"] if statement["Action"] != ["secretsmanager:GetSecretValue"]]
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps({**document, "Statement": less}))
+    functions = secretive.stack.client("lambda")
+    [name] = [function["FunctionName"] for function in functions.list_functions()["Functions"]
+              if function["FunctionName"].startswith("responder-keeper")]
+    # A new sandbox has read nothing yet.
+    functions.update_function_configuration(FunctionName=name, MemorySize=256)
+
+    error = secretive.answer()["error"]
+
+    assert (error["type"], error["message"]) == ("SecretUnavailable", "partners/acme cannot be read: AccessDeniedException")

@@ -1,0 +1,101 @@
+"""A responder's secrets: by the names that its configuration gives them, read when they are first asked for.
+
+    request.secrets["apiKey"]
+
+A value is kept for KEPT_SECONDS, so one that was rotated is read anew within that time. None is ever logged, and what a responder says or
+raises is cleared of them.
+
+Each is a secret of Secrets Manager, by its ARN or name, or a parameter of Systems Manager, by its ARN or by its name with a / in front.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from handlers.quoting import TransientError
+
+KEPT_SECONDS = 300
+READ_SECONDS = 2
+"""For each reply of the service; two tries."""
+
+CLEARED = "***"
+SHORTEST_CLEARED = 4
+"""A value that is shorter would clear half of what is said, and keeps nothing secret."""
+
+PASSING = ("ThrottlingException", "InternalServiceError", "InternalServerError", "ServiceUnavailableException")
+
+
+class SecretUnavailable(Exception):
+    """A secret cannot be read; the message names it, the service's error, and no value."""
+
+
+class SecretValues(Mapping[str, str]):
+    """ids: by name. read: the value of an id."""
+
+    def __init__(self, ids: Mapping[str, str], read: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
+        self._ids, self._read, self._now = ids, read, now
+        self._kept: dict[str, tuple[str, float]] = {}
+        self._seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        """Raises KeyError for a name that the configuration does not give, SecretUnavailable, or TransientError for a passing fault."""
+        value, until = self._kept.get(name, ("", 0.0))
+        if name not in self._kept or self._now() >= until:
+            value = self._read(self._ids[name])
+            self._kept[name] = (value, self._now() + KEPT_SECONDS)
+            self._seen.add(value)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __repr__(self) -> str:
+        return f"SecretValues({', '.join(self._ids)})"
+
+    def cleared(self, text: str) -> str:
+        """The text without any value that was read, as it is or as it stands in JSON."""
+        for value in sorted(self._seen, key=len, reverse=True):
+            if len(value) >= SHORTEST_CLEARED:
+                text = text.replace(json.dumps(value)[1:-1], CLEARED).replace(value, CLEARED)
+        return text
+
+
+NONE = SecretValues({}, lambda _: "")
+
+
+def of_the_account(ids: Mapping[str, str]) -> SecretValues:
+    return SecretValues(ids, read)
+
+
+def is_parameter(id_: str) -> bool:
+    return id_.startswith("/") or ":ssm:" in id_
+
+
+def read(id_: str) -> str:
+    """Raises SecretUnavailable, or TransientError for a passing fault."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        if is_parameter(id_):
+            return _client("ssm").get_parameter(Name=id_, WithDecryption=True)["Parameter"]["Value"]
+        return _client("secretsmanager").get_secret_value(SecretId=id_)["SecretString"]
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        failure = TransientError if code in PASSING else SecretUnavailable
+        raise failure(f"{id_} cannot be read: {code}") from None
+    except KeyError:
+        raise SecretUnavailable(f"{id_} is binary; allowed: text") from None
+    except BotoCoreError as error:
+        raise TransientError(f"{id_} cannot be read: {type(error).__name__}") from None
+
+
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(service, config=Config(
+        connect_timeout=READ_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 2}))
