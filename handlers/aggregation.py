@@ -167,8 +167,8 @@ class Sorted:
 
 
 def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
-    """An answer is on time when it was given by the deadline and finds the record open. Afterwards a quote, a refusal and a
-    failure are late answers; a responder that says it gave up says nothing new."""
+    """An answer is on time when it was given by the deadline and finds the record open. Afterwards, and where its
+    slot is TIMED_OUT, a quote, a refusal and a failure are late answers; a responder that says it gave up says nothing new."""
     news = Sorted()
     is_open = record["status"] == "OPEN"
     for message in messages:
@@ -180,18 +180,14 @@ def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
             news.rejected.append((message, str(reason)))
             continue
         name = answer["responder"]
-        if _has_answered(record, name) or name in news.on_time:
+        slot = record["answers"].get(name) or news.on_time.get(name)
+        if slot is not None and slot["status"] in contract.ANSWERED:
             continue
-        if is_open and answer["respondedAt"] <= record["deadlineAt"]:
+        if slot is None and is_open and answer["respondedAt"] <= record["deadlineAt"]:
             news.on_time[name] = answer
         elif answer["status"] in contract.ANSWERED and name not in record["late"]:
             news.late.setdefault(name, answer)
     return news
-
-
-def _has_answered(record: Record, name: str) -> bool:
-    """Whether its slot holds its own answer: a slot that the deadline filled has no respondedAt."""
-    return "respondedAt" in record["answers"].get(name, {})
 
 
 def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, announce_by: str) -> Closing | None:

@@ -78,8 +78,7 @@ def _of_answers(its: Evidence, record) -> list[str]:
         places = [place for place in ("answers", "late") if _token(record[place].get(name, {})) in tokens]
         dead = sum(any(token in body for body in its.dead) for token in tokens)
         kept = [_token(record[place][name]) for place in places]
-        # Another answer of the same responder may have its place: it was asked again, or its function broke after it had answered.
-        if tokens and not places and not dead and "respondedAt" not in record["answers"].get(name, {}) and name not in record["late"]:
+        if tokens and not places and not dead and not _has_another(record, name):
             found.append(f"lost: what {name} answered")
         if dead:
             found.append(f"among the dead letters, though its request is there: what {name} answered")
@@ -98,6 +97,11 @@ def _of_answers(its: Evidence, record) -> list[str]:
         ):
             found.append(f"punctual, without a fault, and not counted: {name}")
     return found
+
+
+def _has_another(record, name: str) -> bool:
+    """Whether another answer of that responder has its place: it was asked again, or its function broke after it had answered."""
+    return record["answers"].get(name, {}).get("status") in ("QUOTED", "DECLINED", "FAILED") or name in record["late"]
 
 
 def _of_the_silent(its: Evidence, record) -> list[str]:

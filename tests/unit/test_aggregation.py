@@ -183,6 +183,18 @@ def test_a_request_may_tighten_the_policy():
     assert gather(store, [answer("hertz")]).record["completedBy"] == "QUORUM"
 
 
+def test_what_a_responder_answers_beside_giving_up_is_late_and_not_lost():
+    """It was asked twice, and one of its two calls ran out of time."""
+    store = MemoryStore(record(["avis", "alamo"]))
+    gave_up = {**contract.silent("avis"), "respondedAt": answer("avis")["respondedAt"]}
+
+    gather(store, [gave_up])
+    kept = gather(store, [answer("avis", "99")]).record
+
+    assert kept["answers"]["avis"]["status"] == "TIMED_OUT"
+    assert kept["late"]["avis"]["amount"] == "99"
+
+
 def test_a_responder_that_gives_up_after_the_close_adds_nothing():
     store = MemoryStore(record(["avis"]))
     gather(store, [DEADLINE], seconds=60)
