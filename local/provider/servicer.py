@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,11 @@ class AwsProvider(ResourceProviderServicer):
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         config = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
         config |= _decode(from_struct(request.args))
-        self._aws = Aws(Settings.parse(config))
+        settings = Settings.parse(config)
+        if self._aws is not None:
+            # The CLI configures the one process that it is attached to once for each provider of the program.
+            _refuse_another(self._aws.settings, settings)
+        self._aws = Aws(settings)
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
     @rpc
@@ -281,6 +286,14 @@ class AwsProvider(ResourceProviderServicer):
 
 def _inputs(struct: Any) -> Properties:
     return _decode(from_struct(struct))
+
+
+def _refuse_another(settings: Settings, other: Settings) -> None:
+    names = [each.name for each in fields(settings) if getattr(settings, each.name) != getattr(other, each.name)]
+    if names:
+        raise ProviderError(
+            f"the local provider has one configuration for all resources, and an explicit provider has another {', '.join(names)}: "
+            "leave it out, or deploy it as a stack of its own")
 
 
 def _decode(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Configuration of the local provider, its errors, and the functions that need no emulator."""
 
+from typing import Any
 
 import pytest
 from pulumi.runtime.proto import provider_pb2
@@ -67,6 +68,22 @@ def test_takes_configuration_as_the_variables_of_older_engines(provider: Caller)
     provider.provider.Configure(provider_pb2.ConfigureRequest(variables=variables), None)
 
     assert provider.invoke("aws:index/getRegion:getRegion")["region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize(("other", "named"), [
+    ({"region": "eu-west-1"}, "region"), ({"accessKey": "111122223333"}, "access_key"),
+    ({"defaultTags": {"tags": {"team": "a"}}}, "default_tags")])
+def test_a_provider_of_the_programs_own_is_refused_rather_than_taken_for_the_default_one(
+    provider: Caller, other: dict[str, Any], named: str
+) -> None:
+    endpoints = [{"sts": "http://127.0.0.1:9"}]
+    provider.configure(region="us-east-1", endpoints=endpoints)
+    provider.configure(region="us-east-1", endpoints=endpoints)
+
+    with pytest.raises(ProviderError, match=rf"one configuration for all resources, and an explicit provider has another {named}"):
+        provider.configure(**{"region": "us-east-1", "endpoints": endpoints, **other})
+
+    assert provider.invoke("aws:index/getRegion:getRegion")["region"] == "us-east-1"
 
 
 def test_is_refused_before_it_is_configured(provider: Caller) -> None:
