@@ -13,14 +13,13 @@ An item costs 1 state transition, 2 with a wait; in a Distributed Map each item,
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components import code, definition, policy
+from components import code, definition, emulator, policy
 from components.handler_function import HandlerFunction
 from components.settings import INLINE_CONCURRENCY, DistributedSettings, checked
 from components.watched import Watched
@@ -489,7 +488,7 @@ def _warn(resource: pulumi.Resource, name: str, own: DistributedSettings) -> Non
         pulumi.log.warn(
             f"{name}: {own.sizeHint or 1} items, {own.maxConcurrency} at once with waitSeconds {own.wait_seconds}, take at "
             f"least {shortest} s; timeoutSeconds {own.timeout_seconds} ends the run before that", resource)
-    if _is_emulator():
+    if emulator.is_in_use():
         pulumi.log.warn(
             f"{name}: the emulator ignores timeoutSeconds, batchSize and the writing of results: a run never times out, each item is "
             "an execution of its own, and S3 has the failed outcomes alone", resource)
@@ -499,8 +498,3 @@ def shortest_seconds(own: DistributedSettings) -> int:
     """What the waiting alone takes, for the items that sizeHint expects."""
     rounds = math.ceil((own.sizeHint or 1) / own.maxConcurrency) if own.maxConcurrency else 1
     return rounds * own.wait_seconds
-
-
-def _is_emulator() -> bool:
-    configured = json.loads(pulumi.Config("aws").get("endpoints") or "[]")
-    return bool(os.environ.get("AWS_ENDPOINT_URL") or any(url for entry in configured for url in entry.values()))

@@ -11,7 +11,7 @@ from typing import Any, Optional, Required, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import policy
+from components import emulator, policy
 from components.handler_function import HandlerFunction
 from components.log_group import vended_log_group
 from components.request_store import RequestStore
@@ -78,7 +78,7 @@ class RequestApi(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         own = checked(ApiSettings, f"RequestApi {name}", {
             key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")})
-        if own.auth == "NONE" and not _is_on_the_emulator():
+        if own.auth == "NONE" and not emulator.is_in_use():
             pulumi.log.warn("auth is NONE: whoever has the API's address can send requests and read every one", self)
         self.function = _function(f"{name}-handler", args, own, child)
         self.api = aws.apigatewayv2.Api(
@@ -154,11 +154,6 @@ class RequestApi(pulumi.ComponentResource):
             },
             opts=child,
         )
-
-
-def _is_on_the_emulator() -> bool:
-    """Its stacks say where their services are; nobody but this machine reaches it."""
-    return bool(pulumi.Config("aws").get("endpoints"))
 
 
 def _scopes(route: Route, own: ApiSettings) -> list[str] | None:

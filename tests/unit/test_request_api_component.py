@@ -136,7 +136,7 @@ def test_the_function_knows_whose_a_request_is(config, ownership):
 def test_a_preview_for_aws_warns_of_an_api_that_asks_nobody(monkeypatch, config, on_the_emulator, warned):
     warnings = []
     monkeypatch.setattr(pulumi.log, "warn", lambda message, resource=None: warnings.append(message))
-    monkeypatch.setattr("components.request_api._is_on_the_emulator", lambda: on_the_emulator)
+    monkeypatch.setattr("components.emulator.is_in_use", lambda: on_the_emulator)
 
     api(api=config)
 
