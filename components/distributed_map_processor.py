@@ -181,8 +181,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         self.processor = _processor(self, name, own, self.claims)
         self.tally = _tally(self, name, own, places if uses_bucket else None)
 
-        functions = [function.functionArn for function in (self.reader, self.processor, self.tally)]
-        statements = [policy.allow(["lambda:InvokeFunction"], functions)]
+        statements = []
         if own.source == "s3":
             statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key)))
         if uses_bucket:
@@ -199,6 +198,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             ).apply(lambda known: render(own, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
             "workflowType": "STANDARD",
+            "functions": [function.functionArn for function in (self.reader, self.processor, self.tally)],
             "statements": statements,
             "logRetentionDays": own.logRetentionDays,
         }, pulumi.ResourceOptions(parent=self))

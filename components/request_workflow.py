@@ -7,7 +7,6 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import policy
 from components.definition import EXPRESS_SECONDS
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
@@ -55,7 +54,8 @@ def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tok
             "AggregatorArn": known["aggregator"],
         }, known["functions"])),
         "workflowType": workflow_type,
-        "statements": [policy.allow(["lambda:InvokeFunction"], functions)],
+        "functions": functions,
+        "statements": [],
         "logRetentionDays": store.settings.logRetentionDays,
     }, pulumi.ResourceOptions(parent=parent))
 

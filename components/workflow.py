@@ -1,6 +1,6 @@
 """Workflow: a state machine with the role that it needs.
 
-Builds: the state machine, with logging and tracing, its log group, its role and one policy.
+Builds: the state machine, with logging and tracing, its log group, its role and one policy; with very many functions, further policies.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,16 @@ class WorkflowArgs(TypedDict):
     """Amazon States Language, as JSON."""
     workflowType: str
     """STANDARD or EXPRESS."""
+    functions: Sequence[pulumi.Input[str]]
+    """ARNs of those that it may invoke."""
     statements: Sequence[policy.Statement]
+    """What it may do besides."""
     logRetentionDays: int
+
+
+FUNCTIONS_PER_POLICY = 40
+"""An ARN of a function takes up to 126 characters of a policy. All inline policies of a role take 10,240 of them, each managed one 6,144,
+and a role has ten of those: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 
 class Workflow(pulumi.ComponentResource):
@@ -37,10 +45,14 @@ class Workflow(pulumi.ComponentResource):
             f"{name}-runs",
             role=self.role.name,
             policy=policy.document([
-                *args["statements"], policy.allow_without_resource("deliverLogs"), policy.allow_without_resource("trace"),
+                _invokes(args["functions"][:FUNCTIONS_PER_POLICY]), *args["statements"],
+                policy.allow_without_resource("deliverLogs"), policy.allow_without_resource("trace"),
                 policy.allow_without_resource("sample")]),
             opts=child,
         )
+        starts = range(FUNCTIONS_PER_POLICY, len(args["functions"]), FUNCTIONS_PER_POLICY)
+        further = [self._further_policy(f"{name}-invokes-{number}", args["functions"][start:start + FUNCTIONS_PER_POLICY])
+                   for number, start in enumerate(starts, start=2)]
         self.state_machine = aws.sfn.StateMachine(
             name,
             type=args["workflowType"],
@@ -54,7 +66,7 @@ class Workflow(pulumi.ComponentResource):
                 "log_destination": policy.log_streams(self.logs.arn),
             },
             tracing_configuration={"enabled": True},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights, *further]),
         )
         self._name = name
         self.stateMachineArn = self.state_machine.arn
@@ -65,3 +77,12 @@ class Workflow(pulumi.ComponentResource):
         """Lets the workflow do more, in a policy of its own: what can only be named once the workflow is there."""
         return aws.iam.RolePolicy(
             f"{self._name}-{purpose}", role=self.role.name, policy=policy.document(statements), opts=pulumi.ResourceOptions(parent=self))
+
+    def _further_policy(self, name: str, functions: Sequence[pulumi.Input[str]]) -> aws.iam.RolePolicyAttachment:
+        child = pulumi.ResourceOptions(parent=self)
+        managed = aws.iam.Policy(name, policy=policy.document([_invokes(functions)]), opts=child)
+        return aws.iam.RolePolicyAttachment(name, role=self.role.name, policy_arn=managed.arn, opts=child)
+
+
+def _invokes(functions: Sequence[pulumi.Input[str]]) -> policy.Statement:
+    return policy.allow(["lambda:InvokeFunction"], functions)
