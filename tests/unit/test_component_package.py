@@ -177,7 +177,7 @@ def _camel(name: str) -> str:
 
 
 def served() -> str:
-    """The schema, from the process that Pulumi starts."""
+    """The schema, from the process that Pulumi starts. From Python 3.13 on docstrings come without the indentation of their lines."""
     arguments = [sys.executable, str(PACKAGE), "127.0.0.1:9"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=PACKAGE) as process:
         try:
@@ -187,7 +187,7 @@ def served() -> str:
                 answer = provider_pb2_grpc.ResourceProviderStub(channel).GetSchema(provider_pb2.GetSchemaRequest(), timeout=30)
         finally:
             process.terminate()
-    return json.dumps(json.loads(answer.schema), indent=2) + "\n"
+    return re.sub(r"\\n +", r"\\n", json.dumps(json.loads(answer.schema), indent=2)) + "\n"
 
 
 if __name__ == "__main__":
