@@ -26,12 +26,16 @@ class Rejected(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """What reached the aggregator: an answer, or (answer None) the deadline that was set when the record was made."""
+    """What reached the aggregator: an answer, or (answer None) the deadline that was set when the record was made.
+
+    gave_up: the answer of a state machine's responder that stopped at the deadline; with it, all that the machine has is there.
+    """
 
     message_id: str
     request_id: str
     answer: contract.Json | None = None
     deadline_at: str | None = None
+    gave_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,8 @@ def replies(contents: Sequence[contract.Json], now: str) -> list[Message]:
             answer = {**broken(content["responder"], content["fault"]), "respondedAt": now}
             found.append(Message(str(number), content["requestId"], answer=answer))
         elif content.get("asked", True):
-            found.append(Message(str(number), content["requestId"], answer=content["answer"]))
+            answer = content["answer"]
+            found.append(Message(str(number), content["requestId"], answer=answer, gave_up=contract.is_silent(answer)))
     return found
 
 
@@ -180,6 +185,8 @@ def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
             news.rejected.append((message, str(reason)))
             continue
         name = answer["responder"]
+        if contract.is_silent(answer):
+            continue
         slot = record["answers"].get(name) or news.on_time.get(name)
         if slot is not None and slot["status"] in contract.ANSWERED:
             continue
@@ -203,8 +210,10 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
     silent = {name: contract.silent(name) for name in missing}
     answers = {**record["answers"], **silent}
     given = [answers[name] for name in recipients if name in answers]
-    # An answer's time is of another clock, or of a moment after `now`, where another aggregator kept it meanwhile.
-    completed_at = max([now, *(answer["respondedAt"] for answer in given if "respondedAt" in answer)])
+    # An answer's time is of another clock, or of a moment after `now`, where another aggregator kept it meanwhile; so is the deadline of
+    # whoever gave up.
+    since = record["deadlineAt"] if completed_by == "DEADLINE" else record["createdAt"]
+    completed_at = max([now, since, *(answer["respondedAt"] for answer in given if "respondedAt" in answer)])
     return Closing(
         status=contract.status_of([answer["status"] for answer in given], completed_by), completed_by=completed_by,
         completed_at=completed_at, silent=silent, ranking=rules.rank(given), announce_by=announce_by)
@@ -251,7 +260,7 @@ def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Me
             if not done or record is None:
                 continue
         after_deadline = now >= record["deadlineAt"] or any(
-            message.deadline_at == record["deadlineAt"] for message in messages)
+            message.deadline_at == record["deadlineAt"] or message.gave_up for message in messages)
         change = closing(record, rules, after_deadline=after_deadline, now=now, announce_by=alive_until)
         if change is not None:
             record, closed = store.close(record, change)

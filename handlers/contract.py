@@ -199,6 +199,12 @@ def silent(responder: str) -> Json:
     return unsuccessful(responder, "TIMED_OUT", "Deadline", "no answer before the deadline")
 
 
+def is_silent(answer: Json) -> bool:
+    """Whether it says no more than that the responder stopped at the deadline: of its question, or, where the request was opened anew
+    after that, of one before."""
+    return answer.get("status") == "TIMED_OUT" and answer["error"]["type"] == "Deadline"
+
+
 def overdue(responder: str, seconds: float) -> Json:
     """The slot of a responder that took longer than its own time limit."""
     return unsuccessful(responder, "TIMED_OUT", "Timeout", f"no answer within {seconds:g} seconds")

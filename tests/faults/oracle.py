@@ -198,14 +198,8 @@ def _judge_rule(trial: _Trial) -> None:
         trial.count(why)
     elif rule == "DEADLINE" and rule not in decided:
         trial.blame("closed wrongly", f"by DEADLINE rather than {' or '.join(sorted(decided))}, though all were quick")
-    elif rule not in decided and _went_as_planned(trial.request, trial.record) and not (rule == "ALL" and _gave_up_in_time(trial.record)):
+    elif rule not in decided and _went_as_planned(trial.request, trial.record):
         trial.blame("closed wrongly", f"by {rule} rather than {' or '.join(sorted(decided))}")
-
-
-def _gave_up_in_time(record: Record) -> bool:
-    """Whether a responder that stops at the deadline had said so by then, to the millisecond, so that all have answered."""
-    return any(answer["status"] == "TIMED_OUT" and "respondedAt" in answer and
-               record["deadlineAt"] == answer["respondedAt"] for answer in record["answers"].values())
 
 
 def _excuse(trial: _Trial) -> str | None:

@@ -184,15 +184,40 @@ def test_a_request_may_tighten_the_policy():
 
 
 def test_what_a_responder_answers_beside_giving_up_is_late_and_not_lost():
-    """It was asked twice, and one of its two calls ran out of time."""
+    """It was asked twice, and one of its two calls took longer than it may."""
     store = MemoryStore(record(["avis", "alamo"]))
-    gave_up = {**contract.silent("avis"), "respondedAt": answer("avis")["respondedAt"]}
+    gave_up = {**contract.overdue("avis", 10), "respondedAt": answer("avis")["respondedAt"]}
 
     gather(store, [gave_up])
     kept = gather(store, [answer("avis", "99")]).record
 
     assert kept["answers"]["avis"]["status"] == "TIMED_OUT"
     assert kept["late"]["avis"]["amount"] == "99"
+
+
+def test_who_stopped_at_the_deadline_of_an_earlier_attempt_has_said_nothing_yet():
+    """The request was opened anew, with a later deadline, and the responder asked again."""
+    store = MemoryStore(record(["avis", "alamo"]))
+    stopped = {**contract.silent("avis"), "respondedAt": answer("avis")["respondedAt"]}
+
+    gather(store, [answer("alamo"), stopped])
+    kept = gather(store, [answer("avis", "99", seconds=3)], seconds=3).record
+
+    assert kept["answers"]["avis"]["amount"] == "99"
+    assert kept["completedBy"] == "ALL"
+
+
+def test_a_state_machine_whose_responder_stopped_at_the_deadline_closes_by_it_whatever_the_clock_says():
+    store = MemoryStore(record(["avis", "alamo"]))
+    stopped = {**contract.silent("avis"), "respondedAt": clock.later(CREATED, 60)}
+    messages = aggregation.replies([{"requestId": "r1", "answer": each} for each in (stopped, answer("alamo"))], CREATED)
+
+    now = clock.later(CREATED, 59.9)
+    closed = aggregation.gather(store, RULES, "r1", messages, [].append, now=now, alive_until=now).record
+
+    assert closed is not None
+    assert (closed["completedBy"], closed["completedAt"]) == ("DEADLINE", closed["deadlineAt"])
+    assert closed["answers"]["avis"]["error"]["type"] == "Deadline"
 
 
 def test_a_responder_that_gives_up_after_the_close_adds_nothing():
