@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from handlers import api, clock, contract, openapi, selection
+from handlers.callers import Ownership
 from handlers.completion import Policy
 from handlers.routes import BOARD, ROUTES, Operations
 from handlers.selection import Selection
@@ -109,6 +110,7 @@ def serve(script: Script, monkeypatch: pytest.MonkeyPatch, prefix: str = PREFIX)
         selection=Selection("lowest", 3),
         document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}))
     monkeypatch.setattr(api, "operations", lambda: operations)
+    monkeypatch.setattr(api, "ownership", Ownership)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script, prefix))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -482,7 +482,7 @@ def test_a_stack_without_a_board_says_why(emulator):
     signed = deploy(emulator, BROWSERS_OWN_ACCOUNT, {"variants": ["map"], "responderCount": 1}, "signed")
     none = Stack({key: value for key, value in signed.outputs.items() if key != "apiId"}, signed.endpoint, signed.session_token)
 
-    with pytest.raises(UsageError, match=r"a browser cannot sign for auth AWS_IAM; set api\.auth to NONE or JWT"):
+    with pytest.raises(UsageError, match=r"a browser cannot sign for auth AWS_IAM; it needs api\.auth JWT"):
         board.address(signed)
     with pytest.raises(UsageError, match=r"set api\.enabled to true"):
         board.address(none)
