@@ -232,8 +232,8 @@ def render(
     """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
     retries, seconds = own.retries, own.functionTimeoutSeconds + BACKSTOP_SECONDS + LEASE_MARGIN_SECONDS + 1
     # A call that broke keeps its items claimed until its time is over. Asking again must outlast that, or a crash would lose them.
-    broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries), "UnclearSeconds": seconds, "UnclearRetries": max(2, retries)}
-    unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0, "UnclearSeconds": 1, "UnclearRetries": retries}
+    broken = {"ClaimSeconds": seconds, "BrokenRetries": max(2, retries)}
+    unclaimed = {"ClaimSeconds": 1, "BrokenRetries": 0}
     tokens: dict[str, Any] = {
         "Partition": partition,
         "TimeoutSeconds": own.timeout_seconds,

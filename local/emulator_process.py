@@ -1,5 +1,5 @@
 """The emulator as its own process: MiniStack behind a door, with its writes to tables and queues one at a time, as atomic as they are on
-AWS, and with functions that start as forks of a warm process.
+AWS, with the names that Lambda gives to errors, and with functions that start as forks of a warm process.
 
 MiniStack works in a thread for each execution, iteration and batch, and read, change and write are separate steps there: two writes of
 one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue.
@@ -59,6 +59,32 @@ def make_atomic() -> None:
         sqs._HANDLERS[action] = getattr(sqs, step.__name__)
 
 
+def name_errors() -> None:
+    """State machines retry by an error's name, and to MiniStack all errors of a function are one."""
+    for name in ("_execute_function_warm", "_throttle_response"):
+        setattr(lambda_svc, name, _named_as_by_lambda(getattr(lambda_svc, name)))
+
+
+def _named_as_by_lambda(execute: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    @functools.wraps(execute)
+    def executed(*arguments: Any, **named: Any) -> dict[str, Any]:
+        result = execute(*arguments, **named)
+        if result.get("throttle"):
+            result["body"]["errorType"] = "Lambda.TooManyRequestsException"
+        elif result.get("error") and result["body"]["errorType"] == "Runtime.HandlerError":
+            result["body"]["errorType"] = _error_type(result["body"]["errorMessage"].rstrip("\n"), result["log"].rstrip("\n"))
+        return result
+
+    return executed
+
+
+def _error_type(message: str, log: str) -> str:
+    """Of what a function raised, its class, which is in the last line of the log's traceback; else the name of an end without a reply."""
+    if "Traceback (most recent call last)" not in log:
+        return "Runtime.ExitError"
+    return log.removesuffix(message).removesuffix(": ").rpartition("\n")[2].rpartition(".")[2]
+
+
 def fork_workers() -> None:
     """Where the system has what it takes (Linux): a cold start takes a tenth of the time."""
     if hasattr(os, "pidfd_open"):
@@ -89,6 +115,7 @@ def _with_token(credentials_of: Callable[[dict[str, Any]], dict[str, str]], sess
 
 if __name__ == "__main__":
     make_atomic()
+    name_errors()
     fork_workers()
     shut_the_door(os.environ["AWS_SESSION_TOKEN"], int(os.environ["GATEWAY_PORT"]))
     ministack.main()

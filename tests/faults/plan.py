@@ -26,9 +26,6 @@ BEHAVIOURS = {"quote": 10, "decline": 2, "throw": 3, "hang": 1, "garbage": 2, "h
 MESSAGING = {"twice": 3, "poison": 1}
 """Behaviours (and how often they are taken) that send messages of their own to the response queue."""
 
-EXISTINGS_BEHAVIOURS = {"quote": 10, "decline": 2, "throw": 3, "hang": 1, "garbage": 2, "huge": 1, "crash": 1}
-"""Of the existing function. The emulator names every error alike, so it cannot ask to be asked again."""
-
 SHORT_SECONDS, DEADLINE_SECONDS, LONG_SECONDS = 4, 6, 30
 """Deadlines: of what only the deadline can close; of what all are to answer, though its messages are held back; of what it should not
 close."""
@@ -126,7 +123,7 @@ def _request(chance: random.Random, seed: int, number: int) -> Request:
 def _asks(chance: random.Random, policy: str, is_tampered: bool) -> tuple[Ask, ...]:
     hasty, behaviours = chance.sample(HASTY, chance.randint(2, len(HASTY))), {}
     for name in hasty:
-        weights = EXISTINGS_BEHAVIOURS if name == EXISTING else BEHAVIOURS | MESSAGING
+        weights = BEHAVIOURS if name == EXISTING else BEHAVIOURS | MESSAGING
         [behaviours[name]] = chance.choices(list(weights), list(weights.values()))
     if policy == "bargain" and chance.random() < 0.75:
         behaviours[chance.choice(hasty)] = "bargain"

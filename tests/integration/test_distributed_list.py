@@ -116,7 +116,7 @@ def test_an_empty_list_succeeds_with_zero_items(stack, tmp_path):
     ({"items": {"S": "Economics"}}, "items in the item of table {table} with id = list is a string, not a list"),
     ({"items": {"M": {}}}, "items in the item of table {table} with id = list is a map, not a list"),
     ({"items": {"L": [{"N": "1"}] * 2001}},
-     "items in the item of table {table} with id = list has 2001 items; an inline Map takes 488: use mode DISTRIBUTED"),
+     "items in the item of table {table} with id = list has 2001 items; an inline Map takes 553: use mode DISTRIBUTED"),
 ])
 def test_what_is_no_list_is_one_clear_error_and_runs_nothing(stack, value, why):
     table = stack.outputs["distributedSourceTableName"]

@@ -181,7 +181,7 @@ def test_a_function_that_dies_is_a_failure_in_its_slot(deployed, variant):
 
     result = stack.request(variant, {"data": {}, "recipients": ["crash"]})
 
-    assert result["answers"][0]["status"] == "FAILED"
+    assert result["answers"][0]["error"]["type"] == "Runtime.ExitError"
 
 
 def test_answers_larger_than_a_state_may_carry_lose_no_quote(deployed, variant):

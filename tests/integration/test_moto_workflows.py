@@ -17,7 +17,7 @@ NAMES = ["avis", "alamo", "busy", "flaky", "crash"]
 def stack(emulator):
     responders = [{"name": name, "timeoutSeconds": 60, **settings} for name, settings in {
         "avis": {"module": "tests.responders", "amount": 99, "behaviour": "quote"},
-        "alamo": {"module": "tests.responders", "amount": 120, "behaviour": "quote"},
+        "alamo": {"module": "tests.responders", "amount": 120, "behaviour": "sleep", "seconds": 0},
         "busy": {"module": "tests.odd_responders", "retries": 1},
         "flaky": {"module": "tests.responders", "behaviour": "flaky"},
         "crash": {"module": "tests.responders", "behaviour": "crash"}}.items()]
@@ -90,7 +90,7 @@ def test_a_request_costs_four_transitions_and_one_for_each_responder_and_for_eac
 
 
 def test_a_request_that_closes_early_costs_no_more(moto: Workflows, machine, variant):
-    request = {"data": {}, "completion": {"quorum": 1}, "recipients": ["avis", "alamo"]}
+    request = {"data": {"seconds": 3}, "completion": {"quorum": 1}, "recipients": ["avis", "alamo"]}
 
     ended = moto.ended(moto.start(machine, request))
 

@@ -137,9 +137,6 @@ def again(name: str, *requests: Any) -> Case:
     return Case(name, [{"requestId": ID, "recipients": ["odd"], **request} for request in requests], answers=(quoted("odd"),))
 
 
-FOREIGN_ERROR = "Runtime.HandlerError"
-"""The emulator's name for whatever a function raises; AWS tells the class."""
-
 BAD_AMOUNT = "amount must be a decimal of 0 or more with at most 15 digits"
 FLOAT = "amount must be a Decimal, an int or a decimal string, not a float"
 DIGITS = "a number has more than 15 significant digits, which not every carrier keeps: send it as a string"
@@ -306,9 +303,9 @@ EXISTING: list[tuple[Any, dict[str, Any]]] = [
         ({"status": "WON", "amount": 1}, invalid("status must be QUOTED, DECLINED, FAILED or TIMED_OUT")),
     ]),
     ({"digits": "12345678901234567"}, quoted("", "100", {"omitted": CANNOT + DIGITS})),
-    ({"raise": "prix élevé\nline two"}, failed(FOREIGN_ERROR, "prix élevé\nline two")),
-    ({"raise": LONG_TEXT[:19], "times": 1_600}, failed(FOREIGN_ERROR, cut(LONG_TEXT, 500))),
-    ({"busy": "no prices yet"}, failed(FOREIGN_ERROR, "no prices yet")),
+    ({"raise": "prix élevé\nline two"}, failed("ValueError", "prix élevé\nline two")),
+    ({"raise": LONG_TEXT[:19], "times": 1_600}, failed("ValueError", cut(LONG_TEXT, 500))),
+    ({"busy": "no prices yet"}, failed("TransientError", "no prices yet")),
 ]
 
 TOO_LONG = [

@@ -48,7 +48,7 @@ def test_a_list_gets_a_table_of_its_own_which_the_reader_alone_may_read():
         "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-list"}
     assert rights(registered, "distributed-process-runs") == rights(registered, "distributed-tally-runs") == {}
     assert variables(registered, "distributed-reader") == {
-        "SOURCE_TABLE": "distributed-list", "SOURCE_KEY": '{"id": {"S": "list"}}', "SOURCE_ATTRIBUTE": "items", "MAX_ITEMS": "529"}
+        "SOURCE_TABLE": "distributed-list", "SOURCE_KEY": '{"id": {"S": "list"}}', "SOURCE_ATTRIBUTE": "items", "MAX_ITEMS": "607"}
     table = registered.of_type("aws:dynamodb/table:Table")["distributed-list"]
     assert (table["hashKey"], table["attributes"]) == ("id", [{"name": "id", "type": "S"}])
     assert table["serverSideEncryption"] == {"enabled": True}
@@ -187,10 +187,10 @@ def test_the_mode_and_its_reason_are_said(logged):
 
 def test_more_items_than_an_inline_map_takes_are_refused_in_a_preview():
     with pytest.raises(pulumi.RunError) as refused:
-        run(mode="INLINE", sizeHint=530)
+        run(mode="INLINE", sizeHint=608)
 
     assert str(refused.value) == (
-        "distributed.sizeHint is 530; allowed in mode INLINE with retries 2: a whole number up to 529, whose events fit one execution "
+        "distributed.sizeHint is 608; allowed in mode INLINE with retries 2: a whole number up to 607, whose events fit one execution "
         "(mode DISTRIBUTED takes more)")
 
 
