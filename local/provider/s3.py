@@ -165,6 +165,8 @@ class BucketLifecycleConfiguration(_BucketSetting):
 
     def check(self, inputs: Properties) -> Iterator[Failure]:
         for index, rule in enumerate(inputs["rules"] if isinstance(inputs["rules"], list) else ()):
+            if not isinstance(rule, dict):
+                continue  # it isn't known yet
             for name in sorted(rule.keys() - self._ALLOWED):
                 yield f"rules[{index}].{name}", "isn't implemented by the local provider"
             if not rule.get("abortIncompleteMultipartUpload") and not rule.get("expiration"):

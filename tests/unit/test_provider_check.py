@@ -228,6 +228,14 @@ def test_refuses(provider: Caller, token: str, changes: Properties, property: st
     assert reason in refused[property]
 
 
+def test_a_rule_that_is_not_known_yet_is_not_judged(provider: Caller) -> None:
+    rules = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+
+    response = provider.check_response(rules, example(rules, rules=[UNKNOWN]))
+
+    assert not response.failures
+
+
 def test_names_every_wrong_property_at_once(provider: Caller) -> None:
     refused = provider.refused(FUNCTION, example(FUNCTION, timeout=0, memorySize=1, tracingConfig={"mode": "x"}))
 
