@@ -16,8 +16,10 @@ from components import code, policy, settings
 from components.handler_function import HandlerFunction
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
-from handlers import circuit_breaker, secret_values
+from handlers import circuit_breaker, contract, secret_values
 from handlers.attempt import BACKSTOP_SECONDS
+from handlers.mapping import PartnerMapping
+from handlers.quoting import TransientError
 
 REQUESTER_SECONDS = 10
 
@@ -29,12 +31,29 @@ class CircuitBreakerArgs(TypedDict, total=False):
     """How long it stays open before one request tries again; 30."""
 
 
+class AnswerArgs(TypedDict, total=False):
+    """JMESPath expressions over what a partner replies."""
+
+    amount: str
+    currency: Optional[str]
+    """The stack's currency where it is absent."""
+    details: Optional[str]
+    decline: Optional[str]
+    """What it finds is the reason of a decline; null, false and an empty text are none."""
+    sample: Optional[Any]
+    """A reply, on which a preview tries them."""
+
+
 class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
     """A Python module with a function `quote`; excludes functionArn."""
     functionArn: Optional[pulumi.Input[str]]
     """An existing function; excludes module."""
+    request: Optional[str]
+    """A JMESPath expression: what an existing function gets, out of {"requestId", "description", "data", "deadlineAt", "attempt"}."""
+    answer: Optional[AnswerArgs]
+    """Where the answer is in what an existing function replies."""
     timeoutSeconds: Optional[float]
     """10."""
     memoryMb: Optional[int]
@@ -129,13 +148,17 @@ class ResponderFleet(pulumi.ComponentResource):
         except ValueError as error:
             raise pulumi.RunError(f"ResponderFleet {name}: {error}") from None
 
+    def _mapping(self, responder: settings.Responder) -> dict[str, str]:
+        _check_sample(responder, self._store.settings.currency)
+        return {"MAPPING": json.dumps(responder.mapping, sort_keys=True)} if responder.mapping else {}
+
     def _function(self, responder: settings.Responder) -> HandlerFunction:
         store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
         modules: list[str] = []
         source: dict[str, pulumi.Input[str]]
         if responder.functionArn is not None:
-            source = {"FUNCTION_ARN": responder.functionArn}
+            source = {"FUNCTION_ARN": responder.functionArn, **self._mapping(responder)}
             statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
         else:
             modules = [responder.module or settings.DEFAULT_MODULE]
@@ -167,6 +190,20 @@ class ResponderFleet(pulumi.ComponentResource):
             "logRetentionDays": store.settings.logRetentionDays,
             "statements": statements,
         }, pulumi.ResourceOptions(parent=self))
+
+
+def _check_sample(responder: settings.Responder, currency: str) -> None:
+    """Raises pulumi.RunError where the sample of its answer would be none."""
+    if responder.answer is None or responder.answer.sample is None:
+        return
+    try:
+        answer = PartnerMapping(**responder.mapping).answer(
+            responder.name, responder.answer.sample, currency, contract.DETAILS_BUDGET_BYTES)
+        reason = answer["error"]["message"] if answer["status"] == "FAILED" else None
+    except TransientError as error:
+        reason = str(error)
+    if reason:
+        raise pulumi.RunError(f"responder {responder.name}: its answer.sample would be FAILED: {reason}")
 
 
 def _reads_secrets(responder: settings.Responder) -> list[policy.Statement]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
+import jmespath
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -129,6 +130,14 @@ def _function_arn(value: object) -> object:
     raise ValueError("allowed: the ARN of a Lambda function")
 
 
+def _expression(value: str) -> str:
+    try:
+        jmespath.compile(value)
+    except ValueError as error:
+        raise ValueError(f"{str(error).splitlines()[0].rstrip(':')}; allowed: a JMESPath expression such as offer.total") from None
+    return value
+
+
 def _selection(value: str) -> str:
     if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
         raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
@@ -144,6 +153,7 @@ SecretId = Annotated[str, _matching(
     r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
     "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager")]
 FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
+Expression = Annotated[str, AfterValidator(_expression)]
 Carrier = Annotated[str, _named_in(carriers)]
 Variant = Annotated[str, _named_in(variants)]
 Module = Annotated[str, _matching(
@@ -186,6 +196,22 @@ class CircuitBreaker(_Strict):
     pauseSeconds: Annotated[float, _number(1, 3600)] = 30
 
 
+class Answer(_Strict):
+    """Where the parts of an answer are in what a partner replies; `handlers.mapping` reads it."""
+
+    amount: Expression
+    currency: Expression | None = None
+    details: Expression | None = None
+    decline: Expression | None = None
+    """What it finds is the reason of a decline; null, false and an empty text are none."""
+    sample: Any = None
+    """A reply that a preview reads."""
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        return self.model_dump(exclude={"sample"}, exclude_none=True)
+
+
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
@@ -199,6 +225,9 @@ class Responder(BaseModel):
     module: Module | None = None
     functionArn: FunctionArn = None
     """A string, or an output."""
+    request: Expression | None = None
+    """What an existing function gets, out of the question."""
+    answer: Answer | None = None
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
@@ -228,6 +257,9 @@ class Responder(BaseModel):
             raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
         if self.functionArn is not None and self.secrets:
             raise ValueError("secrets would never reach an existing function: leave it out, or give a module")
+        if self.functionArn is None and (given := [key for key in ("request", "answer") if getattr(self, key) is not None]):
+            raise ValueError(f"{' and '.join(given)} would have no effect on Python, which answers in its own words: leave it out, or give "
+                             "functionArn; a setting of its own with such a name belongs under settings")
         if self.secretsKmsKeyArn and not self.secrets:
             raise ValueError("secretsKmsKeyArn would have no effect without secrets: leave it out, or give them")
         uses_rate = self.functionArn is None and self.module in (None, DEFAULT_MODULE)
@@ -243,6 +275,12 @@ class Responder(BaseModel):
             raise ValueError(f"reservedConcurrency is {self.reservedConcurrency}; allowed with queueConcurrency "
                              f"{self.queueConcurrency}: 0, or a whole number that is no less")
         return self
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """The arguments of `handlers.mapping.PartnerMapping`."""
+        mapped = {"request": self.request, "answer": self.answer and self.answer.expressions}
+        return {key: value for key, value in mapped.items() if value}
 
     @property
     def in_the_clear(self) -> list[str]:

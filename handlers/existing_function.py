@@ -1,7 +1,7 @@
 """Asks an existing Lambda function as a responder.
 
-It gets {"requestId", "description", "data", "deadlineAt", "attempt"}; what it returns, raises or breaks is its answer, see
-`contract.normalise_answer`.
+It gets {"requestId", "description", "data", "deadlineAt", "attempt"}, or what its `request` makes of that; what it returns, raises or
+breaks is its answer, see `mapping` and `contract.normalise_answer`.
 """
 
 import json
@@ -14,12 +14,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from handlers import contract
+from handlers.mapping import NotMapped, PartnerMapping
 from handlers.quoting import TransientError
 
 
 class ExistingFunction:
-    def __init__(self, responder: str, function_arn: str, currency: str, timeout_seconds: float) -> None:
-        self._responder, self._function_arn, self._currency = responder, function_arn, currency
+    def __init__(self, responder: str, function_arn: str, currency: str, timeout_seconds: float, mapping: PartnerMapping) -> None:
+        self._responder, self._function_arn, self._currency, self._mapping = responder, function_arn, currency, mapping
         # One try: a client that tries again on its own would ask the function twice without anybody knowing.
         self._functions = boto3.client("lambda", config=Config(
             read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
@@ -29,9 +30,13 @@ class ExistingFunction:
         payload = {key: question[key] for key in ("requestId", "description", "data", "deadlineAt")}
         return lambda: self._ask({**payload, "attempt": attempt}, details_limit)
 
-    def _ask(self, payload: Mapping[str, Any], details_limit: int) -> contract.Json:
+    def _ask(self, payload: contract.Json, details_limit: int) -> contract.Json:
         try:
-            response = self._functions.invoke(FunctionName=self._function_arn, Payload=json.dumps(payload))
+            asked = self._mapping.request(payload)
+        except NotMapped as error:
+            return contract.unsuccessful(self._responder, "FAILED", "NotMapped", str(error))
+        try:
+            response = self._functions.invoke(FunctionName=self._function_arn, Payload=json.dumps(asked))
         except ClientError as error:
             code, http = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
             if http == 429 or http >= 500:
@@ -40,7 +45,7 @@ class ExistingFunction:
         returned = json.loads(response["Payload"].read())
         if "FunctionError" in response:
             return self._failure(returned)
-        return contract.normalise_answer(self._responder, returned, currency=self._currency, details_limit=details_limit)
+        return self._mapping.answer(self._responder, returned, self._currency, details_limit)
 
     def _failure(self, returned: Any) -> contract.Json:
         """The answer of a function that raised, crashed or ran out of time, of which Lambda reports {"errorType", "errorMessage"}."""

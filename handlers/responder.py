@@ -6,8 +6,8 @@ Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt
           question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
 
 Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON) and SECRETS (JSON: ids by name) where
-it has any, or FUNCTION_ARN; CURRENCY, TIMEOUT_SECONDS,
-RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
+it has any, or FUNCTION_ARN and, where it has one, MAPPING (JSON: the arguments of `mapping.PartnerMapping`); CURRENCY,
+TIMEOUT_SECONDS, RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
 """
 
 import json
@@ -32,8 +32,10 @@ def _source() -> Any:
         secrets = secret_values.of_the_account(json.loads(os.environ.get("SECRETS", "{}")))
         return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], json.loads(os.environ["SETTINGS"]), CURRENCY, secrets)
     from handlers.existing_function import ExistingFunction
+    from handlers.mapping import PartnerMapping
 
-    return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds)
+    mapping = PartnerMapping(**json.loads(os.environ.get("MAPPING", "{}")))
+    return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds, mapping)
 
 
 def _guard() -> attempt.Guard:

@@ -214,7 +214,7 @@ OF_ANY_VALUE = {
     "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.scopes", "api.readers",
     "api.corsOrigins",
     "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
-    "responders[].settings"}
+    "responders[].settings", "responders[].answer", "responders[].answer.sample"}
 """Lists, objects and truth values, of which nothing but their type is said."""
 
 
@@ -252,9 +252,14 @@ def refusal(key: str, value: Any) -> str:
     return ""
 
 
+NEEDED = {"responders[]": {"name": "acme", "rate": 1}, "answer": {"amount": "total"}}
+"""What else an object must have."""
+
+
 def at_path(key: str, value: Any) -> dict[str, Any]:
     for name in reversed(key.split(".")):
-        value = {name.removesuffix("[]"): [{"name": "acme", "rate": 1, **value}] if name.endswith("[]") else value}
+        within = {**NEEDED[name], **value} if name in NEEDED and isinstance(value, dict) else value
+        value = {name.removesuffix("[]"): [within] if name.endswith("[]") else within}
     return value
 
 

@@ -86,3 +86,21 @@ def test_nobody_waits_beyond_the_time_limit(responder, monkeypatch):
 def test_a_passing_fault_is_left_to_the_carrier(responder, monkeypatch, returns, failed):
     with pytest.raises(TransientError):
         asked(responder, monkeypatch, returns, **({"FunctionError": "Unhandled"} if failed else {}))
+
+
+def test_it_gets_and_replies_words_of_its_own(monkeypatch):
+    sent = []
+    mapping = {"request": "{days: data.days_rental}", "answer": {"amount": "total"}}
+    environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices", "CURRENCY": "USD",
+                   "TIMEOUT_SECONDS": "20", "RETRIES": "2", "MAPPING": json.dumps(mapping)}
+
+    class Functions:
+        def invoke(self, *, FunctionName, Payload):
+            sent.append(json.loads(Payload))
+            return {"Payload": io.BytesIO(b'"{\\"total\\": 560}"')}
+
+    with loaded("handlers.responder", environment, NOBODY, "000000000000") as module:
+        monkeypatch.setattr(module.source, "_functions", Functions())
+        answer = module.respond({**QUESTION, "data": {"days_rental": 7}, "deadlineAt": clock.later(clock.now(), 60)}, 1)
+
+    assert (sent, answer["amount"]) == ([{"days": 7}], "560")

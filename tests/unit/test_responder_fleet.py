@@ -2,6 +2,7 @@
 
 import json
 
+import pulumi
 import pytest
 
 from tests import program
@@ -54,3 +55,19 @@ def test_a_queue_delivers_more_often_than_its_responder_is_asked(registered):
 
     received = {name: json.loads(queues[f"sns-ask-{name}"]["redrivePolicy"])["maxReceiveCount"] for name in ("once", "plain", "stubborn")}
     assert received == {"once": 5, "plain": 5, "stubborn": 8}
+
+
+def with_sample(sample):
+    return {"variants": ["map"], "api": {"enabled": False}, "responders": [
+        {"name": "acme", "functionArn": ARN, "answer": {"amount": "offer.total", "sample": sample}}]}
+
+
+def test_a_mapping_is_its_functions_and_its_sample_is_not():
+    made = program.run(with_sample({"offer": {"total": 3}}))
+
+    assert json.loads(environment(made, "responder-acme")["MAPPING"]) == {"answer": {"amount": "offer.total"}}
+
+
+def test_a_sample_that_would_fail_ends_a_preview():
+    with pytest.raises(pulumi.RunError, match=r"responder acme: its answer.sample would be FAILED: answer.amount \(offer.total\) finds"):
+        program.run(with_sample({"total": 3}))

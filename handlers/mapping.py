@@ -1,0 +1,106 @@
+"""How a partner's words become ours: JMESPath expressions of the configuration. Pure.
+
+`request` says what a partner gets, out of {"requestId", "description", "data", "deadlineAt", "attempt"}; `answer` says where the amount,
+the currency, the details and a decline are in what it replies. A reply that is a JSON text, or has the shape that API Gateway takes from a
+function ({"statusCode", "body"}), is read as what it holds, with or without a mapping.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from handlers import contract, json_limits
+from handlers.quoting import TransientError
+
+PLACES = ("amount", "currency", "details", "decline")
+API_GATEWAY = {"statusCode", "body", "headers", "multiValueHeaders", "cookies", "isBase64Encoded"}
+
+SAID_BYTES = 200
+"""How much an answer quotes of what a partner said with its refusal."""
+
+
+class NotMapped(Exception):
+    """The reply, or the question, has not what an expression looks for; the message names the expression."""
+
+
+class Refused(Exception):
+    """The partner's status is a refusal. kind: of the answer's error, such as "Http404"."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.kind = f"Http{status}"
+
+
+class PartnerMapping:
+    """request: an expression, or None for the question as it is. answer: expressions by PLACES; empty for a reply that is ours already."""
+
+    def __init__(self, request: str | None = None, answer: Mapping[str, str] | None = None) -> None:
+        self._request = jmespath.compile(request) if request else None
+        self._answer = {place: jmespath.compile(expression) for place, expression in (answer or {}).items() if place in PLACES}
+
+    def request(self, question: contract.Json) -> Any:
+        """What the partner gets. Raises NotMapped."""
+        return question if self._request is None else _found("request", self._request, question)
+
+    def answer(self, responder: str, reply: Any, currency: str, details_limit: int) -> contract.Json:
+        """The Answer (without times) that a reply gives. Raises TransientError for a status that may pass."""
+        try:
+            payload = self._payload(unwrapped(reply))
+        except Refused as refusal:
+            return contract.unsuccessful(responder, "FAILED", refusal.kind, str(refusal))
+        except NotMapped as error:
+            return contract.invalid_answer(responder, str(error))
+        return contract.normalise_answer(responder, payload, currency=currency, details_limit=details_limit)
+
+    def _payload(self, reply: Any) -> Any:
+        if not self._answer:
+            return reply
+        found = {place: _found(f"answer.{place}", expression, reply) for place, expression in self._answer.items()}
+        decline = found.pop("decline", None)
+        if decline not in (None, False, ""):
+            return {"declined": contract.NO_REASON if decline is True else decline}
+        for place in ("amount", "currency"):
+            if place in found and found[place] is None:
+                raise NotMapped(f"answer.{place} ({self._answer[place].expression}) finds nothing in the reply")
+        return found
+
+
+def unwrapped(reply: Any) -> Any:
+    """What a JSON text, or a reply as API Gateway takes it, holds. Raises Refused, or TransientError, for its status."""
+    if isinstance(reply, dict) and isinstance(reply.get("statusCode"), int) and set(reply) <= API_GATEWAY:
+        body = reply.get("body")
+        if reply.get("isBase64Encoded") and isinstance(body, str):
+            with suppress(ValueError):
+                body = base64.b64decode(body).decode()
+        check_status(reply["statusCode"], body if isinstance(body, str) else json.dumps(body))
+        reply = body
+    if isinstance(reply, str):
+        try:
+            return json.loads(reply)
+        except (ValueError, RecursionError):
+            return reply
+    return reply
+
+
+def check_status(status: int, said: str) -> None:
+    """Raises TransientError for one that may pass (429, and 5xx but 501), Refused for any other that is no success."""
+    if 200 <= status < 300:
+        return
+    names = {each.value: f" {each.phrase}" for each in HTTPStatus}
+    message = f"it replied {status}{names.get(status, '')}: {json_limits.cut(said, SAID_BYTES)}".rstrip(": ")
+    if status == 429 or (status >= 500 and status != 501):
+        raise TransientError(message)
+    raise Refused(status, message)
+
+
+def _found(name: str, expression: Any, value: Any) -> Any:
+    try:
+        return expression.search(value)
+    except (JMESPathError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise NotMapped(f"{name} ({expression.expression}) cannot be evaluated: {error}") from None
