@@ -267,5 +267,7 @@ def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Me
             if not closed or record is None:
                 continue
         if news.late:
-            record, _ = store.add_late(record, news.late)
+            record, done = store.add_late(record, news.late)
+            if not done:
+                continue
         return Gathered(record, news.rejected, closed=change is not None)

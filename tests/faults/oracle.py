@@ -16,7 +16,7 @@
 
 An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. An existing
 function that was given up has no place for what it has answered or answers afterwards, and neither has an execution that was
-stopped: it was cut off.
+stopped, or a responder that was killed before it handed its answer over and asked again too late: it was cut off.
 """
 
 from collections import Counter, defaultdict
@@ -43,6 +43,7 @@ class Evidence:
     records: by request id. results: of the callers' executions, by request id. events: details of the completed events.
     dead: bodies of the dead letters. closes: how often the store agreed to close, by request id. left_open: ids of the requests that were
     open when nothing was under way any more. outages: from when to when (epoch seconds) the stack or a part of it was out.
+    killed: (request id, responder) of those that were killed before they handed over what they had answered.
     """
 
     requests: Sequence[Request]
@@ -54,6 +55,7 @@ class Evidence:
     closes: Mapping[str, int] = field(default_factory=dict)
     left_open: Collection[str] = ()
     outages: Sequence[tuple[float, float]] = ()
+    killed: Collection[tuple[str, str]] = ()
 
 
 @dataclass
@@ -146,7 +148,8 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
         trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
-    elif trial.request.is_stopped or (responder == EXISTING and _is_given_up(record["answers"].get(responder, {}))):
+    elif trial.request.is_stopped or (trial.request.id, responder) in trial.evidence.killed or (
+            responder == EXISTING and _is_given_up(record["answers"].get(responder, {}))):
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}, {_told(trial, responder)}")

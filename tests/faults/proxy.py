@@ -80,13 +80,14 @@ def point_of(operation: str, body: dict[str, Any]) -> tuple[str | None, str, str
 
 
 class Proxy:
-    """injected: faults by kind, as they happened, by request. closes: how often the store agreed
-    to close each request."""
+    """injected: faults by kind, as they happened, by request. closes: how often the store agreed to close each request. killed: (request
+    id, responder) of those that died before they handed an answer over."""
 
     def __init__(self, upstream: str, requests: Iterable[Request]) -> None:
         self.upstream = urllib.parse.urlsplit(upstream).netloc
         self.injected: dict[str, Counter[str]] = defaultdict(Counter)
         self.closes: Counter[str] = Counter()
+        self.killed: set[tuple[str, str]] = set()
         self._faults: dict[tuple[str, str], deque[str]] = defaultdict(deque)
         self._delays: dict[tuple[str, str], tuple[int, ...]] = {}
         self._copies: dict[str, int] = {}
@@ -239,6 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
             os.kill(pid_behind(self.client_address[1], self.connection.getsockname()[1]), signal.SIGKILL)
         except (LookupError, ProcessLookupError):
             self.proxy.missed(call, fault)
+        else:
+            if (call.point, fault) == ("answer", "kill-before"):
+                self.proxy.killed.add((call.request_id, call.responder))
 
 
 def pid_behind(port: int, to: int) -> int:

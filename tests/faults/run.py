@@ -162,7 +162,7 @@ class Bench:
         entries = ledger.read(self.ledger)
         verdict = judge(Evidence(
             plan.all_requests, entries, self._records(plan), self.results, self._completed_events(), self._dead_bodies(), self.proxy.closes,
-            left_open, self.outages))
+            left_open, self.outages, self.proxy.killed))
         for request_id, its in self.proxy.injected.items():
             self.injected[carriers[request_id]] += its
         for entry in journal:

@@ -118,6 +118,8 @@ def cut_off(slot):
         {**RESULT, "answers": [SILENT, FAILURE]}], "requests": SHORT},
     {**record(answers={"avis": SILENT, "alamo": FAILURE}, completedBy="DEADLINE"), "results": {}, "events": [
         {**RESULT, "answers": [SILENT, FAILURE]}], "dead": ['{"answer": {"amount": "111"}}'], "requests": SHORT},
+    {**record(answers={"avis": SILENT, "alamo": FAILURE}, completedBy="DEADLINE"), "results": {}, "events": [
+        {**RESULT, "answers": [SILENT, FAILURE]}], "killed": [("r1", "avis")], "requests": SHORT},
     {"ledger": [*LEDGER, {**LEDGER[0], "token": "444"}], "requests": [replace(REQUEST, faults={"receive": ("again",)})]},
     {"ledger": [*LEDGER, BUSY]},
     {"events": [RESULT, RESULT]},
@@ -125,8 +127,8 @@ def cut_off(slot):
     quorum({}, ledger=[LEDGER[0], BUSY]),
     cut_off(OVERDUE),
     cut_off(LOST),
-], ids=["late", "dead", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again", "cut off",
-        "its replies are lost"])
+], ids=["late", "dead", "killed", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again",
+        "cut off", "its replies are lost"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 

@@ -38,7 +38,7 @@ class MemoryStore:
     def _change(self, record, condition, change):
         self.step()
         kept = self.records[record["requestId"]]
-        done = condition(kept)
+        done = kept["createdAt"] == record["createdAt"] and condition(kept)
         if done:
             change(kept)
             self.writes += 1
@@ -205,6 +205,20 @@ def test_who_stopped_at_the_deadline_of_an_earlier_attempt_has_said_nothing_yet(
 
     assert kept["answers"]["avis"]["amount"] == "99"
     assert kept["completedBy"] == "ALL"
+
+
+def test_an_answer_of_an_earlier_attempt_is_kept_though_the_request_is_opened_anew_meanwhile():
+    anew = record(createdAt=clock.later(CREATED, 61), deadlineAt=clock.later(DEADLINE, 61))
+    openings = [anew]
+
+    def open_anew():
+        if openings:
+            store.records["r1"] = openings.pop()
+
+    store = MemoryStore(record(), open_anew)
+    kept = gather(store, [answer("avis", seconds=61)], seconds=59).record
+
+    assert (kept["createdAt"], kept["answers"]["avis"]["status"]) == (anew["createdAt"], "QUOTED")
 
 
 def test_a_state_machine_whose_responder_stopped_at_the_deadline_closes_by_it_whatever_the_clock_says():
