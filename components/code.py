@@ -26,8 +26,8 @@ LIBRARY = {"handlers": Path(__file__).parents[1], "scatter_gather": Path(scatter
 
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
-LAYER_PACKAGES = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing_extensions")
-LAYER_MODULES = frozenset({"aws_lambda_powertools", "fastjsonschema", "jmespath", "typing_extensions"})
+LAYER_PACKAGES = ("aws-lambda-powertools", "fastjsonschema", "jmespath", "typing_extensions", "urllib3")
+LAYER_MODULES = frozenset({"aws_lambda_powertools", "fastjsonschema", "jmespath", "typing_extensions", "urllib3"})
 NOT_IN_LAYER = ("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.tracing", "aws_lambda_powertools.utilities.data_masking")
 """Parts of Powertools that need packages of their own (pydantic, aws-xray-sdk, aws-encryption-sdk)."""
 

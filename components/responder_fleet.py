@@ -44,16 +44,46 @@ class AnswerArgs(TypedDict, total=False):
     """A reply, on which a preview tries them."""
 
 
+class SigningArgs(TypedDict, total=False):
+    """HMAC-SHA256 over the body, in hexadecimal."""
+
+    secret: str
+    """A name in `secrets`."""
+    header: Optional[str]
+    """x-signature."""
+    prefix: Optional[str]
+    """What stands before the signature, such as sha256=."""
+    timestampHeader: Optional[str]
+    """Has the time, in seconds since 1970, which is then signed with the body: "TIME.BODY"."""
+
+
+class HttpArgs(TypedDict, total=False):
+    method: Optional[str]
+    """GET, POST or PUT; POST."""
+    headers: Optional[Mapping[str, str]]
+    """${NAME} in one is the value of a secret."""
+    hmac: Optional[SigningArgs]
+    maxBytes: Optional[int]
+    """Of a reply, unpacked; 1,000,000."""
+    privateHosts: Optional[Sequence[str]]
+    """Hosts that may have addresses of a private network or of this machine, and be asked without TLS."""
+
+
 class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
-    """A Python module with a function `quote`; excludes functionArn."""
+    """A Python module with a function `quote`; excludes functionArn and url."""
     functionArn: Optional[pulumi.Input[str]]
     """An existing function; excludes module."""
+    url: Optional[str]
+    """A partner over HTTP; excludes both."""
+    http: Optional[HttpArgs]
+    """How that is asked."""
     request: Optional[str]
-    """A JMESPath expression: what an existing function gets, out of {"requestId", "description", "data", "deadlineAt", "attempt"}."""
+    """A JMESPath expression: what an existing function or a partner gets, out of {"requestId", "description", "data", "deadlineAt",
+    "attempt"}."""
     answer: Optional[AnswerArgs]
-    """Where the answer is in what an existing function replies."""
+    """Where the answer is in what that replies."""
     timeoutSeconds: Optional[float]
     """10."""
     memoryMb: Optional[int]
@@ -68,8 +98,8 @@ class ResponderArgs(TypedDict, total=False):
     settings: Optional[Mapping[str, Any]]
     """JSON that `quote` gets as `request.settings`."""
     secrets: Optional[Mapping[str, str]]
-    """What `quote` gets as `request.secrets`: by name, the ARN or name of a secret of Secrets Manager, or of a parameter of Systems
-    Manager."""
+    """What `quote` gets as `request.secrets`, and headers have: by name, the ARN or name of a secret of Secrets Manager, or of a parameter
+    of Systems Manager."""
     secretsKmsKeyArn: Optional[str]
     """The key that encrypts them, where that is not AWS's own."""
 
@@ -148,29 +178,30 @@ class ResponderFleet(pulumi.ComponentResource):
         except ValueError as error:
             raise pulumi.RunError(f"ResponderFleet {name}: {error}") from None
 
-    def _mapping(self, responder: settings.Responder) -> dict[str, str]:
-        _check_sample(responder, self._store.settings.currency)
-        return {"MAPPING": json.dumps(responder.mapping, sort_keys=True)} if responder.mapping else {}
-
     def _function(self, responder: settings.Responder) -> HandlerFunction:
         store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
         modules: list[str] = []
         source: dict[str, pulumi.Input[str]]
         if responder.functionArn is not None:
-            source = {"FUNCTION_ARN": responder.functionArn, **self._mapping(responder)}
+            source = {"FUNCTION_ARN": responder.functionArn}
             statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
+        elif responder.url is not None:
+            source = {"URL": responder.url, "HTTP": responder.http.model_dump_json(exclude_none=True)}
         else:
             modules = [responder.module or settings.DEFAULT_MODULE]
             code.check_defines(modules[0], "quote")
             source = {"QUOTE_MODULE": modules[0], "SETTINGS": json.dumps(responder.own, sort_keys=True)}
-            if responder.secrets:
-                source["SECRETS"] = json.dumps(responder.secrets, sort_keys=True)
-                statements += _reads_secrets(responder)
-            for key in responder.in_the_clear:
-                pulumi.log.warn(
-                    f"responder {responder.name}: {key} looks like a credential, and a setting is in clear in its function's environment, "
-                    "in the state and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
+        if responder.mapping:
+            _check_sample(responder, store.settings.currency)
+            source["MAPPING"] = json.dumps(responder.mapping, sort_keys=True)
+        if responder.secrets:
+            source["SECRETS"] = json.dumps(responder.secrets, sort_keys=True)
+            statements += _reads_secrets(responder)
+        for key in responder.in_the_clear:
+            pulumi.log.warn(
+                f"responder {responder.name}: {key} looks like a credential, and is in clear in its function's environment, in the state "
+                "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
         if breaker is not None:
             statements.append(_own_circuit(responder.name, store.tableArn))
             source |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}

@@ -7,14 +7,16 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import jmespath
 import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
-from handlers import completion, contract
+from handlers import addresses, completion, contract
 from handlers.selection import RANKINGS
 
 LONGEST_DEADLINE = 900
@@ -40,7 +42,12 @@ DISTRIBUTED_CONCURRENCY = 10_000
 """How many iterations an inline Map, and a Distributed Map, may run at once (Step Functions' limits)."""
 
 
-CREDENTIAL = re.compile(r"pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
+TAKEN_BY = {
+    "http": ("url",), "request": ("functionArn", "url"), "answer": ("functionArn", "url"), "settings": ("module",),
+    "secrets": ("module", "url")}
+"""The keys of a responder that are not for every kind."""
+
+CREDENTIAL = re.compile(r"authorization|pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
 """What a setting is called that should be a secret."""
 
 
@@ -138,6 +145,22 @@ def _expression(value: str) -> str:
     return value
 
 
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _url(value: str) -> str:
+    url = urlsplit(value)
+    # What a port may be is checked when it is asked for.
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment or not (
+            value.isascii() and value.isprintable() and " " not in value) or not re.fullmatch(r".*?(:[0-9]{1,5})?", url.netloc):
+        raise ValueError("allowed: an https:// URL without user and fragment")
+    return value
+
+
 def _selection(value: str) -> str:
     if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
         raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
@@ -153,6 +176,10 @@ SecretId = Annotated[str, _matching(
     r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
     "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager")]
 FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
+Url = Annotated[str, AfterValidator(_url)]
+HeaderName = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", "the name of a header such as x-api-key")]
+HostName = Annotated[str, _matching(
+    r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:]{2,39}", "a host in lower case such as prices.internal")]
 Expression = Annotated[str, AfterValidator(_expression)]
 Carrier = Annotated[str, _named_in(carriers)]
 Variant = Annotated[str, _named_in(variants)]
@@ -212,6 +239,35 @@ class Answer(_Strict):
         return self.model_dump(exclude={"sample"}, exclude_none=True)
 
 
+class Signing(_Strict):
+    """HMAC-SHA256 over the body."""
+
+    secret: SecretName
+    header: HeaderName = "x-signature"
+    prefix: str = ""
+    timestampHeader: HeaderName | None = None
+    """Has the time, which is then signed with the body: "TIME.BODY"."""
+
+
+class Http(_Strict):
+    """How a partner's URL is asked."""
+
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    headers: dict[HeaderName, str] = {}
+    """${NAME} in one is the value of a secret."""
+    hmac: Signing | None = None
+    maxBytes: Annotated[int, _whole(1, 5_000_000)] = 1_000_000
+    """Of a reply, unpacked."""
+    privateHosts: list[HostName] = []
+    """Those that may have addresses of a private network or of this machine, and be asked without TLS."""
+
+    @property
+    def secrets(self) -> set[str]:
+        """The names of those that it needs."""
+        named = {name for value in self.headers.values() for name in re.findall(r"\$\{([^}]*)\}", value)}
+        return named | ({self.hmac.secret} if self.hmac else set())
+
+
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
@@ -225,8 +281,10 @@ class Responder(BaseModel):
     module: Module | None = None
     functionArn: FunctionArn = None
     """A string, or an output."""
+    url: Url | None = None
+    http: Http = Http()
     request: Expression | None = None
-    """What an existing function gets, out of the question."""
+    """What a partner gets, out of the question."""
     answer: Answer | None = None
     timeoutSeconds: Annotated[float, _number(1, 60)] = 10
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
@@ -251,22 +309,40 @@ class Responder(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.module and self.functionArn is not None:
-            raise ValueError("module and functionArn exclude each other: give one of them")
-        if self.functionArn is not None and self.own:
-            raise ValueError(f"{', '.join(self.own)} would never reach an existing function: leave it out, or give a module")
-        if self.functionArn is not None and self.secrets:
-            raise ValueError("secrets would never reach an existing function: leave it out, or give a module")
-        if self.functionArn is None and (given := [key for key in ("request", "answer") if getattr(self, key) is not None]):
-            raise ValueError(f"{' and '.join(given)} would have no effect on Python, which answers in its own words: leave it out, or give "
-                             "functionArn; a setting of its own with such a name belongs under settings")
+        kinds = [kind for kind in ("module", "functionArn", "url") if getattr(self, kind) is not None]
+        if len(kinds) > 1:
+            raise ValueError(f"{' and '.join(kinds)} exclude each other: give one of them")
+        kind = kinds[0] if kinds else "module"
+        foreign = [key for key, takers in TAKEN_BY.items() if key in self.model_fields_set and kind not in takers]
+        if kind != "module":
+            foreign += self.own
+        if foreign:
+            takers = " or ".join(dict.fromkeys(taker for key in foreign for taker in TAKEN_BY.get(key, ("module",))))
+            hint = "; a setting of its own with such a name belongs under settings" if kind == "module" else ""
+            raise ValueError(f"{', '.join(foreign)} would have no effect with {kind}: leave it out, or give {takers}{hint}")
         if self.secretsKmsKeyArn and not self.secrets:
             raise ValueError("secretsKmsKeyArn would have no effect without secrets: leave it out, or give them")
-        uses_rate = self.functionArn is None and self.module in (None, DEFAULT_MODULE)
-        if uses_rate:
+        if self.module in (None, DEFAULT_MODULE) and kind == "module":
             rate = self.own.get("rate")
             if isinstance(rate, bool) or not isinstance(rate, (int, float, str)) or not re.fullmatch(r"\d+(\.\d+)?", str(rate)):
                 raise ValueError(f"rate is {json.dumps(rate)}; allowed: a price per day of 0 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _partner(self) -> Self:
+        if self.url is None:
+            return self
+        url, private = urlsplit(self.url), self.http.privateHosts
+        host = url.hostname or ""
+        if host not in private:
+            if url.scheme == "http":
+                raise ValueError(f"url is {json.dumps(self.url)}; allowed: https://, or a host that http.privateHosts names")
+            if host == "localhost" or (_is_address(host) and not addresses.is_public(ip_address(host))):
+                raise ValueError(f"url is {json.dumps(self.url)}; allowed: a public host, or one that http.privateHosts names")
+        if missing := sorted(self.http.secrets - set(self.secrets)):
+            raise ValueError(f"http needs the secret {json.dumps(missing[0])}; allowed: {', '.join(self.secrets) or 'what secrets names'}")
+        if self.http.method == "GET" and self.request is None:
+            raise ValueError("http.method GET needs request, whose object becomes the query")
         return self
 
     @model_validator(mode="after")
@@ -284,8 +360,9 @@ class Responder(BaseModel):
 
     @property
     def in_the_clear(self) -> list[str]:
-        """Keys of its settings that look like credentials."""
-        return [key for key, value in self.own.items() if CREDENTIAL.search(key) and isinstance(value, str)]
+        """Keys of its settings and headers that look like credentials."""
+        headers = {f"http.headers.{name}": value for name, value in self.http.headers.items() if "${" not in value}
+        return [key for key, value in {**self.own, **headers}.items() if CREDENTIAL.search(key) and isinstance(value, str)]
 
     @property
     def own(self) -> dict[str, Any]:

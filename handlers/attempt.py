@@ -5,6 +5,7 @@ leaves no time for another attempt; then it is a FAILED answer. The carrier coun
 reached the responder, because its function was throttled or broke.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,17 +46,26 @@ def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work
 
     question: see `opening.question`; work: makes the Answer without times; guard: calls what it is given, or answers in its place.
     """
-    until = question["deadlineAt"]
+    until, began = question["deadlineAt"], time.monotonic()
     if clock.seconds_until(until) <= 0:
         return {**contract.silent(limits.responder), "respondedAt": clock.now()}
     try:
         given = guard(lambda: _in_time(until, limits, work))
     except TransientError as fault:
         if attempt <= limits.retries and pause_seconds(attempt) < clock.seconds_until(until):
+            if fault.after > min(limits.timeout_seconds + began - time.monotonic(), clock.seconds_until(until)):
+                return {**_impatient(limits, fault), "respondedAt": clock.now()}
+            # Here, because the pauses of a state machine know nothing of it.
+            time.sleep(fault.after)
             # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
             raise TransientError(str(fault)) from fault
         given = contract.unsuccessful(limits.responder, "FAILED", type(fault).__name__, str(fault))
     return {**given, "respondedAt": clock.now()}
+
+
+def _impatient(limits: Limits, fault: TransientError) -> contract.Json:
+    return contract.unsuccessful(limits.responder, "FAILED", type(fault).__name__, f"it asks to be left alone for {fault.after:g} seconds, "
+                                 f"which is longer than its time limit of {limits.timeout_seconds:g} or the deadline leaves: {fault}")
 
 
 def _in_time(until: str, limits: Limits, work: Work) -> contract.Json:

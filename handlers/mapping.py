@@ -7,15 +7,18 @@ function ({"statusCode", "body"}), is read as what it holds, with or without a m
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from handlers import contract, json_limits
+from handlers import clock, contract, json_limits
 from handlers.quoting import TransientError
 
 PLACES = ("amount", "currency", "details", "decline")
@@ -78,7 +81,8 @@ def unwrapped(reply: Any) -> Any:
         if reply.get("isBase64Encoded") and isinstance(body, str):
             with suppress(ValueError):
                 body = base64.b64decode(body).decode()
-        check_status(reply["statusCode"], body if isinstance(body, str) else json.dumps(body))
+        headers = reply.get("headers")
+        check_status(reply["statusCode"], body if isinstance(body, str) else json.dumps(body), headers if isinstance(headers, dict) else {})
         reply = body
     if isinstance(reply, str):
         try:
@@ -88,15 +92,26 @@ def unwrapped(reply: Any) -> Any:
     return reply
 
 
-def check_status(status: int, said: str) -> None:
-    """Raises TransientError for one that may pass (429, and 5xx but 501), Refused for any other that is no success."""
+def check_status(status: int, said: str, headers: Mapping[str, Any]) -> None:
+    """Raises TransientError for one that may pass (429, and 5xx but 501), Refused for any other that is no success. headers: one of them
+    may be Retry-After."""
     if 200 <= status < 300:
         return
     names = {each.value: f" {each.phrase}" for each in HTTPStatus}
     message = f"it replied {status}{names.get(status, '')}: {json_limits.cut(said, SAID_BYTES)}".rstrip(": ")
     if status == 429 or (status >= 500 and status != 501):
-        raise TransientError(message)
+        after = next((str(value) for name, value in headers.items() if name.lower() == "retry-after"), "")
+        raise TransientError(message, after=_seconds(after))
     raise Refused(status, message)
+
+
+def _seconds(retry_after: str) -> float:
+    """Of a Retry-After (RFC 9110: a number, or a date); 0 where it says neither."""
+    if re.fullmatch(r"[0-9]{1,9}", retry_after.strip()):
+        return float(retry_after)
+    with suppress(ValueError, TypeError):
+        return max(clock.seconds_until(parsedate_to_datetime(retry_after).astimezone(UTC).isoformat()), 0)
+    return 0.0
 
 
 def _found(name: str, expression: Any, value: Any) -> Any:

@@ -1,7 +1,6 @@
 """A responder's own code: its module, and `quote` in it. Whatever it does, even while it is imported, is its own answer."""
 
 import importlib
-import json
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,23 +30,11 @@ class OwnCode:
         request = QuoteRequest(
             request_id=question["requestId"], description=question["description"], data=question["data"], responder=self._responder,
             settings=self._settings, deadline_at=question["deadlineAt"], secrets=self._secrets)
-
-        def work() -> contract.Json:
-            try:
-                return self._cleared(quoting.ask(self._load, request, self._currency, details_limit, self._tell))
-            except quoting.TransientError as fault:
-                if (cleared := self._secrets.cleared(str(fault))) != str(fault):
-                    raise quoting.TransientError(cleared) from None
-                raise
-
-        return work
+        return lambda: self._secrets.kept_from(lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell))
 
     def _tell(self, error: BaseException) -> None:
         # Not by exc_info, which would write it as it is.
         logger.error("its code raised", extra={"exception": self._secrets.cleared("".join(traceback.format_exception(error)))})
-
-    def _cleared(self, answer: contract.Json) -> contract.Json:
-        return json.loads(self._secrets.cleared(json.dumps(answer, ensure_ascii=False))) if len(self._secrets) else answer
 
     def _load(self) -> QuoteFunction:
         """Raises what the module raises: what failed before may have passed since."""

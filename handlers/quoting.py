@@ -19,7 +19,14 @@ Amount = Decimal | int | str
 
 
 class TransientError(Exception):
-    """A passing fault: the carrier asks again, with back-off, before it is recorded as a failure."""
+    """A passing fault: the carrier asks again, with back-off, before it is recorded as a failure. after: no sooner than after so many
+    seconds."""
+
+    after: float = 0
+
+    def __init__(self, *said: object, after: float = 0) -> None:
+        super().__init__(*said)
+        self.after = after
 
 
 @dataclass(frozen=True)

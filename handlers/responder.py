@@ -5,9 +5,10 @@ Event     {"question": see `opening.question`, "retryCount": of this call}, or S
 Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}; {"requestId", "responder", "asked": false} where the
           question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
 
-Environment: RESPONDER (its name), QUOTE_MODULE (a module with `quote`), SETTINGS (JSON) and SECRETS (JSON: ids by name) where
-it has any, or FUNCTION_ARN and, where it has one, MAPPING (JSON: the arguments of `mapping.PartnerMapping`); CURRENCY,
-TIMEOUT_SECONDS, RETRIES, and with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME.
+Environment: RESPONDER (its name), CURRENCY, TIMEOUT_SECONDS, RETRIES; one of QUOTE_MODULE (a module with `quote`, with SETTINGS), URL
+(with HTTP, see `handlers.http_partner`) and FUNCTION_ARN; where it has any, SECRETS (ids by name) and MAPPING (the arguments of
+`mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME. What has several parts is
+JSON.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 
 from handlers import attempt, contract, secret_values
+from handlers.mapping import PartnerMapping
 from handlers.own_code import OwnCode
 from handlers.responder_queue import ResponderQueue
 
@@ -28,14 +30,21 @@ LIMITS = attempt.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.
 
 def _source() -> Any:
     """What answers: it has `ask(question, attempt, details_limit)`, the work of one attempt."""
-    if "FUNCTION_ARN" not in os.environ:
-        secrets = secret_values.of_the_account(json.loads(os.environ.get("SECRETS", "{}")))
-        return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], json.loads(os.environ["SETTINGS"]), CURRENCY, secrets)
-    from handlers.existing_function import ExistingFunction
-    from handlers.mapping import PartnerMapping
+    secrets = secret_values.of_the_account(_json("SECRETS"))
+    if "QUOTE_MODULE" in os.environ:
+        return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], _json("SETTINGS"), CURRENCY, secrets)
+    mapping = PartnerMapping(**_json("MAPPING"))
+    if "URL" in os.environ:
+        from handlers.http_partner import HttpPartner
 
-    mapping = PartnerMapping(**json.loads(os.environ.get("MAPPING", "{}")))
+        return HttpPartner(RESPONDER, os.environ["URL"], _json("HTTP"), CURRENCY, LIMITS.timeout_seconds, mapping, secrets)
+    from handlers.existing_function import ExistingFunction
+
     return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds, mapping)
+
+
+def _json(variable: str) -> Any:
+    return json.loads(os.environ.get(variable, "{}"))
 
 
 def _guard() -> attempt.Guard:

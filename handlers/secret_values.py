@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from handlers import contract
 from handlers.quoting import TransientError
 
 KEPT_SECONDS = 300
@@ -62,6 +63,16 @@ class SecretValues(Mapping[str, str]):
             if len(value) >= SHORTEST_CLEARED:
                 text = text.replace(json.dumps(value)[1:-1], CLEARED).replace(value, CLEARED)
         return text
+
+    def kept_from(self, work: Callable[[], contract.Json]) -> contract.Json:
+        """The answer that the work gives, or the TransientError that it raises, cleared."""
+        try:
+            answer = work()
+        except TransientError as fault:
+            if (said := self.cleared(str(fault))) != str(fault):
+                raise TransientError(said, after=fault.after) from None
+            raise
+        return json.loads(self.cleared(json.dumps(answer, ensure_ascii=False))) if self._seen else answer
 
 
 NONE = SecretValues({}, lambda _: "")

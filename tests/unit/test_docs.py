@@ -214,7 +214,8 @@ OF_ANY_VALUE = {
     "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.scopes", "api.readers",
     "api.corsOrigins",
     "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
-    "responders[].settings", "responders[].answer", "responders[].answer.sample"}
+    "responders[].settings", "responders[].http.hmac",
+    "responders[].http.hmac.prefix", "responders[].http.privateHosts", "responders[].answer", "responders[].answer.sample"}
 """Lists, objects and truth values, of which nothing but their type is said."""
 
 
@@ -252,7 +253,7 @@ def refusal(key: str, value: Any) -> str:
     return ""
 
 
-NEEDED = {"responders[]": {"name": "acme", "rate": 1}, "answer": {"amount": "total"}}
+NEEDED = {"responders[]": {"name": "acme", "rate": 1}, "answer": {"amount": "total"}, "hmac": {"secret": "key"}}
 """What else an object must have."""
 
 

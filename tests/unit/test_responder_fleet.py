@@ -57,6 +57,18 @@ def test_a_queue_delivers_more_often_than_its_responder_is_asked(registered):
     assert received == {"once": 5, "plain": 5, "stubborn": 8}
 
 
+def test_a_partner_over_http_has_no_right_but_to_its_secrets():
+    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
+        {"name": "acme", "url": "https://partner.example", "secrets": {"key": "/acme"}, "http": {"headers": {"x-key": "${key}"}}}]})
+
+    variables = environment(made, "responder-acme")
+    assert (variables["URL"], json.loads(variables["SECRETS"])) == ("https://partner.example", {"key": "/acme"})
+    assert json.loads(variables["HTTP"]) == {
+        "method": "POST", "headers": {"x-key": "${key}"}, "maxBytes": 1_000_000, "privateHosts": []}
+    assert rights(made, "responder-acme") == [ANSWERS, {
+        "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": ["arn:aws:ssm:us-east-1:000000000000:parameter/acme"]}]
+
+
 def with_sample(sample):
     return {"variants": ["map"], "api": {"enabled": False}, "responders": [
         {"name": "acme", "functionArn": ARN, "answer": {"amount": "offer.total", "sample": sample}}]}

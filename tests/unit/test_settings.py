@@ -40,6 +40,7 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
     assert (settings.maxConcurrency, settings.workflowType, settings.responders[0].name) == (3, "EXPRESS", "acme")
 
 
+URL = "https://partner.example/quotes"
 ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
 
 
@@ -86,7 +87,21 @@ ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
      'responders[0].request is "{days: "; Invalid jmespath expression: Incomplete expression; allowed: a JMESPath expression such as'),
     ({"responders": [{"name": "acme", "functionArn": ACME, "answer": {"details": "@"}}]}, "responders[0].answer.amount is missing"),
     ({"responders": [{"name": "acme", "module": "acme", "answer": {"amount": "total"}}]},
-     "responders[0]: answer would have no effect on Python, which answers in its own words"),
+     "responders[0]: answer would have no effect with module: leave it out, or give functionArn or url; a setting of its own with such"),
+    ({"responders": [{"name": "acme", "url": URL, "functionArn": ACME}]}, "functionArn and url exclude each other: give one of them"),
+    ({"responders": [{"name": "acme", "url": URL, "rate": 3}]}, "rate would have no effect with url: leave it out, or give module"),
+    ({"responders": [{"name": "acme", "functionArn": ACME, "secrets": {"key": "acme"}}]},
+     "secrets would have no effect with functionArn: leave it out, or give module or url"),
+    ({"responders": [{"name": "acme", "url": "ftp://partner.example"}]},
+     'responders[0].url is "ftp://partner.example"; allowed: an https:// URL without user and fragment'),
+    ({"responders": [{"name": "acme", "url": "https://user:pass@partner.example"}]}, "allowed: an https:// URL without user and fragment"),
+    ({"responders": [{"name": "acme", "url": "http://partner.example"}]}, "allowed: https://, or a host that http.privateHosts names"),
+    ({"responders": [{"name": "acme", "url": "https://169.254.169.254/"}]}, "allowed: a public host, or one that http.privateHosts names"),
+    ({"responders": [{"name": "acme", "url": URL, "http": {"headers": {"x-key": "${key}"}}}]},
+     'http needs the secret "key"; allowed: what secrets names'),
+    ({"responders": [{"name": "acme", "url": URL, "http": {"hmac": {"secret": "sign"}}, "secrets": {"key": "acme"}}]},
+     'http needs the secret "sign"; allowed: key'),
+    ({"responders": [{"name": "acme", "url": URL, "http": {"method": "GET"}}]}, "http.method GET needs request"),
     ({"responders": [{"name": "acme", "rate": 1, "retries": 6}]}, "responders[0].retries is 6; allowed: a whole number from 0 to 5"),
     ({"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"failures": 0}}]},
      "responders[0].circuitBreaker.failures is 0; allowed: a whole number from 1 to 100"),
