@@ -1,4 +1,4 @@
-.PHONY: help setup demo test faults simulate mutants lint requirements sbom clean
+.PHONY: help setup demo test faults simulate mutants lint security requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -46,12 +46,19 @@ simulate: setup ## a hundred thousand seeded histories of the real handlers (HIS
 mutants: setup ## break the handlers in each way of a table; say what nothing finds
 	$(PYTHON) -m tests.simulation --mutants
 
+# The scanners have an environment of their own, with a hundred packages.
+security: setup .build/security/.installed ## scan the program and the code; fail on what docs/security.md does not accept
+	$(PYTHON) -m security
+
+.build/security/.installed: requirements-security.txt requirements-uv.txt
+	$(call environment,.build/security,requirements-security.txt)
+
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate
 
 # Pins with hashes and without any index address, for every platform and Python from 3.11 on. What is pinned for one is so for all.
 requirements: setup ## lock requirements*.in anew
-	for name in dev uv sbom; do $(COMPILE) requirements-$$name.in -o requirements-$$name.txt || exit; done
+	for name in dev uv sbom security; do $(COMPILE) requirements-$$name.in -o requirements-$$name.txt || exit; done
 	for name in requirements requirements-local requirements-report; do \
 		$(COMPILE) --constraints requirements-dev.txt $$name.in -o $$name.txt || exit; done
 

@@ -12,6 +12,7 @@ from components import (
     RequestApi,
     RequestStore,
     ResponderFleet,
+    encryption,
     former_names,
 )
 from components.carriers import CARRIERS
@@ -37,6 +38,8 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
 
 pulumi.runtime.register_stack_transformation(former_names.aliases)
 settings = settings_of_the_stack()
+if settings.kmsKeyArn:
+    pulumi.runtime.register_stack_transformation(encryption.under(settings.kmsKeyArn))
 store = RequestStore("quotes", settings.arguments(StoreSettings))
 fleet = ResponderFleet("responder", {"store": store, **settings.arguments(FleetSettings)})
 

@@ -69,7 +69,7 @@ class DistributedMapProcessorArgs(TypedDict, total=False):
     """The object with the data set; data/items.FORMAT."""
     format: Optional[str]
     """jsonl (the default), json (an array) or csv (with a header)."""
-    kmsKeyArn: Optional[str]
+    sourceKmsKeyArn: Optional[str]
     """The key of an existing table or bucket, where it has one of its own."""
     mode: Optional[str]
     """AUTO (the default), INLINE or DISTRIBUTED."""
@@ -188,8 +188,8 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             statements.append(policy.allow(
                 ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
                 pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
-            if own.kmsKeyArn and own.bucket:
-                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.kmsKeyArn))
+            if own.sourceKmsKeyArn and own.bucket:
+                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.sourceKmsKeyArn))
 
         self.workflow = Workflow(name, {
             "definition": pulumi.Output.all(
@@ -299,7 +299,7 @@ def tolerance_of(own: DistributedSettings) -> dict[str, float]:
 def _reader(
     parent: pulumi.Resource, name: str, own: DistributedSettings, mode: str, object_key: str, places: "Places",
 ) -> HandlerFunction:
-    own_bucket_key = own.kmsKeyArn if own.bucket else None
+    own_bucket_key = own.sourceKmsKeyArn if own.bucket else None
     if own.source == "s3":
         environment: dict[str, pulumi.Input[str]] = {"SOURCE_BUCKET": places.bucket_name, "SOURCE_OBJECT": object_key}
         statements = [policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key))]
@@ -311,15 +311,15 @@ def _reader(
             "SOURCE_ATTRIBUTE": own.attribute,
         }
         statements = [policy.allow(["dynamodb:GetItem"], places.table_arn)]
-        decrypts = ["kms:Decrypt"] if own.kmsKeyArn else []
+        decrypts = ["kms:Decrypt"] if own.sourceKmsKeyArn else []
         if mode == "INLINE":
             environment |= {"MAX_ITEMS": str(inline_items(own))}
         else:
             environment |= {"RESULTS_BUCKET": places.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
             statements.append(policy.allow(["s3:PutObject"], pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
             decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
-    if own.kmsKeyArn and decrypts:
-        statements.append(policy.allow(decrypts, own.kmsKeyArn))
+    if own.sourceKmsKeyArn and decrypts:
+        statements.append(policy.allow(decrypts, own.sourceKmsKeyArn))
     return HandlerFunction(f"{name}-reader", {
         "module": "handlers.reader",
         "withModules": [],
@@ -361,8 +361,8 @@ def _tally(
         environment = {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
         statements = [policy.allow(
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"))]
-        if own.kmsKeyArn and own.bucket:
-            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.kmsKeyArn))
+        if own.sourceKmsKeyArn and own.bucket:
+            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.sourceKmsKeyArn))
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],

@@ -189,7 +189,8 @@ TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a Dy
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
 AttributeName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,255}", "1 to 255 letters, digits, _, . or -")]
 ObjectKey = Annotated[str, _matching(r"[A-Za-z0-9_./=-]{1,900}", "a key of 1 to 900 letters, digits, _, ., /, = or -")]
-KmsKeyArn = Annotated[str, _matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
+KMS_KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
+KmsKeyArn = Annotated[str, _matching(KMS_KEY, "the ARN of a KMS key")]
 KeyValue = Annotated[str | int, BeforeValidator(_key_value)]
 HttpsUrl = Annotated[str, _matching(r"https://[^\s/?#]+(/[^\s?#]*)?", "an https:// URL")]
 ClaimName = Annotated[str, _matching(r"[A-Za-z0-9_:./-]{1,128}", "the name of a claim such as sub")]
@@ -408,7 +409,7 @@ class Distributed(_Strict):
     bucket: BucketName | None = None
     key: ObjectKey | None = None
     format: Literal["json", "jsonl", "csv"] = "jsonl"
-    kmsKeyArn: KmsKeyArn | None = None
+    sourceKmsKeyArn: KmsKeyArn | None = None
     mode: Literal["AUTO", "INLINE", "DISTRIBUTED"] = "AUTO"
     sizeHint: Annotated[int | None, _whole(0, 100_000_000)] = None
     childType: Literal["STANDARD", "EXPRESS"] = "STANDARD"
@@ -438,8 +439,8 @@ class Distributed(_Strict):
                 raise ValueError(f"{', '.join(given)} would have no effect in mode INLINE: leave it out, or take DISTRIBUTED")
         if self.attribute == self.keyName:
             raise ValueError(f"attribute and keyName are both {json.dumps(self.keyName)}: the list needs an attribute of its own")
-        if self.kmsKeyArn and not (self.table or self.bucket):
-            raise ValueError("kmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out")
+        if self.sourceKmsKeyArn and not (self.table or self.bucket):
+            raise ValueError("sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out")
         if self.childType == "EXPRESS" and self.wait_seconds + self.functionTimeoutSeconds > EXPRESS_SECONDS:
             raise ValueError(f"waitSeconds {self.wait_seconds} and functionTimeoutSeconds {self.functionTimeoutSeconds} take more "
                              f"than the {EXPRESS_SECONDS} seconds that a childType EXPRESS may run; allowed with them: STANDARD")
@@ -598,6 +599,7 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
     """Every key of the configuration; the defaults of Pulumi.yaml and these are the same (a test compares them)."""
 
     variants: list[Variant] = Field(default_factory=lambda: variants())
+    kmsKeyArn: Annotated[str, _matching(f"({KMS_KEY})?", "the ARN of a KMS key")] = ""
     responderCount: Annotated[int, _whole(1, 100)] = 5
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     distributed: Distributed = Distributed()

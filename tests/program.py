@@ -18,10 +18,13 @@ FOLDER = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Resource:
+    """outputs: its id and ARN, and what else the mocks make of it."""
+
     type: str
     parent_type: str
     name: str
     inputs: dict[str, Any]
+    outputs: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Registered:
 class _Mocks(mocks.Mocks):
     def __init__(self) -> None:
         self.inputs: dict[tuple[str, str], dict[str, Any]] = {}
+        self.outputs: dict[tuple[str, str], dict[str, Any]] = {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.inputs[args.typ, args.name] = dict(args.inputs)
@@ -49,6 +53,7 @@ class _Mocks(mocks.Mocks):
                     "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}",
                     "apiEndpoint": f"https://{args.name}.execute-api.us-east-1.amazonaws.com",
                     "executionArn": f"arn:aws:execute-api:us-east-1:000000000000:{args.name}"}
+        self.outputs[args.typ, args.name] = {"id": f"{args.name}-id", **computed}
         return f"{args.name}-id", {**computed, **args.inputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # ty: ignore[incompatible-method-override]
@@ -92,4 +97,4 @@ def registered(main: Callable[[], object], config: Mapping[str, Any] | None = No
 def _resource(urn: str, mocked: _Mocks) -> Resource:
     parent_type, _, type_ = urn.split("::")[2].rpartition("$")
     name = urn.split("::")[3]
-    return Resource(type_, parent_type, name, mocked.inputs[type_, name])
+    return Resource(type_, parent_type, name, mocked.inputs[type_, name], mocked.outputs.get((type_, name), {}))

@@ -40,6 +40,7 @@ NOT_RUN = {
     "pulumi package add ../scatter-gather/component_package": "it is the Pulumi CLI's; test_component_package serves the package",
     "make requirements": "it needs a package index",
     "make sbom": "it installs an environment of its own",
+    "make security": "as sbom",
     "pulumi stack init prod-eu": "as pulumi stack init dev",
     "pulumi up --yes": "as pulumi up",
     "python -m local up --cli": "it needs the Pulumi CLI; test_local_cli runs it where there is one",

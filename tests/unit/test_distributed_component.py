@@ -89,7 +89,7 @@ def test_a_data_set_gets_a_bucket_of_its_own():
 
 
 def test_the_rights_of_a_distributed_map_are_exact():
-    registered = run(source="s3", bucket="rows", key="2027/rows.jsonl", kmsKeyArn="arn:aws:kms:us-east-1:000000000000:key/abc")
+    registered = run(source="s3", bucket="rows", key="2027/rows.jsonl", sourceKmsKeyArn="arn:aws:kms:us-east-1:000000000000:key/abc")
 
     assert registered.of_type("aws:s3/bucket:Bucket") == {}
     assert rights(registered, "distributed-runs") == {
@@ -105,7 +105,7 @@ def test_the_rights_of_a_distributed_map_are_exact():
 
 
 def test_a_list_for_a_distributed_map_goes_through_the_bucket_of_the_results():
-    registered = run(mode="DISTRIBUTED", table="syllabus", kmsKeyArn="arn:aws:kms:us-east-1:000000000000:key/abc")
+    registered = run(mode="DISTRIBUTED", table="syllabus", sourceKmsKeyArn="arn:aws:kms:us-east-1:000000000000:key/abc")
 
     bucket = "arn:aws:s3:us-east-1:000000000000:distributed-data"
     assert rights(registered, "distributed-reader-runs") == {

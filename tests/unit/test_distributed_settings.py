@@ -25,10 +25,10 @@ def test_a_data_set_does_not_wait_unless_told_to():
     ({"format": "csv", "key": "a"}, "distributed: key, format would have no effect with source dynamodb: leave it out"),
     ({"source": "s3", "mode": "INLINE"}, "distributed: mode INLINE cannot read from S3; allowed with source s3: AUTO, DISTRIBUTED"),
     ({"mode": "INLINE", "batchSize": 2}, "distributed: batchSize would have no effect in mode INLINE: leave it out, or take DISTRIBUTED"),
-    ({"kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/a"},
-     "distributed: kmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out"),
+    ({"sourceKmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/a"},
+     "distributed: sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out"),
     ({"attribute": "id"}, 'distributed: attribute and keyName are both "id": the list needs an attribute of its own'),
-    ({"kmsKeyArn": "alias/a"}, 'distributed.kmsKeyArn is "alias/a"; allowed: the ARN of a KMS key'),
+    ({"sourceKmsKeyArn": "alias/a"}, 'distributed.sourceKmsKeyArn is "alias/a"; allowed: the ARN of a KMS key'),
     ({"keyValue": "{% 1 %}"}, 'distributed.keyValue is "{% 1 %}"; allowed: a whole number, or 1 to 1024 characters other than braces, $, '
                               "backslashes, quotes and line breaks"),
     ({"keyName": "a b"}, 'distributed.keyName is "a b"; allowed: 1 to 255 letters, digits, _, . or -'),

@@ -11,7 +11,8 @@ import yaml
 
 from tests.documents import ROOT
 
-LOCKS = ["requirements", "requirements-local", "requirements-report", "requirements-dev", "requirements-uv", "requirements-sbom"]
+LOCKS = ["requirements", "requirements-local", "requirements-report", "requirements-dev", "requirements-uv", "requirements-sbom",
+         "requirements-security"]
 EMULATOR_AND_PLOTS = {"cryptography", "jsonata-python", "matplotlib", "ministack", "moto", "numpy", "ruamel-yaml"}
 
 WITH_NOTHING_ELSE = """
