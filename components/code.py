@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,19 +86,24 @@ class _Attempt:
 
 _IN_FUNCTIONS = ", ".join(sorted(scatter_gather.IN_FUNCTIONS))
 
-_Packed = dict[str, Path]
-"""The files of an archive by their names in it."""
+class _Packed(dict[str, Path]):
+    """The files of an archive by their names in it. provided: the modules that layers of its own have; None where nobody knows them."""
+
+    def __init__(self, files: Mapping[str, Path], provided: frozenset[str] | None) -> None:
+        super().__init__(files)
+        self.provided = provided
 
 
-def archive(*modules: str) -> pulumi.AssetArchive:
+def archive(*modules: str, provided: frozenset[str] | None = frozenset()) -> pulumi.AssetArchive:
     """The named modules, and every module of the program and of this library that they import, as a function's archive."""
-    return pulumi.AssetArchive({name: pulumi.FileAsset(str(file)) for name, file in sorted(sources(*modules).items())})
+    return pulumi.AssetArchive({name: pulumi.FileAsset(str(file)) for name, file in sorted(sources(*modules, provided=provided).items())})
 
 
-def sources(*modules: str) -> dict[str, Path]:
-    """Their files by their names in the archive, with `/`. Raises CodeError for a module that is not there or cannot be read, and for an
-    import that is neither the program's, this library's, the standard library's, the layer's nor part of Lambda's runtime."""
-    packed: _Packed = {}
+def sources(*modules: str, provided: frozenset[str] | None = frozenset()) -> dict[str, Path]:
+    """Their files by their names in the archive, with `/`. provided: the modules that further layers have; None where these are not known,
+    and may have any. Raises CodeError for a module that is not there or cannot be read, and for an import that is neither the program's,
+    this library's, the standard library's, a layer's nor part of Lambda's runtime."""
+    packed = _Packed({}, provided)
     for module in modules:
         found = _existing(module)
         if found.is_library:
@@ -180,7 +185,7 @@ def _pack_imported(statement: _Import | _Attempt, by: _Module, packed: _Packed) 
         return
     where = f"{by.name}:{statement.line}"
     module = _absolute(statement, by, where)
-    if not _is_provided(module, by, where):
+    if not _is_provided(module, by, where, packed.provided):
         found = _resolved(module, by, where)
         if found is not None:
             _pack_by(found, where, packed)
@@ -197,13 +202,13 @@ def _pack_imported(statement: _Import | _Attempt, by: _Module, packed: _Packed) 
 # The same for all functions of a kind, and of no program.
 @cache
 def _library_files(module: _Module) -> _Packed:
-    packed: _Packed = {}
+    packed = _Packed({}, frozenset())
     _pack(module, packed)
     return packed
 
 
 def _try_to_pack(statement: _Import | _Attempt, by: _Module, packed: _Packed) -> bool:
-    trial = dict(packed)
+    trial = _Packed(packed, packed.provided)
     try:
         _pack_imported(statement, by, trial)
     except CodeError:
@@ -237,7 +242,7 @@ def _absolute(statement: _Import, by: _Module, where: str) -> str:
     return ".".join([*parents[:len(parents) - statement.level + 1], *filter(None, [statement.module])])
 
 
-def _is_provided(module: str, by: _Module, where: str) -> bool:
+def _is_provided(module: str, by: _Module, where: str, provided: frozenset[str] | None) -> bool:
     """Whether a function has the module without our packing it. Raises CodeError for a part of Python or Powertools that it has not."""
     top = _top(module)
     if module.startswith(NOT_IN_LAYER):
@@ -245,9 +250,13 @@ def _is_provided(module: str, by: _Module, where: str) -> bool:
                         f"({', '.join(sorted(LAYER_MODULES))})")
     if not by.is_library and _find(top) is not None:
         return False
+    if provided is not None and top in provided:
+        return True
     if top in NOT_IN_RUNTIME:
         raise CodeError(f"{where} imports {module}, which is not in the standard library of Lambda's {RUNTIME}")
-    return top in sys.stdlib_module_names or top in LAYER_MODULES or top in RUNTIME_MODULES
+    if top in sys.stdlib_module_names or top in LAYER_MODULES or top in RUNTIME_MODULES:
+        return True
+    return provided is None and not _folder_of(top) and top not in LIBRARY
 
 
 def _resolved(module: str, by: _Module, where: str) -> _Module | None:
@@ -266,7 +275,7 @@ def _resolved(module: str, by: _Module, where: str) -> _Module | None:
         if _find(name) is None and not _folder_of(name):
             if length == 1:
                 raise CodeError(f"{where} imports {top}, which is neither in the project nor in the Lambda layer "
-                                f"({', '.join(sorted(LAYER_MODULES))})")
+                                f"({', '.join(sorted(LAYER_MODULES))}); a responder's packages may have it")
             raise CodeError(f"{where} imports {module}, but the project has no module {name}")
     return _find(module)
 
@@ -276,7 +285,7 @@ def _folder_of(module: str) -> bool:
     return _file(Path(*module.split("."))).is_dir()
 
 
-def _data(module: _Module, text: bytes) -> _Packed:
+def _data(module: _Module, text: bytes) -> dict[str, Path]:
     """What a module reads: files of its name (`request.schema.json` with `request.py`); for the program's own, all data in its package,
     and files beside it that it names in a text."""
     folder, name = module.file.parent, Path(module.name).parent

@@ -44,6 +44,12 @@ class _Required(TypedDict):
 class HandlerFunctionArgs(_Required, total=False):
     reservedConcurrency: int
     """How many calls may run at once; 0, the default, reserves nothing."""
+    layers: Sequence[pulumi.Input[str]]
+    """ARNs of layers beside the one that all functions share."""
+    layerModules: Optional[frozenset[str]]
+    """What can be imported from them; None where nobody knows."""
+    vpc: Mapping[str, Sequence[pulumi.Input[str]]]
+    """{"subnetIds", "securityGroupIds"}: where its network is."""
 
 
 class HandlerFunction(pulumi.ComponentResource):
@@ -64,6 +70,7 @@ class HandlerFunction(pulumi.ComponentResource):
         rights = self.grant("runs", [
             policy.allow(["logs:CreateLogStream", "logs:PutLogEvents"], policy.log_streams(self.logs.arn)),
             policy.allow_without_resource("trace"),
+            *(policy.attach() if args.get("vpc") else []),
             *args["statements"],
         ])
         self.function = aws.lambda_.Function(
@@ -71,8 +78,10 @@ class HandlerFunction(pulumi.ComponentResource):
             runtime=code.RUNTIME,
             architectures=[code.ARCHITECTURE],
             handler=f"{args['module']}.handler",
-            code=code.archive(args["module"], *args["withModules"]),
-            layers=[handler_layer().arn],
+            code=code.archive(args["module"], *args["withModules"], provided=args.get("layerModules", frozenset())),
+            layers=[handler_layer().arn, *args.get("layers", [])],
+            vpc_config={"subnet_ids": args["vpc"]["subnetIds"], "security_group_ids": args["vpc"]["securityGroupIds"]}
+            if args.get("vpc") else None,
             role=self.role.arn,
             timeout=args["timeoutSeconds"],
             memory_size=args["memoryMb"],
@@ -115,17 +124,21 @@ def handler_layer(name: str = "layer", parent: Optional[pulumi.Resource] = None)
     """
     program = pulumi.runtime.settings.get_monitor()
     if program not in _layers:
-        _layers[program] = aws.lambda_.LayerVersion(
-            name,
-            # No name that could collide: each publication is a version of its own, and only that one is deleted.
-            layer_name=_layer_name(name),
-            code=code.layer(),
-            compatible_runtimes=[code.RUNTIME],
-            compatible_architectures=[code.ARCHITECTURE],
-            description=", ".join(code.LAYER_PACKAGES),
-            opts=pulumi.ResourceOptions(parent=parent),
-        )
+        _layers[program] = layer_version(name, code.layer(), ", ".join(code.LAYER_PACKAGES), parent)
     return _layers[program]
+
+
+def layer_version(name: str, archive: pulumi.Archive, description: str, parent: Optional[pulumi.Resource]) -> aws.lambda_.LayerVersion:
+    return aws.lambda_.LayerVersion(
+        name,
+        # No name that could collide: each publication is a version of its own, and only that one is deleted.
+        layer_name=_layer_name(name),
+        code=archive,
+        compatible_runtimes=[code.RUNTIME],
+        compatible_architectures=[code.ARCHITECTURE],
+        description=description,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _layer_name(name: str) -> str:

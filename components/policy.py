@@ -31,6 +31,16 @@ def allow_without_resource(purpose: str) -> Statement:
     return allow(WITHOUT_RESOURCES[purpose], "*")
 
 
+def attach() -> list[Statement]:
+    """What Lambda does in the name of a function whose network is in a VPC (as AWSLambdaVPCAccessExecutionRole has it), and its code must
+    not do."""
+    actions = [f"ec2:{verb}" for verb in (
+        "CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses")]
+    by_its_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
+    return [allow(actions, "*"), {"Effect": "Deny", "Action": actions, "Resource": "*", "Condition": by_its_code}]
+
+
 def deny_without_tls(actions: str, resource: Any) -> Statement:
     """For a resource's own policy: whoever it is, not in the clear. actions: all that the resource's service checks it for."""
     return {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": resource,

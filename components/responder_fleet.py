@@ -7,13 +7,14 @@ read and change its own circuit in the table of the requests. For the state mach
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components import code, policy, settings
-from components.handler_function import HandlerFunction
+from components import code, packages, policy, settings
+from components.handler_function import HandlerFunction, layer_version
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
 from handlers import circuit_breaker, contract, secret_values
@@ -69,6 +70,22 @@ class HttpArgs(TypedDict, total=False):
     """Hosts that may have addresses of a private network or of this machine, and be asked without TLS."""
 
 
+class PermissionArgs(TypedDict, total=False):
+    """A statement of IAM that allows something."""
+
+    actions: Sequence[str]
+    resources: Sequence[pulumi.Input[str]]
+    conditions: Optional[Mapping[str, Any]]
+    """As in a policy: {"StringEquals": {…}}."""
+    wildcards: Optional[Sequence[str]]
+    """Those of its actions and resources with * or ? that are meant; any other is refused."""
+
+
+class VpcArgs(TypedDict):
+    subnetIds: Sequence[pulumi.Input[str]]
+    securityGroupIds: Sequence[pulumi.Input[str]]
+
+
 class ResponderArgs(TypedDict, total=False):
     name: str
     module: Optional[str]
@@ -102,6 +119,16 @@ class ResponderArgs(TypedDict, total=False):
     of Systems Manager."""
     secretsKmsKeyArn: Optional[str]
     """The key that encrypts them, where that is not AWS's own."""
+    packages: Optional[str]
+    """A requirements file of the program, which pins each package that a module needs."""
+    layers: Optional[Sequence[pulumi.Input[str]]]
+    """ARNs of layers that a module needs, at most 3."""
+    permissions: Optional[Sequence[PermissionArgs]]
+    """What else a module may do."""
+    environment: Optional[Mapping[str, str]]
+    """Variables that a module, or a package, reads."""
+    vpc: Optional[VpcArgs]
+    """Where the network of its function is; none is Lambda's own, with a way to the internet."""
 
 
 class ResponderFleetArgs(TypedDict):
@@ -133,6 +160,7 @@ class ResponderFleet(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:ResponderFleet", name, {}, opts)
         self._name, self._store = name, args["store"]
         self._requester: Optional[HandlerFunction] = None
+        self._layers: dict[str, aws.lambda_.LayerVersion] = {}
         responders = settings.checked(
             settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
         self._check_policy(name, [responder.name for responder in responders])
@@ -178,6 +206,13 @@ class ResponderFleet(pulumi.ComponentResource):
         except ValueError as error:
             raise pulumi.RunError(f"ResponderFleet {name}: {error}") from None
 
+    def _packages_layer(self, built: packages.Packages, file: str) -> aws.lambda_.LayerVersion:
+        """One for all responders with the same packages."""
+        if built.zip not in self._layers:
+            name = f"{self._name}-packages-{Path(built.zip).stem[:6]}"
+            self._layers[built.zip] = layer_version(name, pulumi.FileArchive(built.zip), file, self)
+        return self._layers[built.zip]
+
     def _function(self, responder: settings.Responder) -> HandlerFunction:
         store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
@@ -198,6 +233,11 @@ class ResponderFleet(pulumi.ComponentResource):
         if responder.secrets:
             source["SECRETS"] = json.dumps(responder.secrets, sort_keys=True)
             statements += _reads_secrets(responder)
+        layers = list(responder.layers)
+        built = packages.built(responder.packages) if responder.packages else None
+        if built is not None:
+            layers.append(self._packages_layer(built, responder.packages or "").arn)
+        statements += [policy.allow(each.actions, each.resources, each.conditions) for each in responder.permissions]
         for key in responder.in_the_clear:
             pulumi.log.warn(
                 f"responder {responder.name}: {key} looks like a credential, and is in clear in its function's environment, in the state "
@@ -214,7 +254,11 @@ class ResponderFleet(pulumi.ComponentResource):
                 "CURRENCY": store.settings.currency,
                 "TIMEOUT_SECONDS": f"{responder.timeoutSeconds:g}",
                 "RETRIES": str(responder.retries),
+                **responder.environment,
             },
+            "layers": layers,
+            "layerModules": None if responder.layers else built.modules if built else frozenset(),
+            "vpc": responder.vpc.model_dump() if responder.vpc else {},
             "timeoutSeconds": _function_timeout(responder),
             "memoryMb": responder.memoryMb,
             "reservedConcurrency": responder.reservedConcurrency,

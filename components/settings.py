@@ -44,8 +44,13 @@ DISTRIBUTED_CONCURRENCY = 10_000
 
 TAKEN_BY = {
     "http": ("url",), "request": ("functionArn", "url"), "answer": ("functionArn", "url"), "settings": ("module",),
-    "secrets": ("module", "url")}
+    "secrets": ("module", "url"), "vpc": ("module", "url"), "packages": ("module",), "layers": ("module",), "permissions": ("module",),
+    "environment": ("module",)}
 """The keys of a responder that are not for every kind."""
+
+OWN_VARIABLES = frozenset({
+    "RESPONDER", "CURRENCY", "TIMEOUT_SECONDS", "RETRIES", "QUOTE_MODULE", "SETTINGS", "SECRETS", "CIRCUIT_BREAKER", "TABLE_NAME"})
+"""What a responder's function has in its environment."""
 
 CREDENTIAL = re.compile(r"authorization|pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
 """What a setting is called that should be a secret."""
@@ -129,12 +134,21 @@ def _amount(value: object) -> object:
     return text
 
 
-def _function_arn(value: object) -> object:
+def _known(pattern: str, described: str) -> Callable[[object], object]:
     """An output of the same program is not known yet."""
-    pattern = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?"
-    if value is None or isinstance(value, pulumi.Output) or (isinstance(value, str) and re.fullmatch(pattern, value)):
-        return value
-    raise ValueError("allowed: the ARN of a Lambda function")
+
+    def check(value: object) -> object:
+        if value is None or isinstance(value, pulumi.Output) or (isinstance(value, str) and re.fullmatch(pattern, value)):
+            return value
+        raise ValueError(f"allowed: {described}")
+
+    return check
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,63}", value) or value in OWN_VARIABLES or value.startswith(("AWS_", "LAMBDA_")):
+        raise ValueError("allowed: a name of 2 to 64 letters, digits or _ that neither Lambda nor the stack gives a meaning")
+    return value
 
 
 def _expression(value: str) -> str:
@@ -175,7 +189,16 @@ SecretId = Annotated[str, _matching(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+"
     r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
     "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager")]
-FunctionArn = Annotated[Any, BeforeValidator(_function_arn)]
+FunctionArn = Annotated[Any, BeforeValidator(_known(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function"))]
+RequirementsFile = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\.txt", "a file of the project such as requirements-acme.txt")]
+Action = Annotated[str, _matching(r"[a-z0-9-]+:[A-Za-z*?]+", "an action of IAM such as s3:GetObject")]
+VariableName = Annotated[str, AfterValidator(_variable)]
+ResourceArn = Annotated[Any, BeforeValidator(_known(r"arn:aws[a-z-]*:\S+|\*", "the ARN of a resource"))]
+SubnetId = Annotated[Any, BeforeValidator(_known(r"subnet-[0-9a-f]+", "the id of a subnet"))]
+SecurityGroupId = Annotated[Any, BeforeValidator(_known(r"sg-[0-9a-f]+", "the id of a security group"))]
+LayerArn = Annotated[Any, BeforeValidator(_known(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+", "the ARN of a version of a layer"))]
 Url = Annotated[str, AfterValidator(_url)]
 HeaderName = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", "the name of a header such as x-api-key")]
 HostName = Annotated[str, _matching(
@@ -269,6 +292,30 @@ class Http(_Strict):
         return named | ({self.hmac.secret} if self.hmac else set())
 
 
+class Permission(_Strict):
+    """A statement of IAM that allows something."""
+
+    actions: Annotated[list[Action], Field(min_length=1)]
+    resources: Annotated[list[ResourceArn], Field(min_length=1)]
+    conditions: dict[str, dict[str, Any]] = {}
+    wildcards: list[str] = []
+    """Those of its actions and resources with * or ? that are meant."""
+
+    @model_validator(mode="after")
+    def _exact(self) -> Self:
+        for each in (*self.actions, *self.resources):
+            if isinstance(each, str) and re.search(r"[*?]", each) and each not in self.wildcards:
+                raise ValueError(f"{json.dumps(each)} is more than one; allowed: exact actions and resources, and what wildcards repeats")
+        return self
+
+
+class Vpc(_Strict):
+    """Where the network of a responder's function is."""
+
+    subnetIds: Annotated[list[SubnetId], Field(min_length=1)]
+    securityGroupIds: Annotated[list[SecurityGroupId], Field(min_length=1)]
+
+
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
@@ -298,6 +345,13 @@ class Responder(BaseModel):
     """Where the secrets are that `quote` gets as `request.secrets`, by the name that it calls them."""
     secretsKmsKeyArn: KmsKeyArn | None = None
     """The key of those that are encrypted with one of the account's own."""
+
+    packages: RequirementsFile | None = None
+    """For its code; every package pinned."""
+    layers: Annotated[list[LayerArn], Field(max_length=3)] = []
+    permissions: list[Permission] = []
+    environment: dict[VariableName, str] = {}
+    vpc: Vpc | None = None
 
     @model_validator(mode="after")
     def _no_misspelt_key(self) -> Self:
@@ -361,9 +415,10 @@ class Responder(BaseModel):
 
     @property
     def in_the_clear(self) -> list[str]:
-        """Keys of its settings and headers that look like credentials."""
+        """Keys of its settings, variables and headers that look like credentials."""
         headers = {f"http.headers.{name}": value for name, value in self.http.headers.items() if "${" not in value}
-        return [key for key, value in {**self.own, **headers}.items() if CREDENTIAL.search(key) and isinstance(value, str)]
+        clear = {**self.own, **self.environment, **headers}
+        return [key for key, value in clear.items() if CREDENTIAL.search(key) and isinstance(value, str)]
 
     @property
     def own(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Function(Resource):
     fields = {
         **capitalised(
             "architectures description environment ephemeralStorage handler layers loggingConfig memorySize role runtime "
-            "timeout tracingConfig"
+            "timeout tracingConfig vpcConfig"
         ),
         "kmsKeyArn": "KMSKeyArn",
         "name": "FunctionName",
@@ -111,7 +111,9 @@ class Function(Resource):
         found = answer["Configuration"]
         arn = found["FunctionArn"]
         variables = found.get("Environment", {}).get("Variables")
-        return self.properties(found) | {
+        properties = self.properties(found)
+        network = properties.get("vpcConfig") or {}
+        return properties | {
             "arn": arn,
             "codeSha256": found["CodeSha256"],
             "environment": {"variables": variables} if variables else None,
@@ -127,6 +129,7 @@ class Function(Resource):
             "sourceCodeHash": known.get("sourceCodeHash") or found["CodeSha256"],
             "sourceCodeSize": found["CodeSize"],
             "version": "$LATEST",
+            "vpcConfig": {key: network[key] for key in ("subnetIds", "securityGroupIds")} if network.get("subnetIds") else None,
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:

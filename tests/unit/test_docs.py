@@ -215,7 +215,11 @@ OF_ANY_VALUE = {
     "api.corsOrigins",
     "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
     "responders[].settings", "responders[].http.hmac",
-    "responders[].http.hmac.prefix", "responders[].http.privateHosts", "responders[].answer", "responders[].answer.sample"}
+    "responders[].http.hmac.prefix", "responders[].http.privateHosts", "responders[].answer", "responders[].answer.sample",
+    "responders[].permissions", "responders[].permissions[].actions", "responders[].permissions[].resources",
+    "responders[].vpc.subnetIds", "responders[].vpc.securityGroupIds", "responders[].permissions[].conditions",
+    "responders[].permissions[].wildcards", "responders[].vpc",
+    "responders[].layers"}
 """Lists, objects and truth values, of which nothing but their type is said."""
 
 

@@ -176,7 +176,7 @@ REFUSED: list[tuple[str, Properties, str, str]] = [
     (FUNCTION, {"tracingConfig": {"mode": "On"}}, "tracingConfig.mode", "one of Active, PassThrough, not 'On'"),
     (FUNCTION, {"layers": ["layer"]}, "layers[0]", "a layer version's ARN"),
     (FUNCTION, {"architectures": "arm64"}, "architectures", "a list, not a string"),
-    (FUNCTION, {"vpcConfig": {"securityGroupIds": [], "subnetIds": []}}, "vpcConfig", "isn't implemented"),
+    (FUNCTION, {"fileSystemConfig": {"arn": "a", "localMountPath": "/mnt/a"}}, "fileSystemConfig", "isn't implemented"),
     (FUNCTION, {"tags": {"aws:x": "y"}}, "tags.aws:x", "AWS's own"),
     ("aws:lambda/eventSourceMapping:EventSourceMapping", {"batchSize": 11}, "batchSize", "maximumBatchingWindowInSeconds"),
     ("aws:lambda/eventSourceMapping:EventSourceMapping", {"scalingConfig": {"maximumConcurrency": 1}},

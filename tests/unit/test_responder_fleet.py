@@ -5,6 +5,8 @@ import json
 import pulumi
 import pytest
 
+from components import packages
+from components.packages import Packages
 from tests import program
 from tests.program import Registered
 
@@ -67,6 +69,34 @@ def test_a_partner_over_http_has_no_right_but_to_its_secrets():
         "method": "POST", "headers": {"x-key": "${key}"}, "maxBytes": 1_000_000, "privateHosts": []}
     assert rights(made, "responder-acme") == [ANSWERS, {
         "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": ["arn:aws:ssm:us-east-1:000000000000:parameter/acme"]}]
+
+
+def test_a_module_has_the_rights_variables_layers_and_network_that_it_asks_for():
+    layer = "arn:aws:lambda:us-east-1:000000000000:layer:routes:3"
+    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
+        {"name": "acme", "rate": 9, "environment": {"TZ": "UTC"}, "layers": [layer],
+         "vpc": {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]},
+         "permissions": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::rates/*"], "wildcards": ["arn:aws:s3:::rates/*"]}]}]})
+
+    function = made.of_type("aws:lambda/function:Function")["responder-acme"]
+    assert environment(made, "responder-acme")["TZ"] == "UTC"
+    assert function["layers"][1:] == [layer]
+    assert function["vpcConfig"] == {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]}
+    network, not_its_code, answers, own = rights(made, "responder-acme")
+    assert network["Action"] == not_its_code["Action"]
+    assert (not_its_code["Effect"], not_its_code["Condition"]) == ("Deny", {"Null": {"lambda:SourceFunctionArn": "false"}})
+    assert (answers, own) == (ANSWERS, {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::rates/*"]})
+
+
+def test_packages_are_one_layer_for_all_who_have_the_same(monkeypatch):
+    built = Packages(".build/packages/0123456789abcdef.zip", frozenset({"orjson"}))
+    monkeypatch.setattr(packages, "built", lambda file: built)
+    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
+        {"name": name, "rate": 9, "packages": "requirements.txt"} for name in ("acme", "other")]})
+
+    layers = made.of_type("aws:lambda/layerVersion:LayerVersion")
+    assert set(layers) == {"layer", "responder-packages-012345"}
+    assert len(made.of_type("aws:lambda/function:Function")["responder-acme"]["layers"]) == 2
 
 
 def with_sample(sample):

@@ -41,6 +41,7 @@ def test_values_arrive_as_the_text_that_pulumi_gives():
 
 
 URL = "https://partner.example/quotes"
+VPC = {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]}
 ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
 
 
@@ -102,6 +103,15 @@ ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
     ({"responders": [{"name": "acme", "url": URL, "http": {"hmac": {"secret": "sign"}}, "secrets": {"key": "acme"}}]},
      'http needs the secret "sign"; allowed: key'),
     ({"responders": [{"name": "acme", "url": URL, "http": {"method": "GET"}}]}, "http.method GET needs request"),
+    ({"responders": [{"name": "acme", "url": URL, "packages": "requirements.txt", "vpc": VPC}]},
+     "packages would have no effect with url: leave it out, or give module"),
+    ({"responders": [{"name": "acme", "rate": 1, "permissions": [{"actions": ["s3:Get*"], "resources": ["arn:aws:s3:::rates"]}]}]},
+     '"s3:Get*" is more than one; allowed: exact actions and resources, and what wildcards repeats'),
+    ({"responders": [{"name": "acme", "rate": 1, "permissions": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}]},
+     '"*" is more than one; allowed: exact actions and resources'),
+    ({"responders": [{"name": "acme", "rate": 1, "environment": {"AWS_REGION": "x"}}]},
+     "allowed: a name of 2 to 64 letters, digits or _ that neither Lambda nor the stack gives a meaning"),
+    ({"responders": [{"name": "acme", "rate": 1, "environment": {"RETRIES": "x"}}]}, "that neither Lambda nor the stack gives a meaning"),
     ({"responders": [{"name": "acme", "rate": 1, "retries": 6}]}, "responders[0].retries is 6; allowed: a whole number from 0 to 5"),
     ({"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"failures": 0}}]},
      "responders[0].circuitBreaker.failures is 0; allowed: a whole number from 1 to 100"),
