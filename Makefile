@@ -1,4 +1,4 @@
-.PHONY: help setup demo test faults simulate mutants lint security requirements sbom clean
+.PHONY: help setup demo test faults simulate mutants lint security policies requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -47,8 +47,13 @@ mutants: setup ## break the handlers in each way of a table; say what nothing fi
 	$(PYTHON) -m tests.simulation --mutants
 
 # The scanners have an environment of their own, with a hundred packages.
-security: setup .build/security/.installed ## scan the program and the code; fail on what docs/security.md does not accept
+security: setup policies .build/security/.installed ## scan the program and the code; fail on what docs/security.md does not accept
 	$(PYTHON) -m security
+
+policies: policies/venv/.installed ## the environment of the policy pack, for pulumi preview --policy-pack policies
+
+policies/venv/.installed: policies/requirements.txt requirements-uv.txt
+	$(call environment,policies/venv,policies/requirements.txt)
 
 .build/security/.installed: requirements-security.txt requirements-uv.txt
 	$(call environment,.build/security,requirements-security.txt)
@@ -58,7 +63,8 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 
 # Pins with hashes and without any index address, for every platform and Python from 3.11 on. What is pinned for one is so for all.
 requirements: setup ## lock requirements*.in anew
-	for name in dev uv sbom security; do $(COMPILE) requirements-$$name.in -o requirements-$$name.txt || exit; done
+	for name in requirements-dev requirements-uv requirements-sbom requirements-security policies/requirements; do \
+		$(COMPILE) $$name.in -o $$name.txt || exit; done
 	for name in requirements requirements-local requirements-report; do \
 		$(COMPILE) --constraints requirements-dev.txt $$name.in -o $$name.txt || exit; done
 
@@ -73,4 +79,4 @@ sbom: .build/sbom/.installed ## bills of materials in artifacts/, from the lock 
 	$(call environment,.build/sbom,requirements-sbom.txt)
 
 clean: ## remove what these commands made
-	rm -rf $(VENV) .build .local .pytest_cache .ruff_cache .hypothesis artifacts
+	rm -rf $(VENV) policies/venv .build .local .pytest_cache .ruff_cache .hypothesis artifacts

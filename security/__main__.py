@@ -1,9 +1,9 @@
-"""Scans the program as it would be deployed (checkov) and the code (bandit), and compares what they find with what
+"""Scans the program as it would be deployed (checkov, and the policy pack) and the code (bandit), and compares what they find with what
 docs/security.md accepts.
 
     python -m security    (`make security` installs the scanners first)
 
-Ends 1 where a finding is not on the list, or a line of the list is found no more.
+Ends 1 where a finding is not on the list, a line of the list is found no more, or a mandatory rule of the policy pack is broken.
 """
 
 import json
@@ -20,8 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from security import terraform
+from security import policy_pack, terraform
 from tests import program
+from tests.program import Registered
 
 FOLDER = Path(__file__).parents[1]
 BUILD = FOLDER / ".build" / "security"
@@ -75,11 +76,11 @@ def accepted(page: str) -> Iterator[Accepted]:
             yield Accepted(cells[0].strip("`"), tuple(cell.strip().strip("`") for cell in cells[1].split(",")))
 
 
-def of_the_program(config: dict[str, Any], folder: Path) -> tuple[int, list[Finding]]:
+def of_the_program(registered: Registered, folder: Path) -> tuple[int, list[Finding]]:
     """How many checks passed, and what failed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for type_, resources in terraform.render(program.run(config)).items():
+    for type_, resources in terraform.render(registered).items():
         # By its file a finding tells the type, which checkov leaves out of the resource's name.
         (folder / f"{type_}.tf.json").write_text(json.dumps({"resource": {type_: resources}}, indent=1))
     found = json.loads(_output("checkov", "-d", str(folder), "--framework", "terraform_json", "--compact", "--quiet", "--skip-download",
@@ -116,21 +117,34 @@ def main() -> int:
     out, known, left = Console(soft_wrap=True), list(accepted(LIST.read_text())), list[Finding]()
     unused = set(known)
     figures = Table(box=None)
-    for column in ("", "passed", "failed", "accepted"):
+    for column in ("", "passed", "failed", "accepted", "rules broken"):
         figures.add_column(column, justify="left" if not column else "right")
-    scans = {name: of_the_program(config, BUILD / "program" / name.replace(" ", "-")) for name, config in CONFIGURATIONS.items()}
-    for name, (passed, findings) in {**scans, "code": (None, of_the_code())}.items():
+    broken: set[str] = set()
+
+    def add(name: str, findings: list[Finding], passed: str = "", rules: str = "") -> None:
         not_accepted, used = compare(findings, known)
-        left += not_accepted
-        unused -= used
-        figures.add_row(name, "" if passed is None else str(passed), str(len(findings)), str(len(findings) - len(not_accepted)))
+        left.extend(not_accepted)
+        unused.difference_update(used)
+        figures.add_row(name, passed, str(len(findings)), str(len(findings) - len(not_accepted)), rules)
+
+    with policy_pack.running() as pack:
+        for name, config in CONFIGURATIONS.items():
+            registered = program.run(config)
+            passed, findings = of_the_program(registered, BUILD / "program" / name.replace(" ", "-"))
+            rules = policy_pack.broken(pack, registered)
+            broken |= {f"{rule}: {what}" for rule, what, is_mandatory in rules if is_mandatory}
+            advisory = sorted({rule for rule, _, is_mandatory in rules if not is_mandatory})
+            add(name, findings, str(passed), f"advisory: {', '.join(advisory)}" if advisory else "none")
+    add("code", of_the_code())
     out.print(figures)
+    for each in sorted(broken):
+        out.print(f"a mandatory rule of the policy pack is broken: {each}", style="red")
     for finding, times in Counter(left).items():
         again = f" ({times} times)" if times > 1 else ""
         out.print(f"not on the list: {finding.check} {finding.where}: {finding.what}{again}", style="red")
     for line in sorted(unused):
         out.print(f"on the list, and found no more: {line.check} {', '.join(line.where)}", style="red")
-    return 1 if left or unused else 0
+    return 1 if left or unused or broken else 0
 
 
 if __name__ == "__main__":

@@ -23,14 +23,9 @@ VERBATIM = ("variables", "tags", "dimensions", "requestParameters")
 
 def render(registered: Registered) -> dict[str, dict[str, Any]]:
     """{type: {name: arguments}}; what one resource takes from another is a reference to it."""
-    resources = [resource for resource in registered.resources if resource.type.startswith("aws:")]
-    references: dict[str, str] = {}
-    for resource in resources:
-        for attribute in ("id", "arn", "url"):
-            # Where two resources have one name, what refers to it means the first: the other is a part of it.
-            references.setdefault(resource.outputs[attribute], f"${{{_type(resource)}.{_name(resource)}.{attribute}}}")
+    references = {value: f"${{{_type(resource)}.{_name(resource)}.{output}}}" for value, (resource, output) in registered.meant_by.items()}
     rendered: dict[str, dict[str, Any]] = {}
-    for resource in resources:
+    for resource in registered.of_aws:
         rendered.setdefault(_type(resource), {})[_name(resource)] = _referring(_arguments(resource), references)
     return rendered
 

@@ -1,6 +1,7 @@
 """The whole program under Pulumi's mocks: what it registers, without any engine or AWS."""
 
 import asyncio
+import functools
 import json
 import runpy
 from collections.abc import Callable, Mapping
@@ -37,6 +38,25 @@ class Registered:
     def of_type(self, type_: str) -> dict[str, dict[str, Any]]:
         """{name: inputs} of one type, such as aws:lambda/function:Function."""
         return {resource.name: resource.inputs for resource in self.resources if resource.type == type_}
+
+    @functools.cached_property
+    def of_aws(self) -> list[Resource]:
+        return [resource for resource in self.resources if resource.type.startswith("aws:")]
+
+    @functools.cached_property
+    def meant_by(self) -> dict[str, tuple[Resource, str]]:
+        """The resource, and which of its outputs (id, arn, url), that a value is."""
+        found: dict[str, tuple[Resource, str]] = {}
+        for resource in self.of_aws:
+            for output in ("id", "arn", "url"):
+                # Where two have one name, what refers to it means the first: the other is a part of it.
+                found.setdefault(resource.outputs[output], (resource, output))
+        return found
+
+    def used_by(self, resource: Resource) -> dict[str, list[Resource]]:
+        """The resources that its properties are, by property."""
+        return {key: [self.meant_by[value][0]] for key, value in resource.inputs.items()
+                if isinstance(value, str) and value in self.meant_by}
 
 
 class _Mocks(mocks.Mocks):

@@ -12,7 +12,7 @@ import yaml
 from tests.documents import ROOT
 
 LOCKS = ["requirements", "requirements-local", "requirements-report", "requirements-dev", "requirements-uv", "requirements-sbom",
-         "requirements-security"]
+         "requirements-security", "policies/requirements"]
 EMULATOR_AND_PLOTS = {"cryptography", "jsonata-python", "matplotlib", "ministack", "moto", "numpy", "ruamel-yaml"}
 
 WITH_NOTHING_ELSE = """
