@@ -149,15 +149,15 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
     elif trial.request.is_stopped or (trial.request.id, responder) in trial.evidence.killed or (
-            responder == EXISTING and _is_given_up(record["answers"].get(responder, {}))):
+            responder == EXISTING and any(map(_is_given_up, kept.values()))):
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}, {_told(trial, responder)}")
 
 
-def _is_given_up(slot: Answer) -> bool:
+def _is_given_up(kept: Answer) -> bool:
     """Whether what an existing function says has no place: its time was over, or its replies were lost until nobody asked any more."""
-    return slot.get("status") == "TIMED_OUT" or "injected" in slot.get("error", {}).get("message", "")
+    return kept["status"] == "TIMED_OUT" or "injected" in kept.get("error", {}).get("message", "")
 
 
 def _told(trial: _Trial, responder: str) -> str:

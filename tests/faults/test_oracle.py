@@ -127,8 +127,10 @@ def cut_off(slot):
     quorum({}, ledger=[LEDGER[0], BUSY]),
     cut_off(OVERDUE),
     cut_off(LOST),
+    {**cut_off(LOST), **record(answers={"avis": QUOTE}, late={EXISTING: LOST}, recipients=["avis", EXISTING], completedBy="QUORUM"),
+     "requests": [Request("r1", "sns", (ASKS[0], Ask(EXISTING, "quote")), quorum=1)], "events": [{**RESULT, "answers": [QUOTE]}]},
 ], ids=["late", "dead", "killed", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again",
-        "cut off", "its replies are lost"])
+        "cut off", "its replies are lost", "its replies are lost, and it is late"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 
