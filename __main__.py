@@ -17,6 +17,7 @@ from components import (
 )
 from components.carriers import CARRIERS
 from components.settings import (
+    SAMPLE_REQUEST,
     AlarmSettings,
     ApiSettings,
     DistributedSettings,
@@ -25,8 +26,6 @@ from components.settings import (
     settings_of_the_stack,
 )
 from components.watched import together
-
-SAMPLE = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
 
 
 def export(prefix: str, component: Any, *outputs: str) -> None:
@@ -56,7 +55,7 @@ if "distributed" in settings.variants:
 api = None
 if carriers and settings.api.enabled:
     api = RequestApi("api", {
-        "store": store, "fleet": fleet, "carriers": carriers, "sample": SAMPLE, **settings.api.arguments(ApiSettings)})
+        "store": store, "fleet": fleet, "carriers": carriers, "sample": SAMPLE_REQUEST, **settings.api.arguments(ApiSettings)})
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
 
@@ -68,7 +67,7 @@ if settings.alarms.enabled:
         pulumi.export("dashboardName", Dashboard("dashboard", {"watches": watches, "store": store}).dashboardName)
 
 names = [responder.name for responder in settings.responders]
-pulumi.export("sampleInput", json.dumps({**SAMPLE, "recipients": names}))
+pulumi.export("sampleInput", json.dumps({**SAMPLE_REQUEST, "recipients": names}))
 pulumi.export("responderNames", names)
 pulumi.export("existingFunctions", [responder.name for responder in settings.responders if responder.functionArn])
 pulumi.export("carriers", {name: carrier.entrance for name, carrier in carriers.items()})

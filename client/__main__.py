@@ -25,8 +25,11 @@ VERBS = {
     "run": "run the distributed variant and follow it",
     "redrive": "send what is in the dead-letter queues once more",
     "board": "open the quote board in a browser",
+    "new": "write a responder, with a test of it, into the project",
+    "try": "ask one responder alone, without a stack",
 }
-"""Each is a module of this package with `add_arguments(parser)` and `run(options, stack) -> exit code`."""
+"""Each is a module of this package with `add_arguments(parser)` and `run(options, stack) -> exit code`, or, where no stack need be
+deployed, `run_here(options)`."""
 
 FAILED, WRONG_USE, NOT_FOUND, UNREACHABLE, STILL_OPEN = 1, 2, 3, 4, 5
 INTERRUPTED = 128 + signal.SIGINT
@@ -49,6 +52,8 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
+        if options.run_here is not None:
+            return options.run_here(options)
         return options.run(options, _stack_class(options).find(options.stack, options.outputs))
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -120,7 +125,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     verb.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
     verb.add_argument("--json", action="store_true", help="print JSON")
     module.add_arguments(verb)
-    return verb.parse_args(chosen.rest, argparse.Namespace(run=module.run))
+    return verb.parse_args(
+        chosen.rest, argparse.Namespace(run=getattr(module, "run", None), run_here=getattr(module, "run_here", None)))
 
 
 def _fail(reason: str, code: int) -> int:

@@ -43,8 +43,11 @@ def read_request(options: argparse.Namespace, stack: Stack) -> Any:
 
 def _input(source: str | None, stack: Stack) -> Any:
     """The JSON in a file or on standard input, else the stack's sample."""
-    if source is None:
-        return stack.sample_request
+    return stack.sample_request if source is None else read_json(source)
+
+
+def read_json(source: str) -> Any:
+    """source: a file, or - for standard input. UsageError where it cannot be read."""
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
         return json.loads(text)

@@ -34,6 +34,10 @@ def print_result(result: StoredResult) -> None:
     out.print(summary(result), soft_wrap=True)
 
 
+def print_answer(answer: Answer) -> None:
+    console().print(_line(answer), soft_wrap=True)
+
+
 def last(stack: Stack, changes: Iterator[StoredResult], *, as_json: bool = False) -> StoredResult:
     """The last of the results, after all of them were shown as they came; as_json: nothing is shown."""
     if as_json:

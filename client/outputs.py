@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from client.errors import NoStack
+from client.errors import NoStack, UsageError
 
 CLI_SECONDS = 60
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
@@ -32,6 +32,29 @@ def project_folder() -> Path:
     """The nearest folder with a Pulumi project, from the working directory up; without one, the working directory."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if any((folder / name).is_file() for name in PROJECT_FILES)), here)
+
+
+def add_responder(stack: str, entry: Mapping[str, str]) -> Path:
+    """The stack's file, whose list of responders has the entry now: {"name", and values by their path in it}. Comments in the file stay.
+    Raises UsageError."""
+    try:
+        from local.config import StackConfig, load_project
+        from local.errors import LocalError
+    except ImportError:
+        raise UsageError(f"to write Pulumi.{stack}.yaml, ruamel.yaml is needed: pip install ruamel.yaml") from None
+    try:
+        config = StackConfig(load_project(project_folder()), stack)
+        key = config.project.whole_key("responders")
+        if key not in config.project.declarations:
+            raise UsageError(f"this program takes no responders from its configuration: give its fleet {json.dumps(entry)}")
+        known: Any = config.values().get(key) or []
+        if any(each.get("name") == entry["name"] for each in known):
+            raise UsageError(f"{config.path.name} has a responder {entry['name']} already")
+        for path, value in entry.items():
+            config.set(f"responders[{len(known)}].{path}", value, path=True)
+    except LocalError as error:
+        raise UsageError(str(error)) from None
+    return config.path
 
 
 def _local_folder() -> Path:
@@ -72,7 +95,7 @@ def _from_cli_on_the_emulator(stack: str) -> Mapping[str, Any] | None:
 
 
 def _emulator(stack: str) -> tuple[str, str | None]:
-    running = _running_emulator()
+    running = running_emulator()
     if running is None:
         raise NoStack(f"stack {stack} lives in an emulator that is not running: {_local_command()} up")
     return running.endpoint, running.session_token
@@ -83,13 +106,13 @@ def _given() -> tuple[str | None, str | None]:
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if not endpoint:
         return None, None
-    running = _running_emulator()
+    running = running_emulator()
     if running is not None and running.endpoint == endpoint.rstrip("/"):
         return endpoint, running.session_token
     return endpoint, os.environ.get("AWS_SESSION_TOKEN")
 
 
-def _running_emulator() -> Any:
+def running_emulator() -> Any:
     from local import emulator
 
     return emulator.find(_local_folder())

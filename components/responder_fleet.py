@@ -4,7 +4,6 @@ Builds: a HandlerFunction for each responder, with code of its own or in front o
 read and change its own circuit in the table of the requests. For the state machines that ask them, once, the requester.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -217,21 +216,14 @@ class ResponderFleet(pulumi.ComponentResource):
         store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
         modules: list[str] = []
-        source: dict[str, pulumi.Input[str]]
+        variables = responder.variables(store.settings.currency)
         if responder.functionArn is not None:
-            source = {"FUNCTION_ARN": responder.functionArn}
             statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
-        elif responder.url is not None:
-            source = {"URL": responder.url, "HTTP": responder.http.model_dump_json(exclude_none=True)}
-        else:
+        elif responder.url is None:
             modules = [responder.module or settings.DEFAULT_MODULE]
             code.check_defines(modules[0], "quote")
-            source = {"QUOTE_MODULE": modules[0], "SETTINGS": json.dumps(responder.own, sort_keys=True)}
-        if responder.mapping:
-            _check_sample(responder, store.settings.currency)
-            source["MAPPING"] = json.dumps(responder.mapping, sort_keys=True)
+        _check_sample(responder, store.settings.currency)
         if responder.secrets:
-            source["SECRETS"] = json.dumps(responder.secrets, sort_keys=True)
             statements += _reads_secrets(responder)
         layers = list(responder.layers)
         built = packages.built(responder.packages) if responder.packages else None
@@ -244,18 +236,11 @@ class ResponderFleet(pulumi.ComponentResource):
                 "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
         if breaker is not None:
             statements.append(_own_circuit(responder.name, store.tableArn))
-            source |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
+            variables |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
         return HandlerFunction(f"{self._name}-{responder.name}", {
             "module": "handlers.responder",
             "withModules": modules,
-            "environment": {
-                "RESPONDER": responder.name,
-                **source,
-                "CURRENCY": store.settings.currency,
-                "TIMEOUT_SECONDS": f"{responder.timeoutSeconds:g}",
-                "RETRIES": str(responder.retries),
-                **responder.environment,
-            },
+            "environment": variables,
             "layers": layers,
             "layerModules": None if responder.layers else built.modules if built else frozenset(),
             "vpc": responder.vpc.model_dump() if responder.vpc else {},

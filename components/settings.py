@@ -31,6 +31,9 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
 SAMPLE_RESPONDERS = (("avis", "99"), ("alamo", "120"), ("hertz", "105.50"), ("europcar", "89.90"), ("sixt", "132"))
 """Names and daily rates of the first sample responders; the ones after them are numbered."""
 
+SAMPLE_REQUEST = {"description": "A large car for 30 days", "data": {"car_type": "L", "days_rental": 30}}
+"""What `sampleInput` asks, and `client try`."""
+
 DEFAULT_MODULE = "handlers.quotes.car_rental"
 DEFAULT_PROCESS = "handlers.processes.log_item"
 
@@ -412,6 +415,20 @@ class Responder(BaseModel):
         """The arguments of `handlers.mapping.PartnerMapping`."""
         mapped = {"request": self.request, "answer": self.answer and self.answer.expressions}
         return {key: value for key, value in mapped.items() if value}
+
+    def variables(self, currency: str) -> dict[str, Any]:
+        """What its function reads from its environment, see `handlers.responder`; an ARN may be an output."""
+        source: dict[str, Any]
+        if self.functionArn is not None:
+            source = {"FUNCTION_ARN": self.functionArn}
+        elif self.url is not None:
+            source = {"URL": self.url, "HTTP": self.http.model_dump_json(exclude_none=True)}
+        else:
+            source = {"QUOTE_MODULE": self.module or DEFAULT_MODULE, "SETTINGS": json.dumps(self.own, sort_keys=True)}
+        several = {"MAPPING": self.mapping, "SECRETS": self.secrets}
+        return {
+            "RESPONDER": self.name, **source, **{key: json.dumps(value, sort_keys=True) for key, value in several.items() if value},
+            "CURRENCY": currency, "TIMEOUT_SECONDS": f"{self.timeoutSeconds:g}", "RETRIES": str(self.retries), **self.environment}
 
     @property
     def in_the_clear(self) -> list[str]:

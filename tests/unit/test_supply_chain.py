@@ -71,8 +71,9 @@ from client.__main__ import VERBS, _parse
 from tests import program
 
 assert program.run({"variants": ["map", "parallel", "sns", "distributed"]}).resources
+words = {"load": ["file.json"], "get": ["an-id"], "watch": ["an-id"], "request": ["map"], "new": ["responder", "acme"], "try": ["acme"]}
 for verb in VERBS:
-    _parse([verb, *(["file.json"] if verb == "load" else ["an-id"] if verb in ("get", "watch") else ["map"] if verb == "request" else [])])
+    _parse([verb, *words.get(verb, [])])
 """
     ran = subprocess.run([sys.executable, "-c", code, ",".join(absent)], cwd=ROOT, capture_output=True, text=True, check=False)
 
