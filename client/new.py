@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="what requests call it")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--url", help="a partner over HTTP, in place of a module")
+    kinds.add_argument("--model", metavar="ID", help="a model of Amazon Bedrock, in place of a module")
     kinds.add_argument("--function", metavar="ARN", help="an existing function, in place of a module")
 
 
@@ -60,7 +61,10 @@ def run_here(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.name} is no name for a responder; allowed: 1 to 30 letters, digits, _ or -, starting with a letter")
     folder, module, stack = outputs.project_folder(), options.name.replace("-", "_"), options.stack or "local"
     names = {"name": options.name, "module": module, "stack": stack, "client": __package__}
-    if options.url or options.function:
+    files: dict[str, str]
+    if options.model:
+        files, entry = {}, {"model": options.model}
+    elif options.url or options.function:
         entry = {"url": options.url} if options.url else {"functionArn": options.function}
         files, entry = {f"tests/test_{module}.py": PARTNER_TEST.format(**names)}, {**entry, **PARTNER}
     else:

@@ -9,6 +9,9 @@ import pulumi_aws as aws
 
 Statement = dict[str, Any]
 
+INFERENCE_PROFILES = ("us", "us-gov", "eu", "apac", "jp", "au", "ca", "global")
+"""What the id of an inference profile begins with, before the id of its model."""
+
 WITHOUT_RESOURCES = {
     "trace": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
     "sample": ["xray:GetSamplingRules", "xray:GetSamplingTargets"],
@@ -29,6 +32,23 @@ def allow(actions: Sequence[str], resources: Any, condition: Mapping[str, Any] |
 def allow_without_resource(purpose: str) -> Statement:
     """purpose: "trace", "sample" (which a state machine does itself, and Lambda for a function) or "deliverLogs"."""
     return allow(WITHOUT_RESOURCES[purpose], "*")
+
+
+def invoke_model(model: str) -> list[Statement]:
+    """For a model of Bedrock, or an inference profile and by way of that, in whichever region it chooses, for its model."""
+    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
+    bedrock = pulumi.Output.concat("arn:", partition, ":bedrock:", region)
+    parts = model.split(".")
+    if model.startswith("arn:") and "inference-profile/" not in model:
+        return [allow(["bedrock:InvokeModel"], model)]
+    if not model.startswith("arn:") and parts[0] not in INFERENCE_PROFILES:
+        return [allow(["bedrock:InvokeModel"], pulumi.Output.concat(bedrock, "::foundation-model/", model))]
+    profile = model if model.startswith("arn:") else pulumi.Output.concat(bedrock, ":", account_id(), ":inference-profile/", model)
+    # The profile of an application says nothing of its model.
+    behind = "*" if "application-inference-profile/" in model else model.rpartition("/")[2].partition(".")[2]
+    return [allow(["bedrock:InvokeModel"], profile),
+            allow(["bedrock:InvokeModel"], pulumi.Output.concat("arn:", partition, ":bedrock:*::foundation-model/", behind),
+                  {"StringEquals": {"bedrock:InferenceProfileArn": profile}})]
 
 
 def attach() -> list[Statement]:

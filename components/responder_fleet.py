@@ -69,6 +69,18 @@ class HttpArgs(TypedDict, total=False):
     """Hosts that may have addresses of a private network or of this machine, and be asked without TLS."""
 
 
+class InferenceArgs(TypedDict, total=False):
+    system: Optional[str]
+    """What the model is told before it is asked."""
+    temperature: Optional[float]
+    """0 to 1; the model's own where it is absent."""
+    maxTokens: Optional[int]
+    """Of its answer; 500."""
+    inputPrice: Optional[str]
+    """Of a million tokens, in the stack's currency; a dated table's where it is absent."""
+    outputPrice: Optional[str]
+
+
 class PermissionArgs(TypedDict, total=False):
     """A statement of IAM that allows something."""
 
@@ -95,9 +107,13 @@ class ResponderArgs(TypedDict, total=False):
     """A partner over HTTP; excludes both."""
     http: Optional[HttpArgs]
     """How that is asked."""
+    model: Optional[str]
+    """A model, or an inference profile, of Amazon Bedrock; excludes the others."""
+    inference: Optional[InferenceArgs]
+    """How that is asked, and what its tokens cost."""
     request: Optional[str]
-    """A JMESPath expression: what an existing function or a partner gets, out of {"requestId", "description", "data", "deadlineAt",
-    "attempt"}."""
+    """A JMESPath expression: what an existing function, a partner or a model gets, out of {"requestId", "description", "data",
+    "deadlineAt", "attempt"}."""
     answer: Optional[AnswerArgs]
     """Where the answer is in what that replies."""
     timeoutSeconds: Optional[float]
@@ -216,9 +232,14 @@ class ResponderFleet(pulumi.ComponentResource):
         store, breaker = self._store, responder.circuitBreaker
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
         modules: list[str] = []
-        variables = responder.variables(store.settings.currency)
+        try:
+            variables = responder.variables(store.settings.currency)
+        except ValueError as error:
+            raise pulumi.RunError(f"responder {responder.name}: {error}") from None
         if responder.functionArn is not None:
             statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
+        elif responder.model is not None:
+            statements += policy.invoke_model(responder.model)
         elif responder.url is None:
             modules = [responder.module or settings.DEFAULT_MODULE]
             code.check_defines(modules[0], "quote")

@@ -16,6 +16,7 @@ import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
+from components.model_prices import AS_OF, USD_PER_MILLION
 from handlers import addresses, completion, contract
 from handlers.selection import RANKINGS
 
@@ -46,9 +47,9 @@ DISTRIBUTED_CONCURRENCY = 10_000
 
 
 TAKEN_BY = {
-    "http": ("url",), "request": ("functionArn", "url"), "answer": ("functionArn", "url"), "settings": ("module",),
-    "secrets": ("module", "url"), "vpc": ("module", "url"), "packages": ("module",), "layers": ("module",), "permissions": ("module",),
-    "environment": ("module",)}
+    "http": ("url",), "inference": ("model",), "request": ("functionArn", "url", "model"), "answer": ("functionArn", "url"),
+    "settings": ("module",), "secrets": ("module", "url"), "vpc": ("module", "url", "model"), "packages": ("module",),
+    "layers": ("module",), "permissions": ("module",), "environment": ("module",)}
 """The keys of a responder that are not for every kind."""
 
 OWN_VARIABLES = frozenset({
@@ -137,6 +138,12 @@ def _amount(value: object) -> object:
     return text
 
 
+def _price(value: object) -> object:
+    if value is not None and (text := contract.amount_text(value)) is None:
+        raise ValueError("allowed: a decimal of 0 or more")
+    return value if value is None else text
+
+
 def _known(pattern: str, described: str) -> Callable[[object], object]:
     """An output of the same program is not known yet."""
 
@@ -202,6 +209,10 @@ SubnetId = Annotated[Any, BeforeValidator(_known(r"subnet-[0-9a-f]+", "the id of
 SecurityGroupId = Annotated[Any, BeforeValidator(_known(r"sg-[0-9a-f]+", "the id of a security group"))]
 LayerArn = Annotated[Any, BeforeValidator(_known(
     r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+", "the ARN of a version of a layer"))]
+ModelId = Annotated[str, _matching(
+    r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:[0-9]{0,12}:[a-z-]+/[A-Za-z0-9.:/_-]{1,200}|[a-z0-9-]+(\.[A-Za-z0-9-]+)+[A-Za-z0-9.:-]*",
+    "the id of a model or of an inference profile such as amazon.nova-lite-v1:0, or its ARN")]
+Price = Annotated[str | None, BeforeValidator(_price)]
 Url = Annotated[str, AfterValidator(_url)]
 HeaderName = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", "the name of a header such as x-api-key")]
 HostName = Annotated[str, _matching(
@@ -295,6 +306,28 @@ class Http(_Strict):
         return named | ({self.hmac.secret} if self.hmac else set())
 
 
+class Inference(_Strict):
+    """How a model is asked, and what its tokens cost."""
+
+    system: str | None = None
+    temperature: Annotated[float | None, _number(0, 1)] = None
+    maxTokens: Annotated[int, _whole(1, 32_000)] = 500
+    inputPrice: Price = None
+    """Of a million tokens, in the stack's currency; the table in `components.model_prices` where it is absent."""
+    outputPrice: Price = None
+
+    def priced(self, model: str, currency: str) -> dict[str, Any]:
+        """Without what says nothing, with prices. Raises ValueError where they are not known."""
+        given = self.model_dump(exclude_none=True)
+        known = next((prices for id_, prices in USD_PER_MILLION.items() if re.search(rf"(^|[./]){re.escape(id_)}$", model)), None)
+        if known and currency == "USD":
+            given = {"inputPrice": known[0], "outputPrice": known[1], **given}
+        if missing := [key for key in ("inputPrice", "outputPrice") if key not in given]:
+            raise ValueError(f"inference needs {' and '.join(missing)}, of a million tokens in {currency}: {model} has no price "
+                             f"in the table, which has those of {', '.join(USD_PER_MILLION)} in USD as of {AS_OF}")
+        return given
+
+
 class Permission(_Strict):
     """A statement of IAM that allows something."""
 
@@ -334,6 +367,8 @@ class Responder(BaseModel):
     """A string, or an output."""
     url: Url | None = None
     http: Http = Http()
+    model: ModelId | None = None
+    inference: Inference = Inference()
     request: Expression | None = None
     """What a partner gets, out of the question."""
     answer: Answer | None = None
@@ -367,7 +402,7 @@ class Responder(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        kinds = [kind for kind in ("module", "functionArn", "url") if getattr(self, kind) is not None]
+        kinds = [kind for kind in ("module", "functionArn", "url", "model") if getattr(self, kind) is not None]
         if len(kinds) > 1:
             raise ValueError(f"{' and '.join(kinds)} exclude each other: give one of them")
         kind = kinds[0] if kinds else "module"
@@ -421,6 +456,8 @@ class Responder(BaseModel):
         source: dict[str, Any]
         if self.functionArn is not None:
             source = {"FUNCTION_ARN": self.functionArn}
+        elif self.model is not None:
+            source = {"MODEL": self.model, "INFERENCE": json.dumps(self.inference.priced(self.model, currency), sort_keys=True)}
         elif self.url is not None:
             source = {"URL": self.url, "HTTP": self.http.model_dump_json(exclude_none=True)}
         else:

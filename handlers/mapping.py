@@ -47,6 +47,10 @@ class PartnerMapping:
         self._request = jmespath.compile(request) if request else None
         self._answer = {place: jmespath.compile(expression) for place, expression in (answer or {}).items() if place in PLACES}
 
+    @property
+    def has_request(self) -> bool:
+        return self._request is not None
+
     def request(self, question: contract.Json) -> Any:
         """What the partner gets. Raises NotMapped."""
         return question if self._request is None else _found("request", self._request, question)

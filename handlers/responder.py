@@ -6,9 +6,9 @@ Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt
           question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
 
 Environment: RESPONDER (its name), CURRENCY, TIMEOUT_SECONDS, RETRIES; one of QUOTE_MODULE (a module with `quote`, with SETTINGS), URL
-(with HTTP, see `handlers.http_partner`) and FUNCTION_ARN; where it has any, SECRETS (ids by name) and MAPPING (the arguments of
-`mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and TABLE_NAME. What has several parts is
-JSON.
+(with HTTP, see `handlers.http_partner`), MODEL (with INFERENCE, see `handlers.model`) and FUNCTION_ARN; where it has any, SECRETS (ids by
+name) and MAPPING (the arguments of `mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and
+TABLE_NAME. What has several parts is JSON.
 """
 
 import json
@@ -38,6 +38,10 @@ def _source() -> Any:
         from handlers.http_partner import HttpPartner
 
         return HttpPartner(RESPONDER, os.environ["URL"], _json("HTTP"), CURRENCY, LIMITS.timeout_seconds, mapping, secrets)
+    if "MODEL" in os.environ:
+        from handlers.model import Model
+
+        return Model(RESPONDER, os.environ["MODEL"], _json("INFERENCE"), CURRENCY, LIMITS.timeout_seconds, mapping)
     from handlers.existing_function import ExistingFunction
 
     return ExistingFunction(RESPONDER, os.environ["FUNCTION_ARN"], CURRENCY, LIMITS.timeout_seconds, mapping)

@@ -9,7 +9,7 @@ from client import Stack
 from local.emulator import Emulator
 
 
-def existing_function(emulator: Emulator, account: str, source: str) -> str:
+def existing_function(emulator: Emulator, account: str, source: str, name: str = "existing") -> str:
     """The ARN of a function that was there before the stack. source: defines `handler(event, context)`."""
     functions = boto3.client("lambda", endpoint_url=emulator.endpoint, region_name="us-east-1",
                              aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token)
@@ -17,7 +17,7 @@ def existing_function(emulator: Emulator, account: str, source: str) -> str:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("existing.py", source)
     return functions.create_function(
-        FunctionName="existing", Runtime="python3.13", Handler="existing.handler", Code={"ZipFile": packed.getvalue()}, Timeout=60,
+        FunctionName=name, Runtime="python3.13", Handler="existing.handler", Code={"ZipFile": packed.getvalue()}, Timeout=60,
         Role=f"arn:aws:iam::{account}:role/existing")["FunctionArn"]
 
 

@@ -49,6 +49,7 @@ NOT_RUN = {
     "python -m examples car_rental": "it is up, request and destroy of a stack of its own; test_docs checks its configuration",
     "python -m examples flight": "as car_rental",
     "python -m examples ride": "as car_rental",
+    "python -m examples models": "as car_rental; test_every_kind asks a model of the emulator's",
     "python -m pytest tests/unit -q": "it is a part of make test",
     "python -m pytest tests/integration/test_map_scatter_gather.py": "it is a part of make test",
     "source .venv/bin/activate": "the environment is on PATH already",
