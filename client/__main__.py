@@ -23,6 +23,7 @@ VERBS = {
     "compare": "send the same request through every carrier; latency, cost and a recommendation",
     "load": "put a list where the distributed variant reads it",
     "run": "run the distributed variant and follow it",
+    "verify": "show that the deployed stack does what it should, line by line",
     "redrive": "send what is in the dead-letter queues once more",
     "board": "open the quote board in a browser",
     "new": "write a responder, with a test of it, into the project",

@@ -3,12 +3,15 @@
 import argparse
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from client.errors import UsageError
 from client.stack import TIMEOUT_SECONDS, Stack
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def add_request(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +42,13 @@ def read_request(options: argparse.Namespace, stack: Stack) -> Any:
     given = body.get("completion", {}) if isinstance(body, dict) else None
     # What is no request stays as it is, to be refused for what it is.
     return {**body, "completion": {**given, **completion}} if completion and isinstance(given, dict) else body
+
+
+def ago(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is no time; allowed: a number with s, m, h or d, such as 10m")
+    return int(found[1]) * UNITS[found[2]]
 
 
 def _input(source: str | None, stack: Stack) -> Any:

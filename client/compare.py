@@ -1,9 +1,8 @@
 """compare: sends the same request through every deployed carrier and shows latency, use, price and a recommendation."""
 
 import argparse
-import contextlib
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     if options.report:
         _check_report(options.report)
     request = arguments.read_request(options, stack)
-    with _progress(quiet=options.json) as tell:
+    with display.progress(quiet=options.json) as tell:
         compared = compare(
             stack, request, options.count, warm_up=options.warm_up, per_month=options.per_month, timeout=options.timeout, tell=tell)
     show(compared, options.report, as_json=options.json)
@@ -174,19 +173,6 @@ def _print_prices(out: "Console", title: str, corner: str, counts: Sequence[int]
     for name, cells in rows.items():
         table.add_row(name, *cells)
     out.print(table)
-
-
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
-    """What is being sent, on a line of stderr that is rewritten; nothing where nobody watches it."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda line: None
-        return
-    with console.status("") as status:
-        yield status.update
 
 
 def _check_report(report: Path) -> None:

@@ -3,9 +3,10 @@
 Responders' words are shown, never obeyed: no markup, no control characters.
 """
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,19 @@ def console() -> "Console":
 def visible(text: object) -> str:
     """Text with every character that could steer a terminal written out."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
+    """What is being sent, on a line of stderr that is rewritten; nothing where nobody watches it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda line: None
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def _lines(out: "Console", changes: Iterator[StoredResult]) -> StoredResult:

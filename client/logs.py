@@ -7,7 +7,6 @@ The words of an exception stand in its line; --traceback shows the rest of it. -
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from client import display
+from client import arguments, display
 from client.errors import UsageError
 from client.stack import Stack
 from handlers.contract import REQUEST_ID
@@ -31,7 +30,6 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.h
 AT_ONCE = 8
 PLATFORM = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START")
 DETAILS = ("status", "attempt", "messages", "reason")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LEVELS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow"}
 
 
@@ -48,7 +46,7 @@ class Event:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("of", nargs="?", metavar="NAME | REQUEST_ID", help="a responder, another function of the stack (aggregator, api "
                         "…), or the id of a request; default: everything")
-    parser.add_argument("--since", type=_ago, default="10m", metavar="TIME", help="how far back: 30s, 10m, 2h, 1d; default: 10m")
+    parser.add_argument("--since", type=arguments.ago, default="10m", metavar="TIME", help="how far back: 30s, 10m, 2h, 1d; default: 10m")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what comes, until interrupted")
     parser.add_argument("--traceback", action="store_true", help="show the whole traceback of an exception")
 
@@ -109,13 +107,6 @@ def _chosen(of: str | None, groups: Mapping[str, str]) -> tuple[Mapping[str, str
     if not REQUEST_ID.fullmatch(of):
         raise UsageError(f"{of} is no id of a request; allowed: such an id, or one of {', '.join(groups)}")
     return groups, of
-
-
-def _ago(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text} is no time; allowed: a number with s, m, h or d, such as 10m")
-    return int(found[1]) * UNITS[found[2]]
 
 
 def _show(event: Event, options: argparse.Namespace) -> None:

@@ -19,19 +19,20 @@ function that was given up has no place for what it has answered or answers afte
 stopped, or a responder that was killed before it handed its answer over and asked again too late: it was cut off.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from client import invariants
 from tests.faults.ledger import Entry
-from tests.faults.request import BARGAIN_BELOW, EXISTING, SLOW_SECONDS, Request
+from tests.faults.request import EXISTING, SLOW_SECONDS, Request
 
 Answer = Mapping[str, Any]
 Record = Mapping[str, Any]
 NEVER = ("left open", "asked twice", "lost", "counted twice", "closed twice", "closed wrongly", "invented", "unannounced")
-EARLY = ("QUORUM", "CONDITION")
 OUT, SLOW = "by DEADLINE, as the stack was out", "by DEADLINE, as a responder was slow"
 """Why the deadline may close what was planned otherwise."""
 
@@ -125,8 +126,6 @@ def judge(evidence: Evidence) -> Verdict:
 def _judge_answers(trial: _Trial, responder: str) -> None:
     record, its = trial.record, trial.entries.get(responder, ())
     kept = {place: answer for place in ("answers", "late") if (answer := record.get(place, {}).get(responder)) is not None}
-    if responder not in record["answers"] and record["completedBy"] not in EARLY:
-        trial.blame("lost", f"the slot of {responder}")
     for place, answer in kept.items():
         if answer["status"] == "QUOTED" and not any(is_kept_as(entry, answer) for entry in its if entry["kind"] == "answered"):
             trial.blame("invented", f"{answer['amount']} of {responder} in {place}")
@@ -195,9 +194,9 @@ def _judge_poison(trial: _Trial, responder: str) -> None:
 def _judge_rule(trial: _Trial) -> None:
     rule, decided = trial.record["completedBy"], trial.request.rules()
     trial.count(f"closed by {rule}")
-    if not is_met(rule, trial.request, trial.record):
-        trial.blame("closed wrongly", f"by {rule}, which its answers do not meet")
-    elif rule == "DEADLINE" and rule not in decided and (why := _excuse(trial)):
+    for violation in invariants.violations(trial.record, math.inf):
+        trial.blame(violation.kind, violation.what)
+    if rule == "DEADLINE" and rule not in decided and (why := _excuse(trial)):
         trial.count(why)
     elif rule == "DEADLINE" and rule not in decided:
         trial.blame("closed wrongly", f"by DEADLINE rather than {' or '.join(sorted(decided))}, though all were quick")
@@ -222,22 +221,6 @@ def _excuse(trial: _Trial) -> str | None:
 
 def _seconds(written: str) -> float:
     return datetime.fromisoformat(written).timestamp()
-
-
-def is_met(rule: str, request: Request, record: Record) -> bool:
-    """Whether a closed record meets the rule. Written without the project's own code, which it is to judge."""
-    answers = record["answers"]
-    statuses = [answers[name]["status"] if name in answers else None for name in record["recipients"]]
-    if rule == "ALL":
-        return None not in statuses
-    if rule == "DEADLINE":
-        return record["completedAt"] >= record["deadlineAt"] and None not in statuses and "TIMED_OUT" in statuses
-    if any(answers.get(name, {}).get("status") not in ("QUOTED", "DECLINED") for name in request.required):
-        return False
-    if rule == "QUORUM":
-        return request.quorum is not None and statuses.count("QUOTED") >= request.quorum
-    return request.wants_bargain and any(
-        answer["status"] == "QUOTED" and int(answer["amount"]) < BARGAIN_BELOW for answer in answers.values())
 
 
 def _went_as_planned(request: Request, record: Record) -> bool:

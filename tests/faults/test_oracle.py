@@ -19,7 +19,7 @@ LEDGER = [
 BUSY = {"requestId": "r1", "responder": "alamo", "kind": "busy", "token": "333", "at": 61}
 CREATED, CLOSED, DEADLINE = "1970-01-01T00:01:00.000Z", "1970-01-01T00:01:30.000Z", "1970-01-01T00:01:30.000Z"
 RECORD = {"requestId": "r1", "variant": "sns", "status": "PARTIAL", "completedBy": "ALL", "completedAt": CLOSED, "deadlineAt": DEADLINE,
-          "createdAt": CREATED, "late": {},
+          "createdAt": CREATED, "late": {}, "request": {"data": {}}, "announcedAt": CLOSED,
           "recipients": ["avis", "alamo"], "answers": {"avis": QUOTE, "alamo": FAILURE}}
 RESULT = {"requestId": "r1", "status": "PARTIAL", "completedAt": CLOSED, "answers": [QUOTE, FAILURE]}
 GOOD = Evidence([REQUEST], LEDGER, {"r1": RECORD}, {"r1": [RESULT]}, [RESULT], [], {"r1": 1})
@@ -33,7 +33,8 @@ def record(**changes: Any) -> dict[str, Any]:
 def quorum(late: dict[str, Any], *, quorum: int = 1, ledger: Any = LEDGER) -> dict[str, Any]:
     """The evidence of a workflow's request that one quote closed."""
     only = {**RESULT, "answers": [QUOTE]}
-    return {**record(answers={"avis": QUOTE}, late=late, completedBy="QUORUM"), "results": {"r1": [only]}, "events": [only],
+    its = record(answers={"avis": QUOTE}, late=late, completedBy="QUORUM", request={"completion": {"quorum": quorum}})
+    return {**its, "results": {"r1": [only]}, "events": [only],
             "requests": [Request("r1", "map", ASKS, quorum=quorum)], "ledger": ledger}
 
 
@@ -127,7 +128,8 @@ def cut_off(slot):
     quorum({}, ledger=[LEDGER[0], BUSY]),
     cut_off(OVERDUE),
     cut_off(LOST),
-    {**cut_off(LOST), **record(answers={"avis": QUOTE}, late={EXISTING: LOST}, recipients=["avis", EXISTING], completedBy="QUORUM"),
+    {**cut_off(LOST), **record(answers={"avis": QUOTE}, late={EXISTING: LOST}, recipients=["avis", EXISTING], completedBy="QUORUM",
+                                 request={"completion": {"quorum": 1}}),
      "requests": [Request("r1", "sns", (ASKS[0], Ask(EXISTING, "quote")), quorum=1)], "events": [{**RESULT, "answers": [QUOTE]}]},
 ], ids=["late", "dead", "killed", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again",
         "cut off", "its replies are lost", "its replies are lost, and it is late"])

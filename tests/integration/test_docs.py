@@ -39,6 +39,7 @@ NOT_RUN = {
     "pulumi preview --diff": "as pulumi up; python -m local preview runs",
     "pulumi destroy": "as pulumi up; python -m local destroy runs",
     "pulumi package add ../scatter-gather/component_package": "it is the Pulumi CLI's; test_component_package serves the package",
+    "python -m client verify": "test_verify runs it",
     "make requirements": "it needs a package index",
     "make sbom": "it installs an environment of its own",
     "make security": "as sbom",

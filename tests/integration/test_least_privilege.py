@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from client import RequestFailed, Stack, load, logs, redrive, run
+from client import RequestFailed, Stack, load, logs, redrive, run, verify
 from client.api_stack import ApiStack
 from client.errors import StackError
 from local import emulator as emulator_control
@@ -101,6 +101,17 @@ def test_the_aggregator_cannot_count_without_its_right(strict, without):
 
     with pytest.raises(RequestFailed, match="still open"):
         strict.wait(request_id, timeout=3)
+
+
+def test_verify_finds_a_policy_that_lacks_a_right(strict, without, monkeypatch):
+    without("quotes-aggregator", "dynamodb:UpdateItem")
+    monkeypatch.setattr(verify, "SECONDS", 3.0)
+    acceptance = verify.Acceptance(strict, strict.sample_request)
+
+    line = next(verify.made(check) for check in acceptance.checks() if check.part == "sns")
+    acceptance.clean_up()
+
+    assert (line.verdict, line.seen) == (verify.FAILED, "the request is still open after 3 seconds")
 
 
 def test_a_responder_cannot_answer_without_its_right(strict, without):
