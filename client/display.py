@@ -168,9 +168,13 @@ def summary(result: StoredResult) -> "Text":
     else:
         offer = f", best {visible(best['responder'])}: {_offer(best)}" if best else ", no quote"
     late = f", {result['late']} late" if result["late"] else ""
+    absent = result.get("missing", []) if result["completedBy"] else []
+    missing = f", without {', '.join(map(visible, absent))}" if absent else ""
+    if best and best["responder"] in result.get("reasons", {}):
+        offer += f" ({visible(result['reasons'][best['responder']])})"
     return Text.assemble(
         f"{result['variant']} request {result['requestId']} is ", status, closed,
-        f": {result['received']} of {result['expected']} answered{late}", offer)
+        f": {result['received']} of {result['expected']} answered{late}{missing}", offer)
 
 
 def _offer(answer: Answer) -> str:

@@ -44,8 +44,9 @@ class Answer(TypedDict):
 
 
 class Result(TypedDict):
-    """Times are ISO 8601 in UTC. top: the responders of the best quotes, best first. selectionError: why there is no best although
-    somebody quoted."""
+    """Times are ISO 8601 in UTC. top: the responders of the best quotes, best first. missing: who was asked and gave no answer of its
+    own. selectionError: why there is no best although somebody quoted. reasons: by responder, what the stack's own selection says of its
+    quote."""
 
     requestId: str
     variant: str
@@ -58,10 +59,12 @@ class Result(TypedDict):
     late: int
     best: Answer | None
     top: list[str]
+    missing: list[str]
     answers: list[Answer]
     createdAt: str
     completedAt: str | None
     selectionError: NotRequired[AnswerError]
+    reasons: NotRequired[dict[str, str]]
 
 
 class StoredResult(Result):

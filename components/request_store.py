@@ -28,6 +28,9 @@ AGGREGATOR_SECONDS = 10
 SELECTOR_SECONDS = 10
 """More for the user's own selection, which the aggregator waits for."""
 
+JUDGE_SECONDS = 18
+"""The same where that asks a model. A state machine waits 30 seconds for the aggregator."""
+
 HANDLER_MEMORY_MB = 256
 
 RESPONSE_RECEIVES = 12
@@ -39,11 +42,24 @@ AGGREGATOR_CONCURRENCY = 10
 """More of them would mostly wait for each other at the same items."""
 
 
+class JudgeArgs(TypedDict, total=False):
+    """The model of Bedrock that ranks the quotes, with selection handlers.rankings.judge."""
+
+    model: Optional[str]
+    instructions: Optional[str]
+    """What makes a quote better than another; the one that is most correct and complete."""
+    temperature: Optional[float]
+    """0."""
+    maxTokens: Optional[int]
+    """1,000."""
+
+
 class RequestStoreArgs(TypedDict, total=False):
     completion: Optional[Mapping[str, Any]]
     """{"deadlineSeconds"?: 60, "quorum"?, "amountBelow"?, "required"?, "weights"?}, see `handlers.completion`."""
     selection: Optional[str]
     """lowest (the default), highest, first, median, or the dotted name of a module of one's own with `rank`."""
+    judge: Optional[JudgeArgs]
     topK: Optional[int]
     """How many of the best quotes are named; 3."""
     currency: Optional[str]
@@ -78,7 +94,7 @@ class RequestStore(pulumi.ComponentResource):
         self.table = self._table(name, retain=self.settings.retainData)
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.selector = self._selector(name) if self.selection.is_code else None
-        seconds = AGGREGATOR_SECONDS + (SELECTOR_SECONDS if self.selector else 0)
+        seconds = AGGREGATOR_SECONDS + (self._selector_seconds if self.selector else 0)
         self.queue = Queue(f"{name}-responses", {
             "functionSeconds": seconds, "receives": RESPONSE_RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
         self.tableName, self.tableArn = self.table.name, self.table.arn
@@ -88,6 +104,10 @@ class RequestStore(pulumi.ComponentResource):
         self.aggregator = self._aggregator(f"{name}-aggregator", seconds)
         self.aggregatorFunctionName, self.aggregatorFunctionArn = self.aggregator.functionName, self.aggregator.functionArn
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})
+
+    @property
+    def _selector_seconds(self) -> int:
+        return JUDGE_SECONDS if self.settings.judge.model else SELECTOR_SECONDS
 
     @property
     def environment(self) -> dict[str, pulumi.Input[str]]:
@@ -124,14 +144,18 @@ class RequestStore(pulumi.ComponentResource):
     def _selector(self, name: str) -> HandlerFunction:
         """The function of the user's own selection."""
         code.check_defines(self.selection.by, "rank")
+        given = self.settings.judge
+        judge = {"JUDGE": json.dumps({
+            "model": given.model, "instructions": given.instructions,
+            "inference": {"temperature": given.temperature, "maxTokens": given.maxTokens}}, sort_keys=True)} if given.model else {}
         return HandlerFunction(f"{name}-selector", {
             "module": "handlers.selector",
             "withModules": [self.selection.by],
-            "environment": {"RANK_MODULE": self.selection.by, "TOP_K": str(self.selection.top_k)},
-            "timeoutSeconds": SELECTOR_SECONDS,
+            "environment": {"RANK_MODULE": self.selection.by, "TOP_K": str(self.selection.top_k), **judge},
+            "timeoutSeconds": self._selector_seconds,
             "memoryMb": HANDLER_MEMORY_MB,
             "logRetentionDays": self.settings.logRetentionDays,
-            "statements": [],
+            "statements": policy.invoke_model(given.model) if given.model else [],
         }, self._child)
 
     def _aggregator(self, name: str, seconds: int) -> HandlerFunction:

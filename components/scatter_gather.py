@@ -17,7 +17,7 @@ from components.carriers import CARRIERS
 from components.dashboard import Dashboard
 from components.handler_function import handler_layer
 from components.request_api import RequestApi
-from components.request_store import RequestStore
+from components.request_store import JudgeArgs, RequestStore
 from components.responder_fleet import ResponderArgs, ResponderFleet
 from components.settings import AlarmSettings, ApiSettings, CarrierSettings, FleetSettings, StoreSettings, checked
 
@@ -87,7 +87,9 @@ class ScatterGatherArgs(_Fleet, total=False):
     """How many responders a Map asks at once: 0 to 40; 10."""
     completion: Optional[CompletionArgs]
     selection: Optional[str]
-    """lowest (the default), highest, first or median."""
+    """lowest (the default), highest, first, median, or handlers.rankings.judge."""
+    judge: Optional[JudgeArgs]
+    """The model that ranks the quotes, with selection handlers.rankings.judge."""
     topK: Optional[int]
     """3."""
     currency: Optional[str]

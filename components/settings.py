@@ -36,6 +36,7 @@ SAMPLE_REQUEST = {"description": "A large car for 30 days", "data": {"car_type":
 """What `sampleInput` asks, and `client try`."""
 
 DEFAULT_MODULE = "handlers.quotes.car_rental"
+JUDGE_MODULE = "handlers.rankings.judge"
 DEFAULT_PROCESS = "handlers.processes.log_item"
 
 MAX_RETRIES = 5
@@ -671,16 +672,33 @@ class Alarms(AlarmSettings):
         return self
 
 
+class Judge(_Strict):
+    """The model of the selection `handlers.rankings.judge`."""
+
+    model: ModelId | None = None
+    instructions: str = "the one that is most correct and complete"
+    """What makes a quote better than another."""
+    temperature: Annotated[float, _number(0, 1)] = 0
+    maxTokens: Annotated[int, _whole(100, 8_000)] = 1_000
+
+
 class StoreSettings(_Strict):
     """What a RequestStore takes."""
 
     completion: Completion = Completion()
     selection: Annotated[str, AfterValidator(_selection)] = "lowest"
+    judge: Judge = Judge()
     topK: Annotated[int, _whole(1, 100)] = 3
     currency: Currency = "USD"
     resultRetentionDays: Annotated[int, _whole(1, 3650)] = 30
     logRetentionDays: Annotated[int, _one_of(*LOG_RETENTION_DAYS)] = 14
     retainData: bool = False
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        if (self.judge.model is None) == (self.selection == JUDGE_MODULE):
+            raise ValueError(f"judge.model and selection {JUDGE_MODULE} belong together: give both, or neither")
+        return self
 
 
 class FleetSettings(_Strict):

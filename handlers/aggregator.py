@@ -59,7 +59,7 @@ def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
         logger.error("the selection crashed", extra={"reason": returned})
         return Ranking(error=contract.error_of(
             str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", ""))))
-    return Ranking(error=returned["error"]) if "error" in returned else Ranking(returned["top"])
+    return Ranking(error=returned["error"]) if "error" in returned else Ranking(returned["top"], reasons=returned.get("reasons"))
 
 
 RULES = Rules(environment.policy(), environment.selection(), os.environ["CURRENCY"],

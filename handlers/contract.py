@@ -11,7 +11,8 @@ Answer    {"responder", "status": QUOTED | DECLINED | FAILED | TIMED_OUT,
            "latencyMs", "respondedAt"         unless the responder stayed silent}
 Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | CONDITION | QUORUM | DEADLINE,
            "expected", "received", "declined", "failed", "late", "best": Answer | null, "top": [name], best first,
-           "answers": [Answer], "createdAt", "completedAt",
+           "missing": [name of who was asked and gave no answer of its own], "answers": [Answer], "createdAt", "completedAt",
+           "reasons": {name: text}                when the user's own selection gave reasons
            "selectionError": {"type", "message"}  when the user's own selection failed}
 """
 
@@ -37,6 +38,9 @@ stay under the 262,144 bytes of a state and, with the late answers, the 400 KB o
 
 MAX_TYPE_BYTES, MAX_MESSAGE_BYTES, MAX_PLACE_BYTES = 100, 500, 100
 """Of an error."""
+
+REASONS_BUDGET_BYTES = 10_000
+"""What the reasons of a selection may take together."""
 
 MAX_AMOUNT_DIGITS = json_limits.MAX_DIGITS
 """An amount stays exact wherever it is read as a number."""
@@ -233,7 +237,8 @@ def details_limit(asked: int) -> int:
 
 def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
     """The Result of a stored record: {"requestId", "variant", "recipients", "answers": {name: Answer}, "late"?: {…},
-    "completedBy"?, "createdAt", "completedAt"?, "selectionError"?}. An open record lists the answers so far. top: names, best first."""
+    "completedBy"?, "createdAt", "completedAt"?, "selectionError"?, "reasons"?}. An open record lists the answers so far. top: names, best
+    first."""
     answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
     statuses = [answer["status"] for answer in answers]
     return {
@@ -248,10 +253,11 @@ def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
         "late": len(record.get("late", {})),
         "best": record["answers"][top[0]] if top else None,
         "top": list(top),
+        "missing": [name for name in record["recipients"] if record["answers"].get(name, {}).get("status") not in ANSWERED],
         "answers": answers,
         "createdAt": record["createdAt"],
         "completedAt": record.get("completedAt"),
-        **({"selectionError": record["selectionError"]} if record.get("selectionError") else {}),
+        **{key: record[key] for key in ("selectionError", "reasons") if record.get(key)},
     }
 
 

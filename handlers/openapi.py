@@ -36,7 +36,7 @@ ANSWER: Json = {
 RESULT: Json = {
     "type": "object",
     "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "best",
-                 "top", "answers", "createdAt", "completedAt"],
+                 "top", "missing", "answers", "createdAt", "completedAt"],
     "properties": {
         "requestId": {"type": "string"},
         "variant": {"type": "string"},
@@ -49,6 +49,9 @@ RESULT: Json = {
         "late": COUNT,
         "best": {"anyOf": [{"$ref": "#/components/schemas/Answer"}, {"type": "null"}]},
         "top": {"type": "array", "items": {"type": "string"}, "description": "The responders of the best quotes, best first"},
+        "missing": {"type": "array", "items": {"type": "string"}, "description": "Who was asked and has given no answer of its own"},
+        "reasons": {"type": "object", "additionalProperties": {"type": "string"},
+                    "description": "By responder, what the stack's own selection says of its quote"},
         "answers": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
         "createdAt": TIME,
         "completedAt": {"type": ["string", "null"], "format": "date-time"},

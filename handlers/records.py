@@ -3,7 +3,7 @@
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
      "deadlineAt", "expiresAt" (epoch seconds),
      "late": {name: Answer}, "openedBy", "writtenBy"
-     "completedBy", "completedAt", "top" (names), "selectionError" (or null), "announceBy", "announcedAt"    once it is closed
+     "completedBy", "completedAt", "top" (names), "selectionError", "reasons" (or null), "announceBy", "announcedAt"    once it is closed
      "publishBy" | "publishedAt"                                                                             with SNS}
 
 The SDK repeats a call whose reply was lost, and a write that may be done only once then finds the condition broken by itself. So
@@ -91,11 +91,11 @@ class Records:
         return self._update_once(
             record,
             "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, #top = :top,"
-            f" selectionError = :selectionError, announceBy = :announceBy{silent}",
+            f" selectionError = :selectionError, reasons = :reasons, announceBy = :announceBy{silent}",
             "#status = :open AND createdAt = :createdAt AND size(answers) = :seen",
             {":open": "OPEN", ":createdAt": record["createdAt"], ":seen": len(record["answers"]), ":status": change.status,
              ":completedBy": change.completed_by, ":completedAt": change.completed_at, ":top": list(change.ranking.top),
-             ":selectionError": change.ranking.error,
+             ":selectionError": change.ranking.error, ":reasons": change.ranking.reasons,
              ":announceBy": change.announce_by, **values},
             {"#status": "status", "#top": "top", **names})
 

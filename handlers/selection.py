@@ -46,10 +46,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class Ranking:
-    """top: responders, best first. error: {"type", "message"} where the user's own code failed; then nobody is the best."""
+    """top: responders, best first. reasons: by responder, where the user's own code gave any. error: {"type", "message"} where it failed;
+    then nobody is the best."""
 
     top: Sequence[str] = ()
     error: dict[str, str] | None = None
+    reasons: dict[str, str] | None = None
 
 
 def quotes_of(answers: Iterable[Answer]) -> list[Answer]:

@@ -1,10 +1,11 @@
 """Lambda adapter of the user's own selection: ranks the quotes of a request as it closes.
 
     def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; those that are out of the question stay out
+                                   -> {"ranked": list[str], "reasons": dict[str, str]}        the same, with reasons by name
 
 Event     {"quotes": [Answer]}: in the order of the recipients; without any the code is not asked
-Returns   {"top": [name]}: at most TOP_K; {"error": {"type", "message", "at"?}} where the code raises, or returns what is no ranking: the
-          request then closes without a best, and its result has the reason as selectionError
+Returns   {"top": [name], "reasons"?: {name: text}}: at most TOP_K in top; {"error": {"type", "message", "at"?}} where the code raises, or
+          returns what is no ranking: the request then closes without a best, and its result has the reason as selectionError
 
 Environment: RANK_MODULE (a module with `rank`), TOP_K.
 """
@@ -15,7 +16,8 @@ from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers.contract import error_of, show
+from handlers.contract import REASONS_BUDGET_BYTES, error_of, show
+from handlers.json_limits import cut
 from handlers.raised import line_of, message_of
 
 logger = Logger(service="selector")
@@ -29,19 +31,26 @@ class InvalidRanking(Exception):
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
-        return {"top": ranking(event["quotes"])}
+        return ranking(event["quotes"])
     except Exception as error:
         logger.exception("the selection failed")
         return {"error": error_of(type(error).__name__, message_of(error), line_of(error))}
 
 
-def ranking(quotes: list[dict[str, Any]]) -> list[str]:
-    """At most TOP_K names. Raises InvalidRanking, and whatever the user's code raises."""
-    ranked = rank(quotes) if quotes else []
+def ranking(quotes: list[dict[str, Any]]) -> dict[str, Any]:
+    """{"top", "reasons"?}. Raises InvalidRanking, and whatever the user's code raises."""
+    given = rank(quotes) if quotes else []
+    ranked, reasons = (given.get("ranked"), given.get("reasons")) if isinstance(given, dict) else (given, None)
     known = [quote["responder"] for quote in quotes]
     if not isinstance(ranked, list) or any(name not in known for name in ranked):
         raise InvalidRanking(f"rank must return a list of responders that quoted ({', '.join(known)}), not {show(ranked)}")
     if len(set(ranked)) < len(ranked):
         raise InvalidRanking(f"rank must name each responder once, not {show(ranked)}")
     logger.info("ranked", extra={"quotes": len(quotes), "ranked": len(ranked)})
-    return ranked[:TOP_K]
+    return {"top": ranked[:TOP_K], **_reasons(reasons, known)}
+
+
+def _reasons(given: Any, known: list[str]) -> dict[str, Any]:
+    """As far as a record has room for them."""
+    found = {name: given[name] for name in known if name in given} if isinstance(given, dict) else {}
+    return {"reasons": {name: cut(str(text), REASONS_BUDGET_BYTES // len(found)) for name, text in found.items()}} if found else {}

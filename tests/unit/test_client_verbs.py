@@ -246,6 +246,9 @@ def test_piped_answers_are_lines_as_they_come(capsys):
     ({"completedBy": "CONDITION"}, "is complete (closed by condition): 1 of 1 answered, best avis: 100 USD"),
     ({"status": "OPEN", "completedBy": None, "expected": 2}, "is open: 1 of 2 answered, best avis: 100 USD"),
     ({"late": 2}, "1 of 1 answered, 2 late, best avis: 100 USD"),
+    ({"expected": 3, "missing": ["alamo", "si\x1bxt"]}, "1 of 3 answered, without alamo, si\\x1bxt, best avis: 100 USD"),
+    ({"expected": 2, "missing": ["alamo"], "status": "OPEN", "completedBy": None}, "1 of 2 answered, best avis: 100 USD"),
+    ({"reasons": {"avis": "it\x1b is near", "alamo": "no"}}, "1 of 1 answered, best avis: 100 USD (it\\x1b is near)"),
     ({"best": None}, "1 of 1 answered, no quote"),
     ({"best": None, "selectionError": {"type": "ValueError", "message": "no\x1bidea"}}, "1 of 1 answered, no best: no\\x1bidea"),
 ])

@@ -214,7 +214,7 @@ OF_ANY_VALUE = {
     "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.scopes", "api.readers",
     "api.corsOrigins",
     "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
-    "responders[].settings", "responders[].inference.system", "responders[].http.hmac",
+    "judge.instructions", "responders[].settings", "responders[].inference.system", "responders[].http.hmac",
     "responders[].http.hmac.prefix", "responders[].http.privateHosts", "responders[].answer", "responders[].answer.sample",
     "responders[].permissions", "responders[].permissions[].actions", "responders[].permissions[].resources",
     "responders[].vpc.subnetIds", "responders[].vpc.securityGroupIds", "responders[].permissions[].conditions",

@@ -46,6 +46,13 @@ def test_what_is_no_ranking_is_told(select, ranked, message):
     assert select(lambda quotes: ranked) == {"error": {"type": "InvalidRanking", "message": message}}
 
 
+def test_reasons_are_kept_of_those_who_quoted_as_far_as_there_is_room(select):
+    reasons = {"avis": "near", "zipcar": "who?", "hertz": "é" * 9_000}
+
+    assert select(lambda quotes: {"ranked": ["hertz", "avis"], "reasons": reasons}) == {
+        "top": ["hertz", "avis"], "reasons": {"avis": "near", "hertz": "é" * 2_500}}
+
+
 def test_what_the_code_raises_is_told(select):
     assert said(select(lambda quotes: quotes[0]["seats"])["error"]) == ("KeyError", "'seats'")
 
