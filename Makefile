@@ -4,20 +4,25 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
+# Another Python makes the environments anew: the stamp of each has the version in its name.
+FOUND := $(shell python3 -c 'import sys; print("{}.{}".format(*sys.version_info))')
+STAMP := .installed-$(FOUND)
+
 # An environment with what a lock file pins, each package by its hash. $(1): its folder; $(2): the file.
 define environment
-	python3 -m venv $(1)
+	@python3 -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or later is needed; python3 is $(FOUND)")'
+	python3 -m venv --clear $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2)
-	touch $(1)/.installed
+	touch $(1)/$(STAMP)
 endef
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed ## the environment in .venv, with what all other commands need
+setup: $(VENV)/$(STAMP) ## the environment in .venv, with what all other commands need
 
-$(VENV)/.installed: requirements-dev.txt requirements-uv.txt
+$(VENV)/$(STAMP): requirements-dev.txt requirements-uv.txt
 	$(call environment,$(VENV),requirements-dev.txt)
 
 demo: setup ## start the emulator, deploy, send the sample, show the answers, destroy, stop
@@ -47,15 +52,15 @@ mutants: setup ## break the handlers in each way of a table; say what nothing fi
 	$(PYTHON) -m tests.simulation --mutants
 
 # The scanners have an environment of their own, with a hundred packages.
-security: setup policies .build/security/.installed ## scan the program and the code; fail on what docs/security.md does not accept
+security: setup policies .build/security/$(STAMP) ## scan the program and the code; fail on what docs/security.md does not accept
 	$(PYTHON) -m security
 
-policies: policies/venv/.installed ## the environment of the policy pack, for pulumi preview --policy-pack policies
+policies: policies/venv/$(STAMP) ## the environment of the policy pack, for pulumi preview --policy-pack policies
 
-policies/venv/.installed: policies/requirements.txt requirements-uv.txt
+policies/venv/$(STAMP): policies/requirements.txt requirements-uv.txt
 	$(call environment,policies/venv,policies/requirements.txt)
 
-.build/security/.installed: requirements-security.txt requirements-uv.txt
+.build/security/$(STAMP): requirements-security.txt requirements-uv.txt
 	$(call environment,.build/security,requirements-security.txt)
 
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -69,13 +74,13 @@ requirements: setup ## lock requirements*.in anew
 		$(COMPILE) --constraints requirements-dev.txt $$name.in -o $$name.txt || exit; done
 
 # A bill of materials (CycloneDX) of what deploying needs, and of all that the tests need, from the lock files alone.
-sbom: .build/sbom/.installed ## bills of materials in artifacts/, from the lock files
+sbom: .build/sbom/$(STAMP) ## bills of materials in artifacts/, from the lock files
 	mkdir -p artifacts
 	for name in requirements requirements-dev; do \
 		PYTHONWARNINGS=ignore .build/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible $$name.txt \
 			-o artifacts/$$name.cdx.json || exit; done
 
-.build/sbom/.installed: requirements-sbom.txt requirements-uv.txt
+.build/sbom/$(STAMP): requirements-sbom.txt requirements-uv.txt
 	$(call environment,.build/sbom,requirements-sbom.txt)
 
 clean: ## remove what these commands made

@@ -5,6 +5,7 @@ stopped, whatever happens in between.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,24 +43,32 @@ def main() -> int:
 def _stored(variant: str) -> None:
     """Sends one request more, without waiting for it, and shows the item that is kept of it."""
     arguments = ("request", variant, "--no-wait")
-    print(f"\n$ python -m client {' '.join(arguments)}", flush=True)
+    _say(f"\n$ python -m client {' '.join(arguments)}")
     request_id = _run("client", *arguments, quiet=True, check=True).stdout.strip()
-    print(request_id)
+    _say(request_id)
     _step("client", "watch", request_id)
     _step("client", "get", request_id)
 
 
 def _step(module: str, *arguments: str) -> None:
-    print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
+    _say(f"\n$ python -m {module} {' '.join(arguments)}")
     _run(module, *arguments, check=True)
 
 
 def _tidy(module: str, *arguments: str) -> bool:
     """A step of which only a failure is shown, so that the comparison stays in sight. False when it failed."""
-    print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)
+    _say(f"\n$ python -m {module} {' '.join(arguments)}")
     ended = _run(module, *arguments, quiet=True)
-    print((f"{ended.stdout}{ended.stderr}" if ended.returncode else "done").strip(), flush=True)
+    _say((f"{ended.stdout}{ended.stderr}" if ended.returncode else "done").strip())
     return ended.returncode == 0
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read this has seen enough; what was deployed is still to be destroyed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(module: str, *arguments: str, quiet: bool = False, check: bool = False) -> subprocess.CompletedProcess[str]:
