@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from client.errors import NoStack, StackError, StillOpen, UnknownRequest, UnknownVariant, UsageError
 from handlers.contract import InvalidRequest
+from scatter_gather import __version__ as VERSION
 
 if TYPE_CHECKING:
     from client.stack import Stack
@@ -62,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output has seen enough; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed: activate the environment (source .venv/bin/activate), or install the package with "
+                     "[client]", WRONG_USE)
     except Exception as error:
         code = _code_of(error)
         if code is None:
@@ -114,6 +118,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog=f"python -m {__package__}", usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …", description=__doc__,
         epilog=f"verbs:\n{listed}\n\n{EXIT_CODES}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("verb", choices=verbs, metavar="VERB", help="what to do; VERB --help tells more")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     )
     from handlers.quoting import Decline, Quote, QuoteRequest, TransientError
 
+__version__ = "1.0.0"
+
 __all__ = [
     "Alarms", "Dashboard", "Decline", "DistributedMapProcessor", "MapScatterGather", "ParallelScatterGather", "Quote", "QuoteRequest",
     "RequestApi", "RequestStore", "ResponderFleet", "ScatterGather", "SnsScatterGather", "TransientError",

@@ -40,6 +40,13 @@ def test_help_imports_neither_boto3_nor_rich_nor_matplotlib():
     assert "exit codes:" in shown.stdout
 
 
+def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "local.state", None)
+
+    assert main(["get", "r1"]) == 2
+    assert capsys.readouterr().err.startswith("error: local.state is not installed: activate the environment")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb, capsys):
     with pytest.raises(SystemExit) as ended:
