@@ -16,7 +16,8 @@
 
 An answer is known by its token. Of a responder that answers several times, one answer is kept; the others are repetitions. An existing
 function that was given up has no place for what it has answered or answers afterwards, and neither has an execution that was
-stopped, or a responder that was killed before it handed its answer over and asked again too late: it was cut off.
+stopped, or a responder that was killed before it handed its answer over, or whose reply a workflow did not get, and that was asked again
+too late: it was cut off.
 """
 
 import math
@@ -147,11 +148,17 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
         trial.blame("counted twice", f"{responder} in {', '.join(everywhere)}")
     if everywhere or not answers:
         trial.count("repetitions", sum(not places for _, places in answers))
-    elif trial.request.is_stopped or (trial.request.id, responder) in trial.evidence.killed or (
-            responder == EXISTING and any(map(_is_given_up, kept.values()))):
+    elif _is_cut_off(trial, responder, kept):
         trial.count("cut off", len(answers))
     else:
         trial.blame("lost", f"{answers[0][0]['outcome']} {answers[0][0]['token']} of {responder}, {_told(trial, responder)}")
+
+
+def _is_cut_off(trial: _Trial, responder: str, kept: Mapping[str, Answer]) -> bool:
+    """Whether nobody could hear what it said."""
+    request, given_up = trial.request, any(map(_is_given_up, kept.values()))
+    loses_replies = responder == EXISTING or "lose" in request.faults.get("workflow asks", ())
+    return request.is_stopped or (request.id, responder) in trial.evidence.killed or (loses_replies and given_up)
 
 
 def _is_given_up(kept: Answer) -> bool:

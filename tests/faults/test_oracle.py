@@ -121,6 +121,9 @@ def cut_off(slot):
         {**RESULT, "answers": [SILENT, FAILURE]}], "dead": ['{"answer": {"amount": "111"}}'], "requests": SHORT},
     {**record(answers={"avis": SILENT, "alamo": FAILURE}, completedBy="DEADLINE"), "results": {}, "events": [
         {**RESULT, "answers": [SILENT, FAILURE]}], "killed": [("r1", "avis")], "requests": SHORT},
+    {**record(answers={"avis": SILENT, "alamo": FAILURE}, completedBy="DEADLINE"), "results": {}, "events": [
+        {**RESULT, "answers": [SILENT, FAILURE]}], "requests": [
+            Request("r1", "map", ASKS, deadline_seconds=5, faults={"workflow asks": ("lose",)})]},
     {"ledger": [*LEDGER, {**LEDGER[0], "token": "444"}], "requests": [replace(REQUEST, faults={"receive": ("again",)})]},
     {"ledger": [*LEDGER, BUSY]},
     {"events": [RESULT, RESULT]},
@@ -131,8 +134,8 @@ def cut_off(slot):
     {**cut_off(LOST), **record(answers={"avis": QUOTE}, late={EXISTING: LOST}, recipients=["avis", EXISTING], completedBy="QUORUM",
                                  request={"completion": {"quorum": 1}}),
      "requests": [Request("r1", "sns", (ASKS[0], Ask(EXISTING, "quote")), quorum=1)], "events": [{**RESULT, "answers": [QUOTE]}]},
-], ids=["late", "dead", "killed", "a second answer", "asked again", "a repeated event", "late after a quorum", "never asked again",
-        "cut off", "its replies are lost", "its replies are lost, and it is late"])
+], ids=["late", "dead", "killed", "a lost reply", "a second answer", "asked again", "a repeated event", "late after a quorum",
+        "never asked again", "cut off", "its replies are lost", "its replies are lost, and it is late"])
 def test_late_answers_dead_letters_repetitions_and_repeated_events_are_no_harm(changes):
     assert judge(replace(GOOD, **changes)).findings == []
 

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 import hatch_build
 import scatter_gather
+from scatter_gather import __version__
 from tests import documents
 from tests.documents import ROOT, Block
 
@@ -47,7 +48,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", "--no-compile",
                     "--disable-pip-version-check", str(wheel)], check=True)
     site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    assert {file.name for file in site_packages.iterdir()} == {"scatter_gather", f"scatter_gather-{PROJECT['version']}.dist-info"}
+    assert {file.name for file in site_packages.iterdir()} == {"scatter_gather", f"scatter_gather-{__version__}.dist-info"}
     here = {file for file in map(Path, sys.path) if file.name == "site-packages"}
     (site_packages / "dependencies.pth").write_text("\n".join(map(str, here)))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "PYTEST_", "PYTHON"))}
@@ -89,7 +90,7 @@ def _run(script: str, folder: Path, environment: dict[str, str]) -> str:
 def test_nothing_but_the_package_is_in_the_wheel(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
-    assert {name.partition("/")[0] for name in names} == {"scatter_gather", f"scatter_gather-{PROJECT['version']}.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"scatter_gather", f"scatter_gather-{__version__}.dist-info"}
 
 
 def test_every_file_that_the_program_needs_is_in_the_wheel(wheel):
