@@ -4,6 +4,7 @@ Builds: a HandlerFunction for each responder, with code of its own or in front o
 read and change its own circuit in the table of the requests. For the state machines that ask them, once, the requester.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,15 @@ from components import code, packages, policy, settings
 from components.handler_function import HandlerFunction, layer_version
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
-from handlers import circuit_breaker, contract, secret_values
+from handlers import circuit_breaker, contract, rate_cap, secret_values
 from handlers.attempt import BACKSTOP_SECONDS
 from handlers.mapping import PartnerMapping
 from handlers.quoting import TransientError
 
 REQUESTER_SECONDS = 10
+
+LONGEST_FUNCTION_SECONDS = 900
+"""Lambda's limit."""
 
 
 class CircuitBreakerArgs(TypedDict, total=False):
@@ -124,6 +128,8 @@ class ResponderArgs(TypedDict, total=False):
     """How many requests it works on at once where a queue feeds it: 2 to 1,000, as Lambda has it; 10."""
     reservedConcurrency: Optional[int]
     """How many calls of its function may run at once, kept for it alone; 0, the default, reserves nothing."""
+    requestsPerSecond: Optional[float]
+    """How often it is called at the most, by all carriers together; none bounds nothing."""
     retries: Optional[int]
     """How often it is asked again after a TransientError, before that becomes a FAILED answer; 2."""
     circuitBreaker: Optional[CircuitBreakerArgs]
@@ -154,15 +160,16 @@ class ResponderFleetArgs(TypedDict):
 class Responder:
     """A responder as the carriers know it. timeout_seconds: of its function."""
 
-    def __init__(self, given: settings.Responder, function: HandlerFunction) -> None:
+    def __init__(self, given: settings.Responder, function: HandlerFunction, timeout_seconds: int) -> None:
         self.name = given.name
         self.function = function
-        self.timeout_seconds = _function_timeout(given)
+        self.timeout_seconds = timeout_seconds
         self.queue_concurrency = given.queueConcurrency
         self.retries = given.retries
 
 
 def _function_timeout(responder: settings.Responder) -> int:
+    """Without what it may wait for its turn."""
     return math.ceil(responder.timeoutSeconds) + BACKSTOP_SECONDS
 
 
@@ -179,7 +186,9 @@ class ResponderFleet(pulumi.ComponentResource):
         responders = settings.checked(
             settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
         self._check_policy(name, [responder.name for responder in responders])
-        self.responders = [Responder(responder, self._function(responder)) for responder in responders]
+        self.responders = [
+            Responder(responder, self._function(responder), _function_timeout(responder) + self._longest_wait(responder))
+            for responder in responders]
         self.functionArns = pulumi.Output.all(
             **{responder.name: responder.function.functionArn for responder in self.responders})
         self.register_outputs({"functionArns": self.functionArns})
@@ -221,6 +230,11 @@ class ResponderFleet(pulumi.ComponentResource):
         except ValueError as error:
             raise pulumi.RunError(f"ResponderFleet {name}: {error}") from None
 
+    def _longest_wait(self, responder: settings.Responder) -> int:
+        if responder.requestsPerSecond is None:
+            return 0
+        return min(math.ceil(self._store.settings.completion.deadlineSeconds), LONGEST_FUNCTION_SECONDS - _function_timeout(responder))
+
     def _packages_layer(self, built: packages.Packages, file: str) -> aws.lambda_.LayerVersion:
         """One for all responders with the same packages."""
         if built.zip not in self._layers:
@@ -256,8 +270,12 @@ class ResponderFleet(pulumi.ComponentResource):
                 f"responder {responder.name}: {key} looks like a credential, and is in clear in its function's environment, in the state "
                 "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
         if breaker is not None:
-            statements.append(_own_circuit(responder.name, store.tableArn))
+            statements.append(_own_item(circuit_breaker.key(responder.name), store.tableArn, "dynamodb:GetItem", "dynamodb:UpdateItem"))
             variables |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
+        if responder.requestsPerSecond is not None:
+            statements.append(_own_item(rate_cap.key(responder.name), store.tableArn, "dynamodb:UpdateItem"))
+            cap = {"perSecond": responder.requestsPerSecond, "longestWaitSeconds": self._longest_wait(responder)}
+            variables |= {"CAP": json.dumps(cap), "TABLE_NAME": store.tableName}
         return HandlerFunction(f"{self._name}-{responder.name}", {
             "module": "handlers.responder",
             "withModules": modules,
@@ -265,7 +283,7 @@ class ResponderFleet(pulumi.ComponentResource):
             "layers": layers,
             "layerModules": None if responder.layers else built.modules if built else frozenset(),
             "vpc": responder.vpc.model_dump() if responder.vpc else {},
-            "timeoutSeconds": _function_timeout(responder),
+            "timeoutSeconds": _function_timeout(responder) + self._longest_wait(responder),
             "memoryMb": responder.memoryMb,
             "reservedConcurrency": responder.reservedConcurrency,
             "logRetentionDays": store.settings.logRetentionDays,
@@ -308,6 +326,5 @@ def _secret_arn(id_: str) -> pulumi.Input[str]:
     return pulumi.Output.concat("arn:", partition, f":{service}:", region, ":", policy.account_id(), f":{resource}")
 
 
-def _own_circuit(responder: str, table_arn: pulumi.Input[str]) -> policy.Statement:
-    return policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table_arn, {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [circuit_breaker.key(responder)]}})
+def _own_item(key: str, table_arn: pulumi.Input[str], *actions: str) -> policy.Statement:
+    return policy.allow(actions, table_arn, {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [key]}})

@@ -54,7 +54,8 @@ TAKEN_BY = {
 """The keys of a responder that are not for every kind."""
 
 OWN_VARIABLES = frozenset({
-    "RESPONDER", "CURRENCY", "TIMEOUT_SECONDS", "RETRIES", "QUOTE_MODULE", "SETTINGS", "SECRETS", "CIRCUIT_BREAKER", "TABLE_NAME"})
+    "RESPONDER", "CURRENCY", "TIMEOUT_SECONDS", "RETRIES", "QUOTE_MODULE", "SETTINGS", "SECRETS", "CIRCUIT_BREAKER", "CAP",
+    "TABLE_NAME"})
 """What a responder's function has in its environment."""
 
 CREDENTIAL = re.compile(r"authorization|pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
@@ -377,6 +378,8 @@ class Responder(BaseModel):
     memoryMb: Annotated[int, _whole(128, 10240)] = 128
     queueConcurrency: Annotated[int, _whole(2, 1000)] = 10
     reservedConcurrency: ReservedConcurrency = 0
+    requestsPerSecond: Annotated[float | None, _number(0.1, 100)] = None
+    """How often it is called, whoever carries the request; None bounds nothing."""
     retries: Annotated[int, _whole(0, MAX_RETRIES)] = 2
     circuitBreaker: CircuitBreaker | None = None
     settings: dict[str, Any] = {}

@@ -15,6 +15,8 @@ from handlers.quoting import TransientError
 
 Work = Callable[[], contract.Json]
 Guard = Callable[[Work], contract.Json]
+Turn = Callable[[str], contract.Json | None]
+"""Waits until it is this call's turn, at the latest until a deadline; the Answer where that does not come."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 5
 """Before the second attempt and before any later one; each pause is twice the one before. The state machines' Retry says the same."""
@@ -36,21 +38,34 @@ def unguarded(work: Work) -> contract.Json:
     return work()
 
 
+def at_once(until: str) -> None:
+    return None
+
+
 def pause_seconds(attempt: int) -> int:
     """How long the carrier waits, at the most, after this attempt."""
     return min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
 
 
-def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work, guard: Guard = unguarded) -> contract.Json:
+def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work, guard: Guard = unguarded,
+           turn: Turn = at_once) -> contract.Json:
     """The Answer, with respondedAt. Raises TransientError where the carrier is to try again.
 
     question: see `opening.question`; work: makes the Answer without times; guard: calls what it is given, or answers in its place.
+    turn: what the attempt waits for; that is none of the responder's own time.
     """
     until, began = question["deadlineAt"], time.monotonic()
+
+    def in_turn() -> contract.Json:
+        nonlocal began
+        instead = turn(until)
+        began = time.monotonic()
+        return instead or _in_time(until, limits, work)
+
     if clock.seconds_until(until) <= 0:
         return {**contract.silent(limits.responder), "respondedAt": clock.now()}
     try:
-        given = guard(lambda: _in_time(until, limits, work))
+        given = guard(in_turn)
     except TransientError as fault:
         if attempt <= limits.retries and pause_seconds(attempt) < clock.seconds_until(until):
             if fault.after > min(limits.timeout_seconds + began - time.monotonic(), clock.seconds_until(until)):

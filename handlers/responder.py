@@ -7,8 +7,8 @@ Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt
 
 Environment: RESPONDER (its name), CURRENCY, TIMEOUT_SECONDS, RETRIES; one of QUOTE_MODULE (a module with `quote`, with SETTINGS), URL
 (with HTTP, see `handlers.http_partner`), MODEL (with INFERENCE, see `handlers.model`) and FUNCTION_ARN; where it has any, SECRETS (ids by
-name) and MAPPING (the arguments of `mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and
-TABLE_NAME. What has several parts is JSON.
+name) and MAPPING (the arguments of `mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}), with
+a cap CAP ({"perSecond", "longestWaitSeconds"}), with either TABLE_NAME. What has several parts is JSON.
 """
 
 import json
@@ -61,8 +61,19 @@ def _guard() -> attempt.Guard:
     return circuit_store.CircuitBreaker(RESPONDER, policy, os.environ["TABLE_NAME"], circuit_store.store_client()).guard
 
 
+def _turn() -> attempt.Turn:
+    if "CAP" not in os.environ:
+        return attempt.at_once
+    from handlers import circuit_store, rate_cap
+
+    settings = json.loads(os.environ["CAP"])
+    return rate_cap.RateCap(
+        RESPONDER, settings["perSecond"], settings["longestWaitSeconds"], os.environ["TABLE_NAME"], circuit_store.store_client()).wait
+
+
 source = _source()
 guard = _guard()
+turn = _turn()
 queue = ResponderQueue(RESPONDER)
 
 
@@ -91,7 +102,7 @@ def _answer(question: dict[str, Any], attempts: int) -> contract.Json:
 def respond(question: dict[str, Any], attempts: int) -> contract.Json:
     """The answer to one question, see `attempt.answer`. attempts: this one and those before."""
     limit = contract.details_limit(len(question["recipients"]))
-    return attempt.answer(question, attempts, LIMITS, source.ask(question, attempts, limit), guard)
+    return attempt.answer(question, attempts, LIMITS, source.ask(question, attempts, limit), guard, turn)
 
 
 def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:

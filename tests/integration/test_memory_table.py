@@ -1,5 +1,6 @@
 """The simulation's table is DynamoDB's, as far as the handlers use it: whatever is done to both leaves both alike."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,8 +9,9 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers import clock
+from handlers import clock, rate_cap
 from handlers.aggregation import Closing
+from handlers.rate_cap import RateCap
 from handlers.records import Records
 from handlers.selection import Ranking
 from tests.in_process import make_table
@@ -71,6 +73,18 @@ def test_both_tables_say_and_keep_the_same(dynamodb, table, operations):
 
     assert said[0] == said[1]
     assert without_token(real.read("r1")) == without_token(simulated.read("r1"))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 900)), max_size=12))
+def test_both_tables_give_a_capped_call_the_same_place(dynamodb, table, calls):
+    dynamodb.delete_item(TableName=table, Key={"requestId": {"S": rate_cap.key("avis")}})
+    real, simulated = (RateCap("avis", 5, 60, name, client) for name, client in ((table, dynamodb), ("requests", InMemory())))
+    moments = list(itertools.accumulate((pause for pause, _ in calls), initial=10_000_000))
+
+    said = [[cap.place(now, now + patience) for now, (_, patience) in zip(moments, calls, strict=False)] for cap in (real, simulated)]
+
+    assert said[0] == said[1]
 
 
 def done(records: Records, operation: Any) -> Any:

@@ -189,6 +189,21 @@ class _Parser:
         return lambda item, terms: _at(item, path, terms)
 
 
+    def value(self) -> Condition:
+        """An operand, or the sum of two numbers."""
+        left = self.operand()
+        if self.next != "+":
+            return left
+        self.take()
+        right = self.operand()
+
+        def total(item: Item, terms: Terms) -> Any:
+            found = left(item, terms)
+            return None if found is None else {"N": str(int(found["N"]) + int(right(item, terms)["N"]))}
+
+        return total
+
+
 @functools.lru_cache(4096)
 def condition(expression: str) -> Condition:
     parser = _Parser(expression)
@@ -209,7 +224,7 @@ def update(expression: str) -> Callable[[Item, Terms], Item]:
             path = parser.path()
             if clause == "SET":
                 parser.take("=")
-                sets.append((path, parser.operand()))
+                sets.append((path, parser.value()))
             else:
                 removes.append(path)
             if parser.next != ",":
