@@ -1,4 +1,4 @@
-.PHONY: help setup demo test faults simulate mutants lint security policies requirements sbom clean
+.PHONY: help setup demo test faults simulate mutants bench bench-quick lint security policies requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -50,6 +50,14 @@ simulate: setup ## a hundred thousand seeded histories of the real handlers (HIS
 
 mutants: setup ## break the handlers in each way of a table; say what nothing finds
 	$(PYTHON) -m tests.simulation --mutants
+
+bench: setup ## beside the four samples and as the work grows; writes docs/performance.md
+	$(PYTHON) -m benchmarks --page
+
+AGAINST :=
+
+bench-quick: setup ## the rows beside the samples, or beside another commit of this project (AGAINST=REV)
+	$(PYTHON) -m benchmarks --quick $(if $(AGAINST),--against $(AGAINST))
 
 # The scanners have an environment of their own, with a hundred packages.
 security: setup policies .build/security/$(STAMP) ## scan the program and the code; fail on what docs/security.md does not accept

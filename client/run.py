@@ -1,9 +1,12 @@
 """run: starts the distributed variant and follows it until it ends, by items done and pending."""
 
 import argparse
+import contextlib
 import json
+import random
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,6 +18,14 @@ from handlers import exact_json
 from handlers.processing import FAILURES_FILE
 
 POLL_SECONDS = 0.5
+"""On the emulator, which has no quotas."""
+
+AWS_POLL_SECONDS = (2.0, 5.0)
+"""Between two looks at AWS, by chance. An account may ask for Map Runs once a second, and for pages of a history twenty times:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+HISTORY_PAGE = 1_000
+THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
 SHOWN_FAILURES = 10
 HINTS = {"States.DataLimitExceeded": "all results together take more than the 262,144 bytes that an inline Map may: return less, or use "
                                      "mode DISTRIBUTED"}
@@ -55,7 +66,10 @@ class Run:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", help="the execution's name: what was run under it is not run again")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--name", help="the execution's name: what was run under it is not run again")
+    what.add_argument("--follow", metavar="RUN", help="follow a run that was started before: its execution's name or ARN")
+    what.add_argument("--stop", metavar="RUN", help="stop that run: items that have begun end, no other begins")
     parser.add_argument("--failures", type=_none_or_more, default=SHOWN_FAILURES, metavar="N",
                         help=f"how many failed items to list; default: {SHOWN_FAILURES}")
 
@@ -68,10 +82,18 @@ def _none_or_more(text: str) -> int:
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
-    execution = start(stack, options.name)
-    with _display(quiet=options.json) as show:
-        for progress in watch(stack, execution):
-            show(progress)
+    of = options.follow or options.stop
+    execution = named(stack, of) if of else start(stack, options.name)
+    if options.stop:
+        stack.client("stepfunctions").stop_execution(executionArn=execution)
+    try:
+        with _display(quiet=options.json) as show:
+            for progress in watch(stack, execution):
+                show(progress)
+    except KeyboardInterrupt:
+        name = execution.rpartition(":")[2]
+        print(f"the run goes on: run --follow {name} follows it, run --stop {name} stops it", file=sys.stderr)
+        raise
     ended = result(stack, execution, options.failures)
     if options.json:
         display.print_json(asdict(ended))
@@ -82,31 +104,58 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
 
 def start(stack: Stack, name: str | None = None) -> str:
     """The ARN of the new execution. UnknownVariant where the variant is not deployed."""
+    machine = _machine(stack)
+    return stack.client("stepfunctions").start_execution(
+        stateMachineArn=machine, input="{}", **({"name": name} if name else {}))["executionArn"]
+
+
+def named(stack: Stack, run: str) -> str:
+    """The ARN of the execution with that name, or that ARN. Raises as `start` does."""
+    return run if run.startswith("arn:") else f"{_machine(stack).replace(':stateMachine:', ':execution:')}:{run}"
+
+
+def _machine(stack: Stack) -> str:
     machine = stack.outputs.get("distributedStateMachineArn")
     if machine is None:
         raise UnknownVariant("variant distributed is not deployed: add it to variants")
-    named = {"name": name} if name else {}
-    return stack.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}", **named)["executionArn"]
+    return machine
 
 
-def watch(stack: Stack, execution: str, poll_seconds: float = POLL_SECONDS) -> Iterator[Progress]:
-    """The progress whenever it has changed, until the execution ends."""
-    workflows, seen, map_run = stack.client("stepfunctions"), None, None
+def watch(stack: Stack, execution: str, poll_seconds: float | None = None) -> Iterator[Progress]:
+    """The progress whenever it has changed, until the execution ends. poll_seconds: between two looks; without it, what AWS allows. A look
+    that AWS throttles is one that sees nothing new."""
+    workflows, seen, map_run, ended = stack.client("stepfunctions"), None, None, False
     is_distributed = stack.outputs["distributedResults"].startswith("s3://")
     while True:
-        ended = workflows.describe_execution(executionArn=execution)["status"] != "RUNNING"
-        if is_distributed:
-            # An account may ask for Map Runs once a second.
-            map_run = map_run or _map_run(workflows, execution)
-            progress = _map_run_progress(workflows, map_run) if map_run else None
-        else:
-            progress = _inline_progress(workflows, execution)
-        if progress is not None and progress != seen:
-            seen = progress
-            yield progress
-        if ended:
-            return
-        time.sleep(poll_seconds)
+        with _patience():
+            ended = ended or workflows.describe_execution(executionArn=execution)["status"] != "RUNNING"
+            if is_distributed:
+                map_run = map_run or _map_run(workflows, execution)
+                progress = _map_run_progress(workflows, map_run) if map_run else None
+            else:
+                progress = _inline_progress(workflows, execution)
+            if progress is not None and progress != seen:
+                seen = progress
+                yield progress
+            if ended:
+                return
+        time.sleep(_pause(stack) if poll_seconds is None else poll_seconds)
+
+
+def _pause(stack: Stack) -> float:
+    return POLL_SECONDS if stack.endpoint else random.uniform(*AWS_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _patience() -> Generator[None]:
+    """Of whoever asks more often than the account may, other callers included."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in THROTTLED:
+            raise
 
 
 def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
@@ -162,7 +211,8 @@ def _map_run_progress(workflows: Any, map_run: str) -> Progress:
 def _inline_progress(workflows: Any, execution: str) -> Progress | None:
     """From the history; None where it has no iterations yet, or none ever, as on the emulator."""
     length, done = None, 0
-    for page in workflows.get_paginator("get_execution_history").paginate(executionArn=execution, includeExecutionData=False):
+    for page in workflows.get_paginator("get_execution_history").paginate(
+            executionArn=execution, includeExecutionData=False, maxResults=HISTORY_PAGE):
         for event in page["events"]:
             if event["type"] == "MapStateStarted":
                 length = event["mapStateStartedEventDetails"]["length"]

@@ -4,8 +4,8 @@ Event     SQS messages of the response queue: {"requestId", "answer": Answer} fr
           or, from a state machine whose responders have all answered, {"requestId", "replies": see `aggregation.replies`}
 Returns   {"batchItemFailures": [{"itemIdentifier"}]}: all messages of the requests that could not be dealt with; to a state machine the
           Result of its request
-Sends     an event for each closed request to the bus: source scatter-gather, detail type "Request Completed", detail its Result;
-          what can never be gathered to the dead-letter queue, with the reason as an attribute
+Sends     an event for each closed request to the bus: source scatter-gather, detail type "Request Completed", detail as
+          `openapi.completed_event` has it; what can never be gathered to the dead-letter queue, with the reason as an attribute
 
 Environment: EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL; SELECTOR_ARN where the selection is the user's own; see `handlers.environment`.
 """
@@ -27,6 +27,9 @@ from handlers.selection import Ranking
 
 EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
+SCHEMA_VERSION = 1
+"""Of the event's detail: `handlers.openapi.completed_event`."""
+
 MAX_EVENT_BYTES = 250_000
 """EventBridge takes 256 KB for an entry with its source and type."""
 
@@ -137,8 +140,10 @@ def _gather(request_id: str, messages: Sequence[Message], alive_until: str) -> G
 
 
 def announce(result: contract.Json) -> None:
-    """Sends the completed event. Its answers are left out where they do not fit; the record has them."""
-    detail = result if contract.byte_size(result) <= MAX_EVENT_BYTES else {**result, "answers": []}
+    """Sends the completed event. Where its answers do not fit it says how many are left out; the record has them."""
+    detail = {"schemaVersion": SCHEMA_VERSION, **result}
+    if contract.byte_size(detail) > MAX_EVENT_BYTES:
+        detail |= {"answers": [], "answersOmitted": len(result["answers"])}
     response = events.put_events(Entries=[{
         "EventBusName": EVENT_BUS_NAME, "Source": EVENT_SOURCE, "DetailType": DETAIL_TYPE,
         "Detail": json.dumps(detail, ensure_ascii=False)}])

@@ -1,5 +1,6 @@
 """The API as an OpenAPI 3.1 document, made from its routes and the request's schema. Pure."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,6 +122,24 @@ def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> 
         described["components"]["securitySchemes"] = {auth: SECURITY[auth]}
         described["security"] = [{auth: []}]
     return described
+
+
+def completed_event() -> Json:
+    """The detail of the event that announces a closed request, as JSON Schema. A field may be added to it; whatever else changes is another
+    schemaVersion."""
+    properties = {**RESULT["properties"], "status": {"enum": ["COMPLETE", "PARTIAL", "FAILED"]}, "completedAt": TIME}
+    return json.loads(json.dumps({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Request Completed, detail",
+        **RESULT,
+        "required": ["schemaVersion", *RESULT["required"]],
+        "properties": {
+            "schemaVersion": {"const": 1},
+            **properties,
+            "answersOmitted": {**COUNT, "description": "So many answers made the event too large, and answers is []; the record has them"},
+        },
+        "$defs": {"Answer": ANSWER},
+    }).replace("#/components/schemas/", "#/$defs/"))
 
 
 def _operation(route: Route, variants: Sequence[str], sample: Json | None) -> Json:

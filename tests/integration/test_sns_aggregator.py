@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from handlers import clock
 from handlers.aggregation import Closing
 from handlers.selection import Ranking
 from local.emulator import Emulator
+from tests.documents import ROOT
 from tests.in_process import Context, Killed, after_the_invocation, kill, loaded, make_queue, make_table, taken
 
 NAMES = [f"responder-{number}" for number in range(10)]
@@ -91,6 +93,32 @@ def given(name: str, amount: str = "1") -> dict[str, Any]:
 def closing(best: str) -> Closing:
     now = clock.now()
     return Closing(status="COMPLETE", completed_by="ALL", completed_at=now, silent={}, ranking=Ranking([best]), announce_by=now)
+
+
+EVENT = jsonschema_rs.validator_for(json.loads((ROOT / "docs" / "request-completed.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("quorum", [1, 2])
+def test_an_event_is_as_its_schema_says(bench, quorum):
+    record = bench.open(["avis", "alamo"], request={"data": {}, "completion": {"quorum": quorum}})
+
+    bench.deliver(answer(record, "avis", details={"seats": 5}), deadline(record))
+
+    [event] = bench.announced()
+    assert [str(error) for error in EVENT.iter_errors(event)] == []
+    assert event["schemaVersion"] == 1
+
+
+def test_an_event_that_would_be_too_large_says_what_it_leaves_out(bench):
+    record = bench.open(["avis"])
+    bench.deliver(answer(record, "avis"))
+    [small] = bench.announced()
+
+    bench.module.announce({**small, "answers": [{**small["answers"][0], "details": {"text": "é" * 125_000}}]})
+
+    [large] = bench.announced()
+    assert [str(error) for error in EVENT.iter_errors(large)] == []
+    assert (large["answers"], large["answersOmitted"], large["best"], large["requestId"]) == ([], 1, small["best"], small["requestId"])
 
 
 def test_the_store_holds_what_the_aggregation_relies_on(bench):

@@ -10,6 +10,7 @@ from botocore.response import StreamingBody
 
 from client import Stack, UnknownVariant, run
 
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:machine"
 EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:1"
 RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b"
 SUMMARY = {"items": 4, "succeeded": 1, "failed": 3, "withinTolerance": False, "results": "s3://rows/results/1a2b/", "failures": []}
@@ -55,7 +56,7 @@ class StackOf(Stack):
 
 
 def stack_with(aws, results="s3://rows/results/"):
-    return StackOf({"distributedStateMachineArn": "arn:machine", "distributedResults": results, "aws": aws})
+    return StackOf({"distributedStateMachineArn": MACHINE, "distributedResults": results, "aws": aws})
 
 
 INLINE = "the execution's output"
@@ -124,6 +125,87 @@ def test_the_map_run_of_an_execution_is_looked_up_once():
 
     assert list(run.watch(stack_with(aws), EXECUTION, poll_seconds=0)) == [run.Progress(1, 1)]
     assert aws.looked_up == 1
+
+
+class Metered(Aws):
+    """An account whose calls take a token each, out of buckets that AWS fills again, while time goes by only where somebody sleeps."""
+
+    def __init__(self, monkeypatch, seconds, **buckets):
+        self.buckets = buckets or {"describe_execution": (300, 15.0), "list_map_runs": (100, 1.0), "describe_map_run": (200, 1.0)}
+        super().__init__({}, map_run=counts(total=2, succeeded=1, running=1))
+        self.now, self.ends, self.refused = 0.0, seconds, 0
+        self.left = {call: (float(size), 0.0) for call, (size, _) in self.buckets.items()}
+        monkeypatch.setattr(run.time, "sleep", self._sleep)
+
+    def _sleep(self, seconds):
+        self.now += seconds
+
+    def _take(self, call):
+        (size, refill), (left, since) = self.buckets[call], self.left[call]
+        left = min(size, left + refill * (self.now - since))
+        self.left[call] = (left - 1 if left >= 1 else left, self.now)
+        if left < 1:
+            self.refused += 1
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, call)
+
+    def describe_execution(self, executionArn):
+        self._take("describe_execution")
+        return {"status": "RUNNING" if self.now < self.ends else "SUCCEEDED"}
+
+    def list_map_runs(self, executionArn):
+        self._take("list_map_runs")
+        return super().list_map_runs(executionArn)
+
+    def describe_map_run(self, mapRunArn):
+        self._take("describe_map_run")
+        return super().describe_map_run(mapRunArn)
+
+
+def test_a_run_of_an_hour_is_followed_within_the_quotas_of_the_account(monkeypatch):
+    account = Metered(monkeypatch, seconds=3600)
+
+    assert list(run.watch(stack_with(account), EXECUTION)) == [run.Progress(1, 1)]
+    assert account.refused == 0
+
+
+def test_a_throttle_is_a_reason_to_wait(monkeypatch):
+    account = Metered(monkeypatch, seconds=3600, describe_execution=(2, 0.1), list_map_runs=(1, 0.1), describe_map_run=(1, 0.1))
+
+    assert list(run.watch(stack_with(account), EXECUTION)) == [run.Progress(1, 1)]
+    assert account.refused > 0
+
+
+def test_any_other_refusal_is_told(monkeypatch):
+    class Shut(Aws):
+        def describe_execution(self, executionArn):
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeExecution")
+
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        list(run.watch(stack_with(Shut({})), EXECUTION))
+
+
+def test_who_stops_watching_is_told_how_to_go_on(capsys):
+    class Interrupting(Aws):
+        def describe_execution(self, executionArn):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(arguments(), stack_with(Interrupting({})))
+    assert capsys.readouterr().err == "the run goes on: run --follow 1 follows it, run --stop 1 stops it\n"
+
+
+@pytest.mark.parametrize("given", ["1", EXECUTION])
+def test_a_run_is_stopped_by_its_name_or_its_arn(given):
+    class Stopping(Aws):
+        stopped: tuple[str, ...] = ()
+
+        def stop_execution(self, executionArn):
+            self.stopped = (executionArn,)
+
+    aws = Stopping({"status": "ABORTED"}, map_run=counts(total=3, succeeded=1, aborted=2))
+
+    assert run.run(arguments("--stop", given), stack_with(aws)) == 1
+    assert aws.stopped == (EXECUTION,)
 
 
 def test_an_inline_run_is_followed_by_its_history():

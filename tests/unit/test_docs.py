@@ -20,7 +20,7 @@ from components import definition
 from components.responder_fleet import ResponderArgs
 from components.settings import Settings, SettingsError, parse
 from docs import graphs
-from handlers import contract
+from handlers import contract, openapi
 from tests import asl, documents, program
 from tests.documents import ROOT, Block
 
@@ -333,3 +333,10 @@ def test_a_scenario_has_a_configuration_and_a_request_for_it(file):
     request = contract.check_request(json.loads((file.parent / "input.json").read_text()), [each.name for each in settings.responders])
 
     assert request["data"]
+
+
+def test_the_schema_of_the_completed_event_is_that_of_the_code():
+    """To write it anew: python -c 'import json; from handlers import openapi; print(json.dumps(openapi.completed_event(), indent=2))'"""
+    written = json.loads((documents.ROOT / "docs" / "request-completed.schema.json").read_text())
+
+    assert written == openapi.completed_event()

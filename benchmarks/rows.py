@@ -1,0 +1,160 @@
+"""What is measured: this project's stacks beside the samples, and the stacks alone as the work grows."""
+
+import http.client
+import itertools
+import json
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from benchmarks.measure import Row
+from benchmarks.samples import Samples
+from client import Stack, costs, run
+from client.api_url import api_url
+from client.costs import Usage, Workload
+
+OURS, SAMPLE = "ours", "sample"
+POLL_SECONDS = 0.01
+RENTAL = {"data": {"car_type": "L", "days_rental": 30}}
+QUICK = {"alarms": {"enabled": False}}
+"""What the samples have none of, and what takes no part in a request."""
+
+CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
+    "ten": {"variants": ["map", "sns"], "responderCount": 10, "api": {"auth": "NONE"}, **QUICK},
+    "two": {"variants": ["parallel", "sns"], "responderCount": 2, "api": {"enabled": False}, **QUICK},
+    **{f"list {concurrency} {wait}": {
+        "variants": ["distributed"], "maxConcurrency": concurrency, "distributed": {"waitSeconds": wait, "timeoutSeconds": 300}, **QUICK}
+       for concurrency, wait in ((1, 2), (3, 2), (10, 0))},
+}
+LISTS = ((3, 1, 2), (3, 3, 2), (500, 10, 0))
+"""Items, how many at once, and seconds to wait before each."""
+
+
+def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: bool) -> Iterator[Row]:
+    ten, two = stacks["ten"], stacks["two"]
+    names = ten.outputs["responderNames"]
+    yield Row("Map, 5 responders", {OURS: asking(ten, "map", {**RENTAL, "recipients": names[:5]}), SAMPLE: samples.map(5)})
+    yield Row("Parallel, 2 responders", {OURS: asking(two, "parallel", RENTAL), SAMPLE: samples.parallel()})
+    yield Row("SNS, 2 responders", {OURS: asking(two, "sns", RENTAL), SAMPLE: samples.sns()})
+    address, theirs = api_url(ten.outputs, ten.endpoint), samples.api(10)[0]
+    posts = {"map": f"{address}/map/requests", "sns": f"{address}/sns/requests"}
+    for carrier, url in posts.items():
+        yield Row(f"API, POST to {carrier}", {OURS: _posting(url), SAMPLE: _posting(theirs)})
+    yield Row("API, POST until 10 answers are in", {
+        OURS: _until_answered(posts["sns"], lambda id_: f"{address}/requests/{id_}", "requestId", lambda body: body["status"] != "OPEN"),
+        SAMPLE: _until_answered(theirs, lambda id_: f"{theirs}/{id_}", "id", lambda body: len(body["quotes"]) == 10)})
+    ours, sample = _posted(posts["sns"], "requestId"), _posted(theirs, "id")
+    time.sleep(3)
+    yield Row("API, GET with 10 answers", {
+        OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")}, count=40)
+    if quick:
+        return
+    for clients in (4, 16, 64):
+        yield Row(f"API, POST by {clients} at once", {
+            OURS: _posting(posts["map"]), SAMPLE: _posting(theirs)}, count=2 * clients, clients=clients)
+    for items, concurrency, wait in LISTS:
+        stack = stacks[f"list {concurrency} {wait}"]
+        _load(stack, [f"item {number}" for number in range(items)])
+        yield Row(f"List, {items} items, {concurrency} at once" + (f", {wait} s each" if wait else ""), {
+            OURS: _running(stack), SAMPLE: samples.list([f"item {number}" for number in range(items)], concurrency, wait)}, count=3)
+
+
+def as_the_work_grows(stack: Stack) -> Iterator[tuple[str, int, Row]]:
+    """(carrier, responders, row): a stack with 100 of them."""
+    names = stack.outputs["responderNames"]
+    for carrier, responders in itertools.product(("map", "sns"), (1, 5, 20, 40, 100)):
+        yield carrier, responders, Row(
+            f"{carrier}, {responders} responders", {OURS: asking(stack, carrier, {**RENTAL, "recipients": names[:responders]})}, count=5)
+
+
+HUNDRED = {"variants": ["map", "sns"], "responderCount": 100, "api": {"enabled": False}, **QUICK}
+EARLY = {
+    "variants": ["map", "parallel", "sns"], "api": {"enabled": False}, **QUICK,
+    "responders": [{"name": name, "module": "benchmarks.slow", "settings": {"seconds": seconds}}
+                   for name, seconds in (("avis", 0.1), ("alamo", 0.2), ("hertz", 3))],
+}
+
+
+def after_the_deciding_answer(stack: Stack, carrier: str) -> float:
+    """Seconds between the second of three quotes, which is enough, and the moment when the closed record can be read."""
+    request_id = stack.send(carrier, {"data": {}, "completion": {"quorum": 2}})
+    while (result := stack.result(request_id)) is None or result["status"] == "OPEN":
+        time.sleep(POLL_SECONDS)
+    seen = time.time()
+    assert result["completedBy"] == "QUORUM", result
+    return seen - max(datetime.fromisoformat(answer["respondedAt"]).timestamp() for answer in result["answers"])
+
+
+def used() -> dict[str, tuple[Usage, Usage]]:
+    """What one request of ours and of a sample uses, by row, as the formulas of `client.costs` have it and the samples' definitions say."""
+    two, five = Workload(2, 2), Workload(5, 10)
+    calls = Decimal("0.1") * 128 / 1_024
+
+    def sample(count: int, **more: Any) -> Usage:
+        return Usage(calls=count, call_gb_seconds=count * calls, log_gb=Decimal(count * costs.CALL_LOG_BYTES) / 1_000_000_000, **more)
+
+    return {
+        "Map, 5 responders": (costs.usage(costs.KINDS["map"], five), sample(5, transitions=7, writes=1, write_units=1)),
+        "Parallel, 2 responders": (costs.usage(costs.KINDS["parallel"], two), sample(4, transitions=5)),
+        # A publish, two deliveries; two answers sent, received in batches of one, deleted; two writes.
+        "SNS, 2 responders": (costs.usage(costs.KINDS["sns"], two), replace(
+            sample(5, messages=5, publishes=1, queue_requests=6, writes=2, write_units=2))),
+    }
+
+
+def asking(stack: Stack, carrier: str, request: Mapping[str, Any]) -> Callable[[], object]:
+    return lambda: stack.request(carrier, request, 60)
+
+
+def _running(stack: Stack) -> Callable[[], object]:
+    def call() -> None:
+        execution = run.start(stack)
+        for _ in run.watch(stack, execution, POLL_SECONDS):
+            pass
+
+    return call
+
+
+def _load(stack: Stack, items: list[str]) -> None:
+    stack.client("dynamodb").put_item(TableName=stack.outputs["distributedSourceTableName"], Item={
+        "id": {"S": "list"}, "items": {"L": [{"S": item} for item in items]}})
+
+
+def _posting(url: str) -> Callable[[], object]:
+    return lambda: _call("POST", url, RENTAL)
+
+
+def _posted(url: str, key: str) -> str:
+    return _call("POST", url, RENTAL)[key]
+
+
+def _get(url: str) -> Any:
+    return _call("GET", url)
+
+
+def _until_answered(url: str, read_from: Callable[[str], str], key: str, is_whole: Callable[[Any], bool]) -> Callable[[], object]:
+    def call() -> None:
+        where = read_from(_posted(url, key))
+        ends = time.monotonic() + 60
+        while not is_whole(_get(where)):
+            assert time.monotonic() < ends
+            time.sleep(POLL_SECONDS)
+
+    return call
+
+
+def _call(method: str, url: str, body: Any = None) -> Any:
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
+    try:
+        connection.request(method, parts.path, None if body is None else json.dumps(body), {"content-type": "application/json"})
+        reply = connection.getresponse()
+        read = reply.read()
+        assert reply.status < 300, (reply.status, read)
+        return json.loads(read)
+    finally:
+        connection.close()

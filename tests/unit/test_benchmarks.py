@@ -1,0 +1,62 @@
+"""What the benchmarks make of what they measure."""
+
+import itertools
+import threading
+
+import pytest
+
+from benchmarks import measure, page, rows
+from benchmarks.measure import Figures, Row
+
+FOUND = {
+    "ways": [rows.OURS, rows.SAMPLE], "rows": {"Map, 5 responders": {
+        rows.OURS: Figures(0.2, 0.3, 20), rows.SAMPLE: Figures(0.1, 0.2, 20)}},
+    "growth": {"map": {"p50": {1: 0.1, 10: 0.2}, "exponent": 0.301}}, "early": {"sns": Figures(0.01, 0.02, 8)},
+    "machine": "2 cores", "at": "2026-11-26", "commit": "abc1234",
+}
+
+
+def test_the_ways_are_taken_in_turns():
+    taken = []
+
+    measure.measured(Row("", {"ours": lambda: taken.append("ours"), "sample": lambda: taken.append("sample")}, count=3), warm_up=1)
+
+    assert taken == ["ours", "sample"] * 4
+
+
+def test_so_many_clients_are_at_it_at_once():
+    at_once, most = itertools.count(), list[int]()
+    together = threading.Barrier(4, action=lambda: most.append(next(at_once)))
+
+    found = measure.measured(Row("", {"ours": together.wait}, count=8, clients=4), warm_up=0)
+
+    assert (found["ours"].count, len(most)) == (8, 2)
+
+
+def test_the_figures_are_a_median_and_what_nineteen_in_twenty_stay_under():
+    assert measure.figures([float(second) for second in range(1, 101)]) == Figures(50.5, 95.0, 100)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_the_exponent_is_that_of_the_growth(power):
+    assert measure.exponent({size: 3 * size**power for size in (1, 5, 20, 100)}) == pytest.approx(power)
+
+
+def test_the_page_has_a_table_of_everything(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(page, "PICTURES", tmp_path / "performance")
+
+    page.write(FOUND)
+
+    written = (tmp_path / "performance.md").read_text()
+    assert "| Map, 5 responders | 200 | 300 | 100 | 200 | 2.00 | 20 |" in written
+    assert "| map | 100 | 200 | 0.30 |" in written
+    assert "| sns | 10 | 20 | 8 |" in written
+    assert {file.name for file in (tmp_path / "performance").iterdir()} == {"ratios.svg", "growth.svg"}
+
+
+def test_each_row_of_prices_is_one_that_is_measured():
+    measured = ("Map, 5 responders", "Parallel, 2 responders", "SNS, 2 responders")
+
+    assert tuple(rows.used()) == measured
+    assert all(ours.calls > sample.calls for ours, sample in rows.used().values())
