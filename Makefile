@@ -18,7 +18,7 @@ define environment
 endef
 
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/$(STAMP) ## the environment in .venv, with what all other commands need
 

@@ -1,6 +1,6 @@
 """The API's routes and what each of them answers. Pure: the carriers, the store and the clock are given.
 
-POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's
+POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's own
                            200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
 GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far; a reader adds
                            `?owner=` for the request of another
@@ -14,12 +14,11 @@ own, see `callers`.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handlers import aggregation, board, callers, completion, contract, request
+from handlers import aggregation, board, callers, completion, contract, request, request_ids
 from handlers.callers import Caller
 from handlers.contract import Json
 from handlers.selection import Selection
@@ -145,6 +144,7 @@ class Operations:
         selection: Selection,
         document: Json,
         seconds: Callable[[], float] = time.monotonic,
+        epoch: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._carriers = carriers
@@ -154,22 +154,24 @@ class Operations:
         self._selection = selection
         self._document = document
         self._seconds = seconds
+        self._epoch = epoch
         self._sleep = sleep
 
     def send(self, call: Call) -> Reply:
         variant, carrier = self._carrier(call.path["variant"])
         wait = _wants_to_wait(call.query)
-        own_id = str(uuid.uuid4())
+        own_id = request_ids.new(self._epoch())
         given = self._request(call, own_id)
         asked = {"requestId": own_id, **given}
         request_id = asked["requestId"]
         stored_id = call.caller.stored_id(request_id)
-        # An id of our own making is new.
+        # An id of our own making is new, and says to whoever reads it when it was made.
         before = self._read_record(stored_id) if "requestId" in given else None
+        is_enough = _is_closed if wait else _is_there if "requestId" in given else None
         if before is not None:
             _refuse_another(before, variant, asked)
         if before is None or _is_unpublished(before):
-            record = self._start(carrier, variant, asked, stored_id, wait)
+            record = self._start(carrier, variant, asked, stored_id, is_enough)
         elif wait and not _is_closed(before):
             record = self._look(stored_id, _is_closed, self._seconds() + WAIT_SECONDS)
         else:
@@ -187,7 +189,8 @@ class Operations:
         request_id, owner = call.path["requestId"], _owner(call)
         record = None
         if contract.REQUEST_ID.fullmatch(request_id):
-            record = self._read_record(callers.stored_id(owner, request_id) if owner else call.caller.stored_id(request_id))
+            stored_id = callers.stored_id(owner, request_id) if owner else call.caller.stored_id(request_id)
+            record = self._look(stored_id, _is_there, self._seconds() + self._still_opening(request_id))
             if record is None and call.caller.reads_all and not owner:
                 # By the id that logs, events and dead letters have.
                 record = self._read_record(request_id)
@@ -225,10 +228,15 @@ class Operations:
             raise Problem(400, "InvalidRequest", str(error)) from None
         return given
 
-    def _start(self, carrier: Carrier, variant: str, asked: Json, stored_id: str, wait: bool) -> Json | None:
-        """The record of the request that was handed over, once it is there, or closed for who waits; None where it takes too long.
+    def _still_opening(self, request_id: str) -> float:
+        """For how many seconds a request of an id of our own making may still have no record."""
+        age = request_ids.age(request_id, self._epoch())
+        return OPEN_SECONDS - age if age is not None and 0 <= age < OPEN_SECONDS else 0
+
+    def _start(self, carrier: Carrier, variant: str, asked: Json, stored_id: str, is_enough: Callable[[Json], bool] | None) -> Json | None:
+        """The record of the request that was handed over, once it is enough; None where that takes too long, or nothing is asked of it.
         Raises NotFinished for what breaks on the way."""
-        ends = self._seconds() + (WAIT_SECONDS if wait else OPEN_SECONDS)
+        ends = self._seconds() + (WAIT_SECONDS if is_enough is _is_closed else OPEN_SECONDS)
         try:
             try:
                 carrier.start({**asked, "requestId": stored_id})
@@ -237,7 +245,7 @@ class Operations:
                 if winner is not None:
                     _refuse_another(winner, variant, asked)
                 raise Problem(400, "InvalidRequest", str(refusal)) from None
-            return self._look(stored_id, _is_closed if wait else _is_there, ends)
+            return self._look(stored_id, is_enough, ends) if is_enough else None
         except Problem:
             raise
         except Exception as error:

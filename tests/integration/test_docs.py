@@ -32,6 +32,8 @@ NOT_RUN = {
     "make faults": "it takes minutes; tests/faults runs a part of it",
     "make simulate": "it takes minutes; tests/simulation runs a part of it",
     "make mutants": "as simulate",
+    "make bench": "it takes minutes; test_benchmarks tests what it makes of what it measures",
+    "make bench-quick": "as bench",
     "make lint": "it is a part of make test",
     "pulumi stack init dev": "where a stack is kept is the Pulumi CLI's own affair",
     "pulumi up": "python -m local up runs the same program",

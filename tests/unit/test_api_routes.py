@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from handlers import clock, contract, openapi
+from handlers import clock, contract, openapi, request_ids
 from handlers.completion import Policy
 from handlers.contract import InvalidRequest, Json
 from handlers.routes import FIRST_PAUSE_SECONDS, OPEN_SECONDS, ROUTES, WAIT_SECONDS, Call, Operations, Problem, Reply
@@ -92,7 +92,8 @@ def carriers(world):
 @pytest.fixture
 def api(world, carriers):
     return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3),
-                      document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, sleep=world.sleep)
+                      document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, epoch=lambda: 1_800_000_000 + world.now,
+                      sleep=world.sleep)
 
 
 def send(api: Operations, body: Any = BODY, variant: str = "map", content_type: str | None = "application/json", **query: str) -> Reply:
@@ -129,7 +130,22 @@ def test_a_request_without_an_id_gets_one(api, carriers, world):
 
     [asked] = carriers["map"].started
     assert reply.body["requestId"] == asked["requestId"] == str(uuid.UUID(asked["requestId"]))
-    assert world.reads.count(asked["requestId"]) == len(world.reads)
+    assert (reply.body["status"], world.now, world.reads) == ("OPEN", 0, [])
+
+
+def test_who_reads_it_before_it_is_stored_waits_for_that(api, world):
+    request_id = send(api, {"data": {}}).body["requestId"]
+
+    assert api.read(Call({"requestId": request_id})).body["status"] == "OPEN"
+    assert 0.1 <= world.now < 1
+
+
+@pytest.mark.parametrize(("made", "seconds"), [(0, OPEN_SECONDS), (OPEN_SECONDS - 1, 1), (60, 0), (-60, 0)])
+def test_an_id_of_the_apis_own_making_that_is_never_stored_is_not_found_in_the_end(api, world, made, seconds):
+    request_id = request_ids.new(1_800_000_000 - made)
+
+    refused(404, "UnknownRequest", lambda: api.read(Call({"requestId": request_id})))
+    assert seconds - 1 <= world.now <= seconds
 
 
 def test_waiting_returns_the_result(api, carriers, world):
