@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import measure, page, rows
+from benchmarks import measure, page, rows, startup
 from benchmarks.measure import Figures, Row, measured
 from benchmarks.rows import OURS, SAMPLE
 from benchmarks.samples import Samples
@@ -48,7 +48,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, emulator_control.start(Path(folder), port=0) as emulator:
         found = _against(options.against, emulator, out) if options.against else _beside(emulator, out, quick=options.quick)
         if not (options.quick or options.against):
-            found |= {"growth": _growth(emulator, out), "early": _early(emulator, out)}
+            hundred = _deployed(emulator, "hundred", rows.HUNDRED, out)
+            found |= {
+                "growth": _growth(rows.as_the_work_grows(hundred), out), "clients": _growth(rows.as_the_clients_grow(hundred), out),
+                "early": _early(emulator, out), "start": startup.measured()}
     found |= {"machine": measure.machine(), "at": datetime.now(UTC).date().isoformat(), "commit": _git("rev-parse", "--short", "HEAD")}
     _show(Console(), found)
     if options.json:
@@ -99,12 +102,11 @@ def _in(tree: Path, emulator: Emulator, *arguments: str) -> str:
     return ran.stdout
 
 
-def _growth(emulator: Emulator, out: Console) -> dict[str, Any]:
-    stack = _deployed(emulator, "hundred", rows.HUNDRED, out)
+def _growth(made: Iterator[tuple[str, int, Row]], out: Console) -> dict[str, Any]:
     points: dict[str, dict[int, float]] = {}
-    for carrier, responders, row in rows.as_the_work_grows(stack):
+    for carrier, size, row in made:
         out.print(row.name, style="dim")
-        points.setdefault(carrier, {})[responders] = measured(row, warm_up=1)[OURS].p50
+        points.setdefault(carrier, {})[size] = measured(row, warm_up=1)[OURS].p50
     return {carrier: {"p50": its, "exponent": measure.exponent(its)} for carrier, its in points.items()}
 
 

@@ -44,14 +44,20 @@ def tables(found: Mapping[str, Any]) -> Iterator[Lines]:
             (name, *(f"{getattr(ours, of)} / {getattr(sample, of)}" for of in ("transitions", "calls", "messages", "writes")),
              f"{compare.money(costs.price_per_thousand(ours))} / {compare.money(costs.price_per_thousand(sample))}")
             for name, (ours, sample) in rows.used().items()]
-    if "growth" in found:
-        sizes = sorted(next(iter(found["growth"].values()))["p50"])
-        yield "As the responders grow, p50 in milliseconds", ("", *map(str, sizes), "exponent"), [
-            (carrier, *(f"{1000 * its['p50'][size]:.0f}" for size in sizes), f"{its['exponent']:.2f}")
-            for carrier, its in found["growth"].items()]
+    for key, title in (("growth", "As the responders grow"), ("clients", "As the clients grow, that ask 5 responders at once")):
+        if key in found:
+            sizes = sorted(next(iter(found[key].values()))["p50"])
+            yield f"{title}, p50 in milliseconds", ("", *map(str, sizes), "exponent"), [
+                (carrier, *(f"{1000 * its['p50'][size]:.0f}" for size in sizes), f"{its['exponent']:.2f}")
+                for carrier, its in found[key].items()]
     if "early" in found:
         yield "From the deciding answer to the closed record, in milliseconds", ("", "p50", "p95", "n"), [
             (name, *_ms(figures), str(figures.count)) for name, figures in found["early"].items()]
+    if "start" in found:
+        columns = ("", "CPU to import", "at 256 MB", "at 128 MB", "archive, KB")
+        yield "What a function does before its first call, in milliseconds", columns, [
+            (name, f"{its.cpu_ms:.0f}", f"{its.ms_at(256):.0f}", f"{its.ms_at(128):.0f}", f"{its.archive_kb:.0f}")
+            for name, its in found["start"].items()]
 
 
 def write(found: Mapping[str, Any]) -> None:

@@ -72,6 +72,17 @@ def as_the_work_grows(stack: Stack) -> Iterator[tuple[str, int, Row]]:
 
 
 HUNDRED = {"variants": ["map", "sns"], "responderCount": 100, "api": {"enabled": False}, **QUICK}
+CLIENTS = (1, 4, 16, 64)
+
+
+def as_the_clients_grow(stack: Stack) -> Iterator[tuple[str, int, Row]]:
+    """(carrier, clients, row)."""
+    request = {**RENTAL, "recipients": stack.outputs["responderNames"][:5]}
+    for carrier, clients in itertools.product(("map", "sns"), CLIENTS):
+        yield carrier, clients, Row(
+            f"{carrier}, {clients} clients", {OURS: asking(stack, carrier, request)}, count=max(8, 2 * clients), clients=clients)
+
+
 EARLY = {
     "variants": ["map", "parallel", "sns"], "api": {"enabled": False}, **QUICK,
     "responders": [{"name": name, "module": "benchmarks.slow", "settings": {"seconds": seconds}}

@@ -5,13 +5,14 @@ import threading
 
 import pytest
 
-from benchmarks import measure, page, rows
+from benchmarks import measure, page, rows, startup
 from benchmarks.measure import Figures, Row
 
 FOUND = {
     "ways": [rows.OURS, rows.SAMPLE], "rows": {"Map, 5 responders": {
         rows.OURS: Figures(0.2, 0.3, 20), rows.SAMPLE: Figures(0.1, 0.2, 20)}},
-    "growth": {"map": {"p50": {1: 0.1, 10: 0.2}, "exponent": 0.301}}, "early": {"sns": Figures(0.01, 0.02, 8)},
+    "growth": {"map": {"p50": {1: 0.1, 10: 0.2}, "exponent": 0.301}}, "clients": {"sns": {"p50": {1: 0.1, 64: 0.3}, "exponent": 0.264}},
+    "start": {"api": startup.Start(100, 47)}, "early": {"sns": Figures(0.01, 0.02, 8)},
     "machine": "2 cores", "at": "2026-11-26", "commit": "abc1234",
 }
 
@@ -52,6 +53,8 @@ def test_the_page_has_a_table_of_everything(tmp_path, monkeypatch):
     assert "| Map, 5 responders | 200 | 300 | 100 | 200 | 2.00 | 20 |" in written
     assert "| map | 100 | 200 | 0.30 |" in written
     assert "| sns | 10 | 20 | 8 |" in written
+    assert "| sns | 100 | 300 | 0.26 |" in written
+    assert "| api | 100 | 691 | 1382 | 47 |" in written
     assert {file.name for file in (tmp_path / "performance").iterdir()} == {"ratios.svg", "growth.svg"}
 
 
