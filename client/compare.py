@@ -68,7 +68,8 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
     return {
         "request": dict(compared.request),
         "responders": {
-            "asked": compared.workload.asked, "configured": compared.workload.configured, "late": compared.workload.late},
+            "asked": compared.workload.asked, "configured": compared.workload.configured, "late": compared.workload.late,
+            "spared": compared.spared},
         "closesEarly": compared.workload.early,
         "slowestResponder": {"responder": compared.slowest[0], "ms": compared.slowest[1]},
         "carriers": [
@@ -130,7 +131,12 @@ def closing(compared: Comparison) -> str:
     workload = compared.workload
     if not workload.early:
         return ""
-    return f"They may close before all have answered: {workload.late} of {workload.asked} answers are late, and cost as such."
+    return (f"They may close before all have answered: {workload.late} of {workload.asked} answers are late, and cost as such"
+            f"{_spared(compared)}.")
+
+
+def _spared(compared: Comparison) -> str:
+    return f"; {compared.spared} had not begun when their requests closed, and never did" if compared.spared else ""
 
 
 def money(dollars: Decimal) -> str:

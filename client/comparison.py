@@ -89,6 +89,8 @@ class Comparison:
     per_month: int
     on_aws: bool
     recommendation: Recommendation
+    spared: int = 0
+    """Responders that had not begun when their requests closed early, in all runs together."""
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -145,8 +147,15 @@ def compare(
     kinds = {variant: costs.kind_of(entrance) for variant, entrance in stack.entrances.items()}
     record = stack.record(runs[0].result["requestId"]) or {}
     existing = {*stack.outputs.get("existingFunctions", [])} & {*_recipients(stack, request)}
-    return summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=closes_early(stack, request),
-                     existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None, kinds=kinds)
+    early = closes_early(stack, request)
+    compared = summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=early,
+                         existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None, kinds=kinds)
+    return replace(compared, spared=_spared(stack, runs)) if early else compared
+
+
+def _spared(stack: Stack, runs: Iterable[Run]) -> int:
+    """As it is known by now: who had not begun says so after the close."""
+    return sum((stack.result(run.result["requestId"]) or run.result).get("spared", 0) for run in runs)
 
 
 def closes_early(stack: Stack, request: Request | Mapping[str, Any]) -> bool:

@@ -28,7 +28,8 @@ stack's own function is in front of it. A late answer is a batch like any other.
 Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, answers that race each
 other to the record, the time for which an Express workflow goes on after it has closed early, the few lines that a Standard workflow
 logs, the topic's key (cached for five minutes), storage, data transfer, alarms and dashboards, circuit breakers (two or three accesses to
-the table for each call), a selection of one's own (one more call), and the API in front.
+the table for each call), caps (a write or two for each), the look whether a request that may close early is still open (half a read for
+each responder that begins), a selection of one's own (one more call), and the API in front.
 """
 
 import math

@@ -168,6 +168,7 @@ def summary(result: StoredResult) -> "Text":
     else:
         offer = f", best {visible(best['responder'])}: {_offer(best)}" if best else ", no quote"
     late = f", {result['late']} late" if result["late"] else ""
+    late += f", {result['spared']} not begun" if result.get("spared") else ""
     absent = result.get("missing", []) if result["completedBy"] else []
     missing = f", without {', '.join(map(visible, absent))}" if absent else ""
     if best and best["responder"] in result.get("reasons", {}):

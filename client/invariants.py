@@ -33,8 +33,8 @@ def violations(record: Mapping[str, Any], now: float, stack: Mapping[str, Any] |
             yield Violation("left open", f"its deadline was {record['deadlineAt']}")
     else:
         yield from _of_the_closing(record, now, stack or {})
-    for place in ("answers", "late"):
-        for name in record[place]:
+    for place in ("answers", "late", "spared"):
+        for name in record.get(place, ()):
             if name not in record["recipients"]:
                 yield Violation("invented", f"{name}, who was not asked, is among the {place}")
     for name in record["late"]:

@@ -57,6 +57,7 @@ class Result(TypedDict):
     declined: int
     failed: int
     late: int
+    spared: int
     best: Answer | None
     top: list[str]
     missing: list[str]

@@ -17,7 +17,7 @@ from components import code, packages, policy, settings
 from components.handler_function import HandlerFunction, layer_version
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
-from handlers import circuit_breaker, contract, rate_cap, secret_values
+from handlers import circuit_breaker, contract, rate_cap, secret_values, still_wanted
 from handlers.attempt import BACKSTOP_SECONDS
 from handlers.mapping import PartnerMapping
 from handlers.quoting import TransientError
@@ -244,10 +244,10 @@ class ResponderFleet(pulumi.ComponentResource):
 
     def _function(self, responder: settings.Responder) -> HandlerFunction:
         store, breaker = self._store, responder.circuitBreaker
-        statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn)]
+        statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn), _looks_whether_wanted(store.tableArn)]
         modules: list[str] = []
         try:
-            variables = responder.variables(store.settings.currency)
+            variables = {**responder.variables(store.settings.currency), "TABLE_NAME": store.tableName}
         except ValueError as error:
             raise pulumi.RunError(f"responder {responder.name}: {error}") from None
         if responder.functionArn is not None:
@@ -271,11 +271,11 @@ class ResponderFleet(pulumi.ComponentResource):
                 "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
         if breaker is not None:
             statements.append(_own_item(circuit_breaker.key(responder.name), store.tableArn, "dynamodb:GetItem", "dynamodb:UpdateItem"))
-            variables |= {"CIRCUIT_BREAKER": breaker.model_dump_json(), "TABLE_NAME": store.tableName}
+            variables["CIRCUIT_BREAKER"] = breaker.model_dump_json()
         if responder.requestsPerSecond is not None:
             statements.append(_own_item(rate_cap.key(responder.name), store.tableArn, "dynamodb:UpdateItem"))
             cap = {"perSecond": responder.requestsPerSecond, "longestWaitSeconds": self._longest_wait(responder)}
-            variables |= {"CAP": json.dumps(cap), "TABLE_NAME": store.tableName}
+            variables["CAP"] = json.dumps(cap)
         return HandlerFunction(f"{self._name}-{responder.name}", {
             "module": "handlers.responder",
             "withModules": modules,
@@ -324,6 +324,13 @@ def _secret_arn(id_: str) -> pulumi.Input[str]:
     service, resource = ("ssm", f"parameter{id_}") if secret_values.is_parameter(id_) else ("secretsmanager", f"secret:{id_}-??????")
     partition, region = aws.get_partition_output().partition, aws.get_region_output().region
     return pulumi.Output.concat("arn:", partition, f":{service}:", region, ":", policy.account_id(), f":{resource}")
+
+
+def _looks_whether_wanted(table_arn: pulumi.Input[str]) -> policy.Statement:
+    """Whether a request is still open, and nothing else of it."""
+    return policy.allow(["dynamodb:GetItem"], table_arn, {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": list(still_wanted.ATTRIBUTES)},
+        "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}})
 
 
 def _own_item(key: str, table_arn: pulumi.Input[str], *actions: str) -> policy.Statement:

@@ -77,6 +77,9 @@ class Store(Protocol):
     def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
         """Adds late answers where none is yet."""
 
+    def add_spared(self, record: Record, names: Sequence[str]) -> tuple[Record | None, bool]:
+        """Adds who had not begun when the record closed, where none is yet."""
+
     def close(self, record: Record, change: "Closing") -> tuple[Record | None, bool]:
         """Closes the record, if it is open and has as many answers as `record`."""
 
@@ -168,6 +171,7 @@ class Sorted:
 
     on_time: dict[str, contract.Json] = field(default_factory=dict)
     late: dict[str, contract.Json] = field(default_factory=dict)
+    spared: list[str] = field(default_factory=list)
     rejected: list[tuple[Message, str]] = field(default_factory=list)
 
 
@@ -186,6 +190,10 @@ def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
             continue
         name = answer["responder"]
         if contract.is_silent(answer):
+            continue
+        if contract.is_not_begun(answer):
+            if not is_open and name not in (*record.get("spared", {}), *news.spared):
+                news.spared.append(name)
             continue
         slot = record["answers"].get(name) or news.on_time.get(name)
         if slot is not None and slot["status"] in contract.ANSWERED:
@@ -270,4 +278,6 @@ def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Me
             record, done = store.add_late(record, news.late)
             if not done:
                 continue
+        if news.spared and record is not None:
+            record, _ = store.add_spared(record, news.spared)
         return Gathered(record, news.rejected, closed=change is not None)

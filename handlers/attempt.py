@@ -17,6 +17,8 @@ Work = Callable[[], contract.Json]
 Guard = Callable[[Work], contract.Json]
 Turn = Callable[[str], contract.Json | None]
 """Waits until it is this call's turn, at the latest until a deadline; the Answer where that does not come."""
+Wanted = Callable[[Mapping[str, Any]], bool]
+"""Whether a question still waits for an answer."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 5
 """Before the second attempt and before any later one; each pause is twice the one before. The state machines' Retry says the same."""
@@ -42,28 +44,36 @@ def at_once(until: str) -> None:
     return None
 
 
+def always(question: Mapping[str, Any]) -> bool:
+    return True
+
+
 def pause_seconds(attempt: int) -> int:
     """How long the carrier waits, at the most, after this attempt."""
     return min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
 
 
 def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work, guard: Guard = unguarded,
-           turn: Turn = at_once) -> contract.Json:
+           turn: Turn = at_once, wanted: Wanted = always) -> contract.Json:
     """The Answer, with respondedAt. Raises TransientError where the carrier is to try again.
 
     question: see `opening.question`; work: makes the Answer without times; guard: calls what it is given, or answers in its place.
-    turn: what the attempt waits for; that is none of the responder's own time.
+    turn: what the attempt waits for; that is none of the responder's own time. wanted: asked before anything begins.
     """
     until, began = question["deadlineAt"], time.monotonic()
 
     def in_turn() -> contract.Json:
         nonlocal began
         instead = turn(until)
+        if instead is None and turn is not at_once and not wanted(question):
+            instead = contract.not_begun(limits.responder)
         began = time.monotonic()
         return instead or _in_time(until, limits, work)
 
     if clock.seconds_until(until) <= 0:
         return {**contract.silent(limits.responder), "respondedAt": clock.now()}
+    if not wanted(question):
+        return {**contract.not_begun(limits.responder), "respondedAt": clock.now()}
     try:
         given = guard(in_turn)
     except TransientError as fault:

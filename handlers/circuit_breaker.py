@@ -63,8 +63,9 @@ def leave(circuit: Circuit, entered: Circuit, succeeded: bool, policy: Policy, n
 
 
 def success_of(answer: contract.Json) -> bool | None:
-    """A quote and a refusal are successes; None where the request's deadline cut the responder off, which says nothing of it."""
-    if answer == contract.silent(answer["responder"]):
+    """A quote and a refusal are successes; None where the request's deadline cut the responder off, or where it was not asked at all,
+    which says nothing of it."""
+    if answer["status"] == "TIMED_OUT" and answer["error"]["type"] in ("Deadline", "Capped", "NotBegun"):
         return None
     return answer["status"] in ("QUOTED", "DECLINED")
 

@@ -10,7 +10,7 @@ Answer    {"responder", "status": QUOTED | DECLINED | FAILED | TIMED_OUT,
            "error": {"type", "message", "at"?}    otherwise; at: the line of the responder's own code that raised, "acme.py:12"
            "latencyMs", "respondedAt"         unless the responder stayed silent}
 Result    {"requestId", "variant", "status": OPEN | COMPLETE | PARTIAL | FAILED, "completedBy": ALL | CONDITION | QUORUM | DEADLINE,
-           "expected", "received", "declined", "failed", "late", "best": Answer | null, "top": [name], best first,
+           "expected", "received", "declined", "failed", "late", "spared", "best": Answer | null, "top": [name], best first,
            "missing": [name of who was asked and gave no answer of its own], "answers": [Answer], "createdAt", "completedAt",
            "reasons": {name: text}                when the user's own selection gave reasons
            "selectionError": {"type", "message"}  when the user's own selection failed}
@@ -209,6 +209,15 @@ def is_silent(answer: Json) -> bool:
     return answer.get("status") == "TIMED_OUT" and answer["error"]["type"] == "Deadline"
 
 
+def not_begun(responder: str) -> Json:
+    """Of a responder whose turn came when the request had closed early."""
+    return unsuccessful(responder, "TIMED_OUT", "NotBegun", "not begun: the request had closed before its turn came")
+
+
+def is_not_begun(answer: Json) -> bool:
+    return answer.get("status") == "TIMED_OUT" and answer["error"]["type"] == "NotBegun"
+
+
 def overdue(responder: str, seconds: float) -> Json:
     """The slot of a responder that took longer than its own time limit."""
     return unsuccessful(responder, "TIMED_OUT", "Timeout", f"no answer within {seconds:g} seconds")
@@ -251,6 +260,7 @@ def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
         "declined": statuses.count("DECLINED"),
         "failed": statuses.count("FAILED"),
         "late": len(record.get("late", {})),
+        "spared": len(spared(record)),
         "best": record["answers"][top[0]] if top else None,
         "top": list(top),
         "missing": [name for name in record["recipients"] if record["answers"].get(name, {}).get("status") not in ANSWERED],
@@ -259,6 +269,12 @@ def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
         "completedAt": record.get("completedAt"),
         **{key: record[key] for key in ("selectionError", "reasons") if record.get(key)},
     }
+
+
+def spared(record: Mapping[str, Any]) -> list[str]:
+    """Who had not begun when the record closed; a message that came twice may have had another delivery that had."""
+    return [name for name in record.get("spared", {})
+            if name not in record.get("late", {}) and record["answers"].get(name, {}).get("status") not in ANSWERED]
 
 
 def status_of(statuses: Iterable[str], completed_by: str | None) -> str:

@@ -36,7 +36,7 @@ ANSWER: Json = {
 }
 RESULT: Json = {
     "type": "object",
-    "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "best",
+    "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "spared", "best",
                  "top", "missing", "answers", "createdAt", "completedAt"],
     "properties": {
         "requestId": {"type": "string"},
@@ -48,6 +48,7 @@ RESULT: Json = {
         "declined": COUNT,
         "failed": COUNT,
         "late": COUNT,
+        "spared": {**COUNT, "description": "Who had not begun when the request closed early, and so never did"},
         "best": {"anyOf": [{"$ref": "#/components/schemas/Answer"}, {"type": "null"}]},
         "top": {"type": "array", "items": {"type": "string"}, "description": "The responders of the best quotes, best first"},
         "missing": {"type": "array", "items": {"type": "string"}, "description": "Who was asked and has given no answer of its own"},

@@ -101,10 +101,12 @@ def closes_early(stack: completion.Policy, record: Record) -> bool:
     return completion.tighten(stack, record["request"].get("completion", {})).closes_early(record["recipients"])
 
 
-def question(record: Record, reply_to: str | None = None) -> contract.Json:
-    """What every carrier sends to a responder: {"requestId", "description", "data", "deadlineAt", "recipients", "replyTo"?}.
+def question(record: Record, reply_to: str | None = None, *, early: bool = False) -> contract.Json:
+    """What every carrier sends to a responder: {"requestId", "description", "data", "deadlineAt", "recipients", "replyTo"?,
+    "closesEarly"?}.
 
-    reply_to: the URL of the queue that takes its answer as soon as it is given.
+    reply_to: the URL of the queue that takes its answer as soon as it is given. early: as of `closes_early`; whoever has not begun then
+    looks whether the request is still open.
     """
     return {
         "requestId": record["requestId"],
@@ -113,6 +115,7 @@ def question(record: Record, reply_to: str | None = None) -> contract.Json:
         "deadlineAt": record["deadlineAt"],
         "recipients": record["recipients"],
         **({"replyTo": reply_to} if reply_to else {}),
+        **({"closesEarly": True} if early else {}),
     }
 
 
@@ -126,6 +129,7 @@ def _record(asked: contract.Json, rules: Rules, now: str, variant: str, own_id: 
         "recipients": contract.recipients_of(asked, rules.known),
         "answers": {},
         "late": {},
+        "spared": {},
         "createdAt": now,
         "deadlineAt": clock.later(now, deadline),
         "expiresAt": int(clock.moment(now).timestamp()) + rules.retention_seconds,

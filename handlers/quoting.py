@@ -45,6 +45,12 @@ class QuoteRequest:
     settings: Mapping[str, Any]
     deadline_at: str | None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    wanted: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+
+    def still_wanted(self) -> bool:
+        """False once the request has closed, early or by its deadline: for code that works in steps, before the next one. It reads the
+        table."""
+        return self.wanted()
 
 
 @dataclass(frozen=True)

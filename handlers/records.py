@@ -2,7 +2,7 @@
 
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
      "deadlineAt", "expiresAt" (epoch seconds),
-     "late": {name: Answer}, "openedBy", "writtenBy"
+     "late": {name: Answer}, "spared": {name: true}, "openedBy", "writtenBy"
      "completedBy", "completedAt", "top" (names), "selectionError", "reasons" (or null), "announceBy", "announcedAt"    once it is closed
      "publishBy" | "publishedAt"                                                                             with SNS}
 
@@ -12,7 +12,7 @@ such a write leaves a token of its own in `writtenBy`: who is refused, and reads
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import boto3
@@ -85,6 +85,13 @@ class Records:
             record, f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
             "createdAt = :createdAt", {":createdAt": record["createdAt"], **values}, names)
 
+    def add_spared(self, record: Record, names: Sequence[str]) -> tuple[Record | None, bool]:
+        places, its, values = _places("spared", dict.fromkeys(names, True))
+        # A record of before has no place for them, and does without.
+        return self._update(
+            record, f"SET {','.join(f'{place}={value}' for place, value in places)}",
+            "createdAt = :createdAt AND attribute_exists(spared)", {":createdAt": record["createdAt"], **values}, its)
+
     def close(self, record: Record, change: Closing) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", change.silent)
         silent = "".join(f",{place}={value}" for place, value in places)
@@ -137,8 +144,7 @@ def _as_it_is(refusal: Any) -> Record | None:
     return decode_item(item) if item else None
 
 
-def _places(attribute: str, answers: Mapping[str, contract.Json]) -> tuple[
-        list[tuple[str, str]], dict[str, str], dict[str, contract.Json]]:
+def _places(attribute: str, answers: Mapping[str, Any]) -> tuple[list[tuple[str, str]], dict[str, str], dict[str, Any]]:
     """For each answer its (path, value) in an update expression; the names and the values that these stand for.
 
     They are short: an expression takes 4,096 bytes at most (DynamoDB's limit), and a state machine brings all of its answers at once, up to

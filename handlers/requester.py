@@ -49,10 +49,11 @@ def handler(event: dict[str, Any], context: Any) -> contract.Json:
 def plan(record: opening.Record, functions: contract.Json | None) -> contract.Json:
     asks = {} if functions is None else {
         "asks": [{"responder": name, "functionArn": functions[name]} for name in record["recipients"]]}
+    early = opening.closes_early(RULES.policy, record)
     return {
         "outcome": "OPENED",
         "requestId": record["requestId"],
-        "question": opening.question(record, deadlines.url if opening.closes_early(RULES.policy, record) else None),
+        "question": opening.question(record, deadlines.url if early else None, early=early),
         "timeoutSeconds": math.ceil(max(clock.seconds_until(record["deadlineAt"]), 0)) + BACKSTOP_SECONDS,
         "replies": [],
         **asks,

@@ -71,9 +71,18 @@ def _turn() -> attempt.Turn:
         RESPONDER, settings["perSecond"], settings["longestWaitSeconds"], os.environ["TABLE_NAME"], circuit_store.store_client()).wait
 
 
+def _wanted() -> attempt.Wanted:
+    if "TABLE_NAME" not in os.environ:
+        return attempt.always
+    from handlers import circuit_store, still_wanted
+
+    return still_wanted.StillWanted(os.environ["TABLE_NAME"], circuit_store.store_client())
+
+
 source = _source()
 guard = _guard()
 turn = _turn()
+wanted = _wanted()
 queue = ResponderQueue(RESPONDER)
 
 
@@ -102,7 +111,9 @@ def _answer(question: dict[str, Any], attempts: int) -> contract.Json:
 def respond(question: dict[str, Any], attempts: int) -> contract.Json:
     """The answer to one question, see `attempt.answer`. attempts: this one and those before."""
     limit = contract.details_limit(len(question["recipients"]))
-    return attempt.answer(question, attempts, LIMITS, source.ask(question, attempts, limit), guard, turn)
+    work = source.ask(question, attempts, limit) if wanted is attempt.always else source.ask(
+        {**question, "wanted": lambda: wanted(question)}, attempts, limit)
+    return attempt.answer(question, attempts, LIMITS, work, guard, turn, wanted)
 
 
 def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:

@@ -71,7 +71,7 @@ def _publish(record: Record) -> None:
     try:
         sns.publish(
             TopicArn=TOPIC_ARN,
-            Message=json.dumps(opening.question(record, deadlines.url)),
+            Message=json.dumps(opening.question(record, deadlines.url, early=opening.closes_early(RULES.policy, record))),
             MessageAttributes={"recipients": {"DataType": "String.Array", "StringValue": json.dumps(record["recipients"])}})
     except (BotoCoreError, ClientError):
         records.not_published(record, clock.now())

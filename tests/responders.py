@@ -11,6 +11,8 @@ OVERLAP_SECONDS, LINGER_SECONDS = 6, 0.3
 
 def quote(request: QuoteRequest) -> Quote | Decline:
     behaviour = request.settings["behaviour"]
+    if behaviour != "hold":
+        _await(request)
     if behaviour == "throw":
         raise RuntimeError("out of cars")
     if behaviour == "decline":
@@ -18,6 +20,7 @@ def quote(request: QuoteRequest) -> Quote | Decline:
     if behaviour == "sleep":
         time.sleep(request.data.get("seconds", request.settings["seconds"]))
     if behaviour == "hold":
+        (Path(request.data["folder"]) / f"{request.responder}-begun").touch()
         _hold(Path(request.data["folder"]))
     if behaviour == "crash":
         os._exit(1)
@@ -30,6 +33,13 @@ def quote(request: QuoteRequest) -> Quote | Decline:
         return Quote(1, details=_overlap(Path(request.data["folder"]), request.responder, request.data["until"]))
     size = request.settings.get("bytes", 0)
     return Quote(request.settings.get("amount", 100), details={"padding": "x" * size} if size else {})
+
+
+def _await(request: QuoteRequest) -> None:
+    """Until those who are held, whom the request names as `awaits`, have begun: what has not begun when a request closes never does."""
+    for name in request.data.get("awaits", []):
+        while not (Path(request.data["folder"]) / f"{name}-begun").exists():
+            time.sleep(0.02)
 
 
 def _hold(folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
     assert rows["avis"].startswith("Quoted after 0.3 s\nratePerDay: 99, days: 30 | 2970 USD")
     assert rows["alamo"].startswith("Declined after 0.6 s\nsold out")
     assert rows["hertz"].startswith("Failed after 0.9 s\nRuntimeError: out of cars")
-    assert page.counts() == {"Quoted": 3, "Declined": 1, "Failed": 1, "Timed out": 0, "Not needed": 0, "Late": 0}
+    assert page.counts() == {"Quoted": 3, "Declined": 1, "Failed": 1, "Timed out": 0, "Not needed": 0, "Late": 0, "Not begun": 0}
     assert page.text("news") == "Partial: 5 of 5 answered. Best: europcar, 2697.00 USD."
     assert page.driver.title == "Partial · Quote board"
     assert page.text("problem") == ""
@@ -94,7 +94,7 @@ def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
     assert page.text("status") == "Partial"
     assert "the deadline had passed" in page.text("clock")
     assert page.rows()["sixt"].startswith("Timed out")
-    assert page.counts() == {"Quoted": 2, "Declined": 1, "Failed": 1, "Timed out": 1, "Not needed": 0, "Late": 0}
+    assert page.counts() == {"Quoted": 2, "Declined": 1, "Failed": 1, "Timed out": 1, "Not needed": 0, "Late": 0, "Not begun": 0}
     script.age = 100
     page.until(lambda: page.counts()["Late"] == 1)
     assert "europcar" in page.text("best-text")

@@ -155,7 +155,9 @@ def _judge_answers(trial: _Trial, responder: str) -> None:
 
 
 def _is_cut_off(trial: _Trial, responder: str, kept: Mapping[str, Answer]) -> bool:
-    """Whether nobody could hear what it said."""
+    """Whether nobody could hear what it said; who would have been asked again for that need not be, once the request has closed."""
+    if responder in trial.record.get("spared", {}):
+        return True
     request, given_up = trial.request, any(map(_is_given_up, kept.values()))
     loses_replies = responder == EXISTING or "lose" in request.faults.get("workflow asks", ())
     return request.is_stopped or (request.id, responder) in trial.evidence.killed or (loses_replies and given_up)

@@ -243,7 +243,8 @@ def _waiting(stack: Stack, which: str) -> int:
 
 
 def _await_settled(stack: Stack, request_id: str) -> None:
-    """Until all who were asked have answered, and it has been announced. Looks where nothing is counted."""
+    """Until all who were asked have answered, or found that they need not begin, and it has been announced. Looks where nothing is
+    counted."""
     ends = time.monotonic() + PATIENCE_SECONDS
     while _answers(record := stack.record(request_id) or {}) < len(record["recipients"]) or "announcedAt" not in record:
         assert time.monotonic() < ends, record
@@ -251,8 +252,8 @@ def _await_settled(stack: Stack, request_id: str) -> None:
 
 
 def _answers(record: Mapping[str, Any]) -> int:
-    """How many it has, late ones included."""
-    return len(record.get("answers", {})) + len(record.get("late", {}))
+    """How many it has, late ones included, and who had not begun: that is told and kept as a late answer is."""
+    return len(record.get("answers", {})) + len(record.get("late", {})) + len(record.get("spared", {}))
 
 
 def _await_idle(stack: Stack) -> None:

@@ -1,16 +1,20 @@
 """One request, answered by every kind of responder there is, and the same by every carrier."""
 
 import json
+import time
 
 import boto3
 import pytest
 
+from client import display
 from tests.integration.beside_the_stack import existing_function
 from tests.partner_server import reply, serving
 from tests.results import without_times
 from tests.wheels import wheel
 
-REQUEST = {"data": {"days": 7}}
+KINDS = ["plain", "packaged", "ours", "gateway", "foreign", "url", "model"]
+REQUEST = {"data": {"days": 7}, "recipients": KINDS}
+CAPPED = ["capped-1", "capped-2", "capped-3"]
 SECRET = "sesame-open-4711"
 SHAPES = {
     "ours": 'return {"amount": 10 * event["data"]["days"]}',
@@ -50,7 +54,8 @@ def stack(emulator, deployed, module_account, partner, tmp_path_factory):
                 {"name": "foreign", "functionArn": functions["foreign"], "timeoutSeconds": 60, **MAPPED},
                 {"name": "url", "url": f"{partner.url}/quotes", "secrets": secrets, "timeoutSeconds": 60, **MAPPED,
                  "http": {"headers": {"x-key": "${apiKey}"}, "privateHosts": ["127.0.0.1"]}},
-                {"name": "model", "model": "amazon.nova-lite-v1:0", "request": "to_string(data.days)", "timeoutSeconds": 60}])
+                {"name": "model", "model": "amazon.nova-lite-v1:0", "request": "to_string(data.days)", "timeoutSeconds": 60},
+                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 1} for name in CAPPED)])
 
 
 def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, partner):
@@ -68,3 +73,17 @@ def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, part
     assert (details["model"]["stopReason"], found["map"]["best"]["responder"]) == ("end_turn", "model")
     head, _, body = partner.asked[0].partition(b"\r\n\r\n")
     assert (f"x-key: {SECRET}".encode() in head, json.loads(body)) == (True, {"days": 7})
+
+
+def test_what_waits_for_its_cap_when_a_quorum_closes_the_request_is_not_begun_and_counted(stack):
+    stack.request("sns", {"data": {}, "recipients": CAPPED}, timeout=120)
+
+    closed = stack.request("sns", {"data": {"days": 7}, "recipients": ["plain", "ours", *CAPPED], "completion": {"quorum": 2}})
+
+    assert (closed["completedBy"], closed["top"], closed["missing"]) == ("QUORUM", ["ours", "plain"], CAPPED)
+    until = time.monotonic() + 60
+    while (result := stack.result(closed["requestId"]))["spared"] < len(CAPPED) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert {**result, "spared": 0, "request": None} == {**closed, "spared": 0, "request": None}
+    assert (result["spared"], result["late"]) == (3, 0)
+    assert "2 of 5 answered, 3 not begun, without capped-1, capped-2, capped-3, best ours: 70 USD" in display.summary(result).plain

@@ -81,7 +81,7 @@ class Case:
         unanswered = any(status in ("FAILED", "TIMED_OUT") for status in statuses)
         return {
             "status": ("PARTIAL" if quotes else "FAILED") if unanswered else "COMPLETE", "completedBy": self.completed_by,
-            "expected": len(statuses), "received": received, "declined": declined, "failed": failed, "late": 0,
+            "expected": len(statuses), "received": received, "declined": declined, "failed": failed, "late": 0, "spared": 0,
             "missing": [answer["responder"] for answer in self.answers if answer["status"] == "TIMED_OUT"],
             "best": quotes[0] if quotes else None, "top": [quote["responder"] for quote in quotes[:3]], "answers": list(self.answers)}
 

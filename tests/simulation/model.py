@@ -103,8 +103,10 @@ def _of_answers(its: Evidence, record) -> list[str]:
 
 
 def _has_another(record, name: str) -> bool:
-    """Whether another answer of that responder has its place: it was asked again, or its function broke after it had answered."""
-    return record["answers"].get(name, {}).get("status") in ("QUOTED", "DECLINED", "FAILED") or name in record["late"]
+    """Whether another answer of that responder has its place: it was asked again, or its function broke after it had answered; or it was
+    not asked again, as the request had closed."""
+    has = record["answers"].get(name, {}).get("status") in ("QUOTED", "DECLINED", "FAILED")
+    return has or name in record["late"] or name in record["spared"]
 
 
 def _of_the_silent(its: Evidence, record) -> list[str]:

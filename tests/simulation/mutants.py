@@ -81,7 +81,7 @@ MUTANTS = [Mutant(*row) for row in (
     ("gather: no deadline by its message", "aggregation", "message.deadline_at == record[\"deadlineAt\"] or", "False or"),
     ("gather: any deadline's message", "aggregation", "message.deadline_at == record[\"deadlineAt\"] or", "message.deadline_at or"),
     ("gather: who gave up gave up nothing", "aggregation", " or message.gave_up for message", " for message"),
-    ("sort: who stopped at the deadline has answered", "aggregation", "        if contract.is_silent(answer):\n            continue\n        slot", "        slot"),
+    ("sort: who stopped at the deadline has answered", "aggregation", "        if contract.is_silent(answer):\n            continue\n", ""),
     ("gather: no deadline by the clock", "aggregation", "now >= record[\"deadlineAt\"] or any(", "any("),
     ("gather: closes again", "aggregation", "    if record[\"status\"] != \"OPEN\":\n        return None\n    policy", "    policy"),
     ("gather: drops answers without a request", "aggregation", "for message in messages if message.answer])", "for message in []])"),
@@ -145,12 +145,14 @@ MUTANTS = [Mutant(*row) for row in (
     ("responder: a failed hand-over is done", "responder_queue", "            self._come_back(record)\n            return False\n        logger", "            return True\n        logger"),
     ("responder: a passing fault is done", "responder_queue", "                self._come_back(record)\n                return False\n        ", "                return True\n        "),
     ("responder: hands nothing over", "responder_queue", "            self.hand_over(question, answer)\n", ""),
+    ("responder: begins what nobody wants", "still_wanted", "found[\"status\"][\"S\"] == \"OPEN\"", "True"),
     ("attempt: dated after the deadline", "attempt", "    return {**given, \"respondedAt\": clock.now()}", "    return {**given, \"respondedAt\": clock.later(clock.now(), 100)}"),
 )]
 
 SPARED: dict[str, str] = {
     "close: fewer answers than seen": "A record's answers only grow while it is open, so there are never fewer than were seen.",
     "create: over a closed one": "A closed record has an answer of each of its recipients, so it is never one that nobody answered.",
+    "responder: begins what nobody wants": "It saves work whose answer would be late, and changes no result.",
     "not published: others wait on": "It saves the next attempt a pause of up to three seconds and changes nothing else.",
 }
 """By name: why neither the simulation nor any test can find it."""

@@ -23,7 +23,8 @@ def result(variant: str = "map", answers: list[Answer] | None = None, **more: An
     answers = [answer("avis", 40), answer("alamo", 90)] if answers is None else answers
     return {
         "requestId": "r1", "variant": variant, "status": "COMPLETE", "completedBy": "ALL", "expected": len(answers),
-        "received": len(answers), "declined": 0, "failed": 0, "late": 0, "missing": [], "best": answers[0] if answers else None,
+        "received": len(answers), "declined": 0, "failed": 0, "late": 0, "spared": 0, "missing": [],
+        "best": answers[0] if answers else None,
         "top": [answer["responder"] for answer in answers[:1]], "answers": answers,
         "createdAt": "2026-01-01T00:00:00.000Z", "completedAt": "2026-01-01T00:00:00.200Z", **more}
 

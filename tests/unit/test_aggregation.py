@@ -53,6 +53,9 @@ class MemoryStore:
     def add_late(self, record, answers):
         return self._change(record, lambda kept: True, lambda kept: kept["late"].update({**answers, **kept["late"]}))
 
+    def add_spared(self, record, names):
+        return self._change(record, lambda kept: True, lambda kept: kept.setdefault("spared", {}).update(dict.fromkeys(names, True)))
+
     def close(self, record, change):
         def apply(kept):
             kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at,

@@ -1,6 +1,7 @@
 """What the comparison makes of its runs, and what it recommends."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -230,7 +231,13 @@ def test_what_closes_early_is_shown_as_such(capsys):
     plain = json.loads(capsys.readouterr().out)
 
     assert "They may close before all have answered: 3 of 5 answers are late, and cost as such." in text.splitlines()
-    assert (plain["closesEarly"], plain["responders"]) == (True, {"asked": 5, "configured": 5, "late": 3})
+    assert (plain["closesEarly"], plain["responders"]) == (True, {"asked": 5, "configured": 5, "late": 3, "spared": 0})
+
+
+def test_what_had_not_begun_is_told(capsys):
+    compare.show(replace(comparison({"map": [150], "sns": [100]}, asked=5, early=True), spared=4))
+
+    assert "are late, and cost as such; 4 had not begun when their requests closed, and never did." in capsys.readouterr().out
 
 
 def test_of_what_waits_for_all_nothing_is_said_about_closing_early(capsys):

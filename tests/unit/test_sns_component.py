@@ -145,8 +145,10 @@ def test_rights_are_exact(registered):
         assert statements(registered, f"sns-ask-{responder}") == [
             allow(consume, arn("sqs", f"sns-ask-{responder}")),
             allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], arn("sqs", f"sns-ask-{responder}"))]
-    assert statements(registered, "responder-acme-runs") == [
-        allow(["sqs:SendMessage"], arn("sqs", "quotes-responses")), allow(["lambda:InvokeFunction"], EXISTING)]
+    answers, looks, invokes = statements(registered, "responder-acme-runs")
+    assert (answers, invokes) == (
+        allow(["sqs:SendMessage"], arn("sqs", "quotes-responses")), allow(["lambda:InvokeFunction"], EXISTING))
+    assert {key: looks[key] for key in ("Action", "Resource")} == {"Action": ["dynamodb:GetItem"], "Resource": arn("dynamodb", "quotes")}
 
 
 def test_the_outputs_say_how_to_start_and_where_to_look(registered):
