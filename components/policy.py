@@ -14,14 +14,15 @@ INFERENCE_PROFILES = ("us", "us-gov", "eu", "apac", "jp", "au", "ca", "global")
 
 WITHOUT_RESOURCES = {
     "trace": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    "attach": ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
     "sample": ["xray:GetSamplingRules", "xray:GetSamplingTargets"],
     "deliverLogs": [
         "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
         "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
     ],
 }
-"""The only statements on "*": these actions know no resource (Service Authorization Reference: X-Ray, CloudWatch Logs), and
-tracing and a workflow's logging need them."""
+"""The only statements on "*": these actions know no resource (Service Authorization Reference: X-Ray, EC2, CloudWatch Logs),
+and tracing, a function's network in a VPC and a workflow's logging need them."""
 
 
 def allow(actions: Sequence[str], resources: Any, condition: Mapping[str, Any] | None = None) -> Statement:
@@ -30,7 +31,7 @@ def allow(actions: Sequence[str], resources: Any, condition: Mapping[str, Any] |
 
 
 def allow_without_resource(purpose: str) -> Statement:
-    """purpose: "trace", "sample" (which a state machine does itself, and Lambda for a function) or "deliverLogs"."""
+    """purpose: "trace", "attach", "sample" (which a state machine does itself, and Lambda for a function) or "deliverLogs"."""
     return allow(WITHOUT_RESOURCES[purpose], "*")
 
 
@@ -52,13 +53,16 @@ def invoke_model(model: str) -> list[Statement]:
 
 
 def attach() -> list[Statement]:
-    """What Lambda does in the name of a function whose network is in a VPC (as AWSLambdaVPCAccessExecutionRole has it), and its code must
-    not do."""
-    actions = [f"ec2:{verb}" for verb in (
-        "CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "AssignPrivateIpAddresses",
-        "UnassignPrivateIpAddresses")]
+    """What Lambda does in the name of a function whose network is in a VPC, and its code must not do. Lambda's documentation of VPCs asks
+    for all network interfaces of the region, whose ids nobody knows before."""
+    changes = [f"ec2:{verb}" for verb in (
+        "CreateNetworkInterface", "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")]
+    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
+    here = pulumi.Output.concat("arn:", partition, ":ec2:", region, ":", account_id(), ":*/*")
     by_its_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
-    return [allow(actions, "*"), {"Effect": "Deny", "Action": actions, "Resource": "*", "Condition": by_its_code}]
+    every = [*WITHOUT_RESOURCES["attach"], *changes]
+    return [allow_without_resource("attach"), allow(changes, here),
+            {"Effect": "Deny", "Action": every, "Resource": "*", "Condition": by_its_code}]
 
 
 def deny_without_tls(actions: str, resource: Any) -> Statement:

@@ -28,10 +28,11 @@ OWN_POLICIES = {
 """What gives a resource of the type its own policy, and the property that says to which."""
 
 KNOW_NO_RESOURCE = frozenset({
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery",
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords", "xray:PutTraceSegments"})
-"""Actions that can only be allowed on "*": Service Authorization Reference, CloudWatch Logs and X-Ray."""
+"""Actions that can only be allowed on "*": Service Authorization Reference, CloudWatch Logs, EC2 and X-Ray."""
 
 
 @dataclass(frozen=True)

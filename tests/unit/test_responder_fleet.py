@@ -85,8 +85,9 @@ def test_a_module_has_the_rights_variables_layers_and_network_that_it_asks_for()
     assert environment(made, "responder-acme")["TZ"] == "UTC"
     assert function["layers"][1:] == [layer]
     assert function["vpcConfig"] == {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]}
-    network, not_its_code, answers, own = rights(made, "responder-acme")
-    assert network["Action"] == not_its_code["Action"]
+    looks, network, not_its_code, answers, own = rights(made, "responder-acme")
+    assert (looks["Resource"], network["Resource"]) == ("*", "arn:aws:ec2:us-east-1:000000000000:*/*")
+    assert not_its_code["Action"] == [*looks["Action"], *network["Action"]]
     assert (not_its_code["Effect"], not_its_code["Condition"]) == ("Deny", {"Null": {"lambda:SourceFunctionArn": "false"}})
     assert (answers, own) == (ANSWERS, {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::rates/*"]})
 
