@@ -141,8 +141,14 @@ def answers_table(result: StoredResult, recipients: Any = ()) -> "Table":
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading, side in (("", "left"), ("responder", "left"), ("status", "left"), ("amount", "right"), ("ms", "right"), ("", "left")):
         table.add_column(heading, justify=side, overflow="fold")
-    for name in recipients or answers:
+    late = {answer["responder"]: answer for answer in result.get("lateAnswers", ())}
+    for name in recipients or {**answers, **late}:
         answer = answers.get(name)
+        if name in late:
+            offer = _offer(late[name]) or late[name]["status"].lower()
+            table.add_row("", Text(visible(name), style="dim"), Text("late", style="dim"), Text(offer, style="dim"),
+                          str(late[name].get("latencyMs", "")), Text(_reason(late[name]), style="dim"))
+            continue
         if answer is None:
             table.add_row("", Text(visible(name), style="dim"), Text("…", style="dim"))
             continue

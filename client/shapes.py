@@ -69,9 +69,10 @@ class Result(TypedDict):
 
 
 class StoredResult(Result):
-    """What the stack keeps of a request: its result so far, and what was asked (without the id)."""
+    """What the stack keeps of a request: its result so far, what was asked (without the id), and what came too late to count."""
 
     request: Request
+    lateAnswers: list[Answer]
 
 
 def reason(answer: Answer) -> str:

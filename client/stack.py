@@ -219,7 +219,7 @@ class Stack:
         stored = self.result(request_id)
         if stored is None or stored["status"] == "OPEN":
             return None
-        return cast(Result, {key: value for key, value in stored.items() if key != "request"})
+        return cast(Result, {key: value for key, value in stored.items() if key not in ("request", "lateAnswers")})
 
     def _closed_as_sent(self, variant: str, request: Mapping[str, Any]) -> Result | None:
         """The result of a request that is closed; None while it is open, and where its id belongs to another request."""

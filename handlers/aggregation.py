@@ -235,6 +235,15 @@ def result_of(record: Record, how: Selection) -> contract.Json:
     return contract.result(record, selection.top(answers, how))
 
 
+def stored_result(record: Record, how: Selection) -> contract.Json:
+    """The Result of a stored record with "request", what was asked, and "lateAnswers", what came too late to count, in the order of the
+    recipients."""
+    late = record.get("late", {})
+    return {
+        **result_of(record, how), "request": record["request"],
+        "lateAnswers": [late[name] for name in record["recipients"] if name in late]}
+
+
 def gather(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], announce: Callable[[contract.Json], None],
            *, now: str, alive_until: str) -> Gathered:
     """Brings the messages of one request into its record; repeating it with the same messages changes nothing.

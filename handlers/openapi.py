@@ -66,8 +66,9 @@ RESULT: Json = {
 STORED: Json = {
     "allOf": [{"$ref": "#/components/schemas/Result"}],
     "type": "object",
-    "required": ["request", "recipients", "deadlineAt"],
+    "required": ["request", "recipients", "deadlineAt", "lateAnswers"],
     "properties": {
+        "lateAnswers": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}, "description": "What came too late to count"},
         "request": {"$ref": "#/components/schemas/Request"},
         "recipients": {"type": "array", "items": {"type": "string"}},
         "deadlineAt": TIME,

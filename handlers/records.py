@@ -39,9 +39,9 @@ class Records:
         return decode_item(found["Item"]) if "Item" in found else None
 
     def result(self, request_id: str, selection: Selection) -> contract.Json | None:
-        """The Result and, as "request", what was asked for; None where there is no such request."""
+        """As `aggregation.stored_result` has it; None where there is no such request."""
         record = self.read(request_id)
-        return {**aggregation.result_of(record, selection), "request": record["request"]} if record else None
+        return aggregation.stored_result(record, selection) if record else None
 
     def create(self, record: Record, now: str) -> tuple[Record, bool]:
         """Makes the record and returns it and True; the one that has its id already, and False.

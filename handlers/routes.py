@@ -2,8 +2,8 @@
 
 POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's own
                            200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
-GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt"} and the Result: its answers are those so far; a reader adds
-                           `?owner=` for the request of another
+GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt", "lateAnswers"} and the Result: its answers are those so far; a
+                           reader adds `?owner=` for the request of another
 GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
 GET  /                     200 the quote board, a page for people; not with AWS_IAM
 Errors                     {"error": {"type", "message", "requestId"?}}, with the reason; an id where the request may have been taken
@@ -197,11 +197,8 @@ class Operations:
         if record is None:
             raise Problem(404, "UnknownRequest", f"there is no request {request_id}")
         return Reply(200, {
-            "request": record["request"],
-            "recipients": record["recipients"],
-            "deadlineAt": record["deadlineAt"],
-            **self._result(record, request_id),
-        })
+            **aggregation.stored_result(record, self._selection), "requestId": request_id, "recipients": record["recipients"],
+            "deadlineAt": record["deadlineAt"]})
 
     def describe(self, call: Call) -> Reply:
         return Reply(200, self._document)

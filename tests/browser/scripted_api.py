@@ -48,6 +48,7 @@ class Script:
     names: Sequence[str]
     says: Mapping[str, Says]
     deadline_seconds: float = 20
+    quorum: int | None = None
     token: str | None = None
     refusals: list[int] = field(default_factory=list)
     age: float | None = None
@@ -66,7 +67,9 @@ class Script:
         age = time.time() - began if self.age is None else self.age
         deadline = request.get("completion", {}).get("deadlineSeconds", self.deadline_seconds)
         said = {name: self._answer(began, name) for name in names if name in self.says and self.says[name][0] <= age}
-        on_time = {name: answer for name, answer in said.items() if self.says[name][0] <= deadline}
+        quotes = sorted(self.says[name][0] for name, answer in said.items() if answer["status"] == "QUOTED")
+        enough = quotes[self.quorum - 1] if self.quorum and len(quotes) >= self.quorum else None
+        on_time = {name: answer for name, answer in said.items() if self.says[name][0] <= (deadline if enough is None else enough)}
         created = clock.later("1970-01-01T00:00:00Z", began)
         record = {
             "requestId": request_id, "variant": variant, "status": "OPEN", "recipients": list(names), "answers": on_time,
@@ -74,14 +77,16 @@ class Script:
             "createdAt": created, "deadlineAt": clock.later(created, deadline),
             "late": {name: answer for name, answer in said.items() if name not in on_time},
         }
-        if len(on_time) == len(names):
+        if enough is not None:
+            ended, completed_by = enough, "QUORUM"
+        elif len(on_time) == len(names):
             ended, completed_by = max(self.says[name][0] for name in names), "ALL"
         elif age > deadline:
             ended, completed_by = deadline, "DEADLINE"
         else:
             return record
-        answers = {**{name: contract.silent(name) for name in names}, **on_time}
-        top = selection.top([answers[name] for name in names], Selection("lowest", 3))
+        answers = on_time if enough is not None else {**{name: contract.silent(name) for name in names}, **on_time}
+        top = selection.top([answers[name] for name in names if name in answers], Selection("lowest", 3))
         return {**record, "answers": answers, "completedBy": completed_by, "completedAt": clock.later(created, ended),
                 "status": contract.status_of([answer["status"] for answer in answers.values()], completed_by),
                 "top": top}

@@ -76,6 +76,26 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
     assert variant == "sns"
 
 
+def test_a_quorum_leaves_some_not_needed_and_some_late(page, serve):
+    script = Script(NAMES, {"avis": (0.1, quoted("120")), "alamo": (0.2, quoted("100")), "hertz": (5, quoted("90.50")),
+                            "europcar": (6, declined("sold out"))}, quorum=2, age=1)
+    page.open(serve(script))
+    page.send()
+    page.until_closed()
+
+    assert "because enough had quoted" in page.text("clock")
+    assert {name: page.rows()[name] for name in ("hertz", "sixt")} == {"hertz": "Not needed | ", "sixt": "Not needed | "}
+    assert page.counts()["Not needed"] == 3
+
+    script.age = 10
+    page.until(lambda: page.counts()["Late"] == 2)
+    assert {name: page.rows()[name] for name in ("hertz", "europcar", "sixt")} == {
+        "hertz": "Late, quoted after 5.0 s | 90.50 USD", "europcar": "Late, declined after 6.0 s | ", "sixt": "Not needed | "}
+    assert page.counts()["Not needed"] == 1
+    assert "alamo" in page.text("best-text")
+    page.picture("quorum")
+
+
 def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
     script = Script(NAMES, {**MIXED, "sixt": (100, quoted("1"))}, deadline_seconds=4)
     page.open(serve(script))
@@ -99,6 +119,7 @@ def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
     page.until(lambda: page.counts()["Late"] == 1)
     assert "europcar" in page.text("best-text")
     assert page.text("news").endswith("1 came late and does not count.")
+    assert page.rows()["sixt"] == "Late, quoted after 100 s | 1 USD"
     page.picture("desktop-light-closed")
     page.open(page.driver.current_url, dark=True)
     page.until_closed()
