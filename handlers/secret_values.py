@@ -72,7 +72,18 @@ class SecretValues(Mapping[str, str]):
             if (said := self.cleared(str(fault))) != str(fault):
                 raise TransientError(said, after=fault.after) from None
             raise
-        return json.loads(self.cleared(json.dumps(answer, ensure_ascii=False))) if self._seen else answer
+        if not self._seen:
+            return answer
+        answer = json.loads(self.cleared(json.dumps(answer, ensure_ascii=False)))
+        if "error" in answer:
+            answer["error"]["message"] = self._without_beginning(answer["error"]["message"])
+        return answer
+
+    def _without_beginning(self, message: str) -> str:
+        """A message is cut to what a record has room for, and may have been cut within a value."""
+        beginnings = (value[:length] for value in self._seen for length in range(SHORTEST_CLEARED, len(value)))
+        found = max((each for each in beginnings if message.endswith(each)), key=len, default="")
+        return message.removesuffix(found) + CLEARED if found else message
 
 
 NONE = SecretValues({}, lambda _: "")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from handlers.secret_values import KEPT_SECONDS, SecretValues
+from handlers import contract
+from handlers.secret_values import KEPT_SECONDS, SHORTEST_CLEARED, SecretValues
 
 
 class Service:
@@ -63,6 +64,17 @@ def test_a_value_that_was_never_read_or_is_short_clears_nothing():
     _ = secrets["pin"]
 
     assert secrets.cleared("sesame 12") == "sesame 12"
+
+
+@pytest.mark.parametrize("kept", range(12))
+def test_a_message_that_is_cut_within_a_value_has_no_beginning_of_it(kept):
+    secrets = Service(partner="sesame-open").secrets(apiKey="partner")
+    long = "x" * (contract.MAX_MESSAGE_BYTES - kept)
+
+    answer = secrets.kept_from(lambda: contract.unsuccessful("acme", "FAILED", "RuntimeError", long + secrets["apiKey"]))
+
+    left = answer["error"]["message"].removeprefix(long)
+    assert left == ("sesame-open"[:kept] if kept < SHORTEST_CLEARED else "***")
 
 
 def test_it_is_shown_by_its_names_alone():
