@@ -55,7 +55,7 @@ def stack(emulator, deployed, module_account, partner, tmp_path_factory):
                 {"name": "url", "url": f"{partner.url}/quotes", "secrets": secrets, "timeoutSeconds": 60, **MAPPED,
                  "http": {"headers": {"x-key": "${apiKey}"}, "privateHosts": ["127.0.0.1"]}},
                 {"name": "model", "model": "amazon.nova-lite-v1:0", "request": "to_string(data.days)", "timeoutSeconds": 60},
-                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 1} for name in CAPPED)])
+                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 0.4} for name in CAPPED)])
 
 
 def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, partner):
@@ -84,6 +84,6 @@ def test_what_waits_for_its_cap_when_a_quorum_closes_the_request_is_not_begun_an
     until = time.monotonic() + 60
     while (result := stack.result(closed["requestId"]))["spared"] < len(CAPPED) and time.monotonic() < until:
         time.sleep(0.1)
-    assert {**result, "spared": 0, "request": None} == {**closed, "spared": 0, "request": None}
+    assert {key: result[key] for key in closed if key != "spared"} == {key: closed[key] for key in closed if key != "spared"}
     assert (result["spared"], result["late"]) == (3, 0)
     assert "2 of 5 answered, 3 not begun, without capped-1, capped-2, capped-3, best ours: 70 USD" in display.summary(result).plain
