@@ -11,7 +11,8 @@ STAMP := .installed-$(FOUND)
 # An environment with what a lock file pins, each package by its hash. $(1): its folder; $(2): the file.
 define environment
 	@python3 -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or later is needed; python3 is $(FOUND)")'
-	python3 -m venv --clear $(1)
+	rm -rf $(1)
+	python3 -m venv $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2)
 	touch $(1)/$(STAMP)

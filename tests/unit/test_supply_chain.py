@@ -1,6 +1,8 @@
 """What is installed for what, by which hash, and what CI runs."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -102,6 +104,26 @@ def test_the_extras_of_the_package_are_what_the_locks_pin():
 
     for extra, lock in (("local", "requirements-local"), ("report", "requirements-report")):
         assert {re.split(r"[=<>]", needed)[0] for needed in extras[extra]} <= asked_for(lock) | asked_for("requirements")
+
+
+def test_an_environment_that_is_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path):
+    checkout, elsewhere, commands = (tmp_path / name for name in ("checkout", "elsewhere", "commands"))
+    for folder in (checkout, elsewhere, commands):
+        folder.mkdir()
+    for name in ("Makefile", "requirements-dev.txt", "requirements-uv.txt"):
+        shutil.copy(ROOT / name, checkout)
+    (elsewhere / "kept").touch()
+    (checkout / ".venv").symlink_to(elsewhere)
+    # Without pip: nothing is installed, and make ends there.
+    python = commands / "python3"
+    python.write_text(f'#!/bin/sh\n[ "$2" = venv ] && exec {sys.executable} "$@" --without-pip\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+
+    subprocess.run(["make", "setup"], cwd=checkout, env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"},
+                   capture_output=True, check=False)
+
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+    assert (checkout / ".venv" / "bin" / "python").exists() and not (checkout / ".venv").is_symlink()
 
 
 # CI
