@@ -11,7 +11,8 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from client import Stack
 CODE = Path(__file__).with_name("sample_functions.py")
 RUNTIME = "python3.13"
 POLL_SECONDS = 0.01
+LOGGED_SECONDS = 2
 LAMBDA = "arn:aws:states:::lambda:invoke"
 
 
@@ -62,6 +64,36 @@ class Samples:
             KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys])
         return f"sample-{name}"
+
+    def recorded(self, way: Callable[[], Any]) -> tuple[int, int]:
+        """Transitions and calls of one measurement, as the executions' histories and the functions' logs have them."""
+        executions, calls = set(self._executions()), self._calls()
+        way()
+        # The last function's line comes after its work.
+        time.sleep(LOGGED_SECONDS)
+        made = set(self._executions()) - executions
+        return sum(self._transitions(execution) for execution in made), self._calls() - calls
+
+    def _executions(self) -> Iterator[str]:
+        workflows = self.client("stepfunctions")
+        for machine in workflows.list_state_machines()["stateMachines"]:
+            if machine["name"].startswith("sample-"):
+                listed = workflows.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
+                yield from (each["executionArn"] for each in listed)
+
+    def _transitions(self, execution: str) -> int:
+        """States that were entered. Inside a Map or Parallel state the emulator's history has the tasks alone."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+        kinds = Counter(event["type"] for page in pages for event in page["events"])
+        entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
+        return entered + kinds["TaskScheduled"] - kinds["TaskStateEntered"]
+
+    def _calls(self) -> int:
+        logs = self.client("logs")
+        groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/sample-")
+        lines = (logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+                 for page in groups for group in page["logGroups"])
+        return sum(event["message"].startswith("REPORT ") for pages in lines for page in pages for event in page["events"])
 
     def map(self, responders: int) -> Callable[[], Any]:
         arns = [self.function(f"map-{number}", "price", NAME=f"p{number}") for number in range(responders)]

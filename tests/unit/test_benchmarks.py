@@ -63,3 +63,15 @@ def test_each_row_of_prices_is_one_that_is_measured():
 
     assert tuple(rows.used()) == measured
     assert all(ours.calls > sample.calls for ours, sample in rows.used().values())
+
+
+@pytest.mark.parametrize(("sample", "is_behind"), [(0.1, True), (0.195, False), (0.3, False)])
+def test_a_row_that_is_behind_is_named_with_its_reason(tmp_path, monkeypatch, sample, is_behind):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(page, "PICTURES", tmp_path / "performance")
+    figures = {rows.OURS: Figures(0.2, 0.3, 20), rows.SAMPLE: Figures(sample, 0.2, 20)}
+
+    page.write({**FOUND, "rows": {"SNS, 2 responders": figures}})
+
+    written = (tmp_path / "performance.md").read_text()
+    assert [words in written for words in ("(5%): SNS, 2 responders.", f"- **SNS**: {page.REASONS['SNS']}")] == [is_behind] * 2
