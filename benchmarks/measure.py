@@ -14,12 +14,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured. ways: by name, ours first; each call is one measurement, and returns after what is measured has happened."""
+    """What is measured. ways: by name, ours first; each call is one measurement, and returns after what is measured has happened.
+    rest_seconds: before each, where a call leaves work behind that the next would be charged with."""
 
     name: str
     ways: Mapping[str, Callable[[], object]]
     count: int = 20
     clients: int = 1
+    rest_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def measured(row: Row, warm_up: int = 2) -> dict[str, Figures]:
     taken: dict[str, list[float]] = {name: [] for name in row.ways}
     for _ in range(math.ceil(row.count / row.clients)):
         for name, way in row.ways.items():
+            time.sleep(row.rest_seconds)
             taken[name] += _at_once(way, row.clients)
     return {name: figures(seconds) for name, seconds in taken.items()}
 

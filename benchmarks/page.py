@@ -40,8 +40,8 @@ REASONS = {
            "five.",
     "API, POST to map": "the carrier is a state machine, whose start is dearer on the emulator than the publish of the sample. Done: no "
                         "POST without a `requestId` waits for the record any more.",
-    "API, POST by": "the emulator runs the executions of the requests before in the process that answers the POST: one that asks one "
-                    "responder in place of ten is answered in a quarter of the time. On AWS nothing is shared.",
+    "API, POST by": "each request is an execution of 14 transitions, which the emulator runs in the process that answers the next POST. On "
+                    "AWS they share nothing.",
     "List": "a function reads and checks the list, another tallies it, and each item is handed over with its place and its run. Tried: the "
             "tally, or the retriers and the catch of an item, left out one at a time change nothing that can be told from the spread; the "
             "processor takes 0.03 ms of CPU for an item.",

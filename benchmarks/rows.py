@@ -19,6 +19,10 @@ from client.costs import Usage, Workload
 
 OURS, SAMPLE = "ours", "sample"
 POLL_SECONDS = 0.01
+REST_SECONDS = 0.5
+"""After a POST, which is answered before its ten responders are; for each client, up to LONGEST_REST_SECONDS."""
+
+LONGEST_REST_SECONDS = 8
 RENTAL = {"data": {"car_type": "L", "days_rental": 30}}
 QUICK = {"alarms": {"enabled": False}}
 """What the samples have none of, and what takes no part in a request."""
@@ -48,7 +52,7 @@ def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: 
     address, theirs = api_url(ten.outputs, ten.endpoint), samples.api(10)[0]
     posts = {"map": f"{address}/map/requests", "sns": f"{address}/sns/requests"}
     for carrier, url in posts.items():
-        yield Row(f"API, POST to {carrier}", {OURS: _posting(url), SAMPLE: _posting(theirs)})
+        yield Row(f"API, POST to {carrier}", {OURS: _posting(url), SAMPLE: _posting(theirs)}, rest_seconds=REST_SECONDS)
     yield Row("API, POST until 10 answers are in", {
         OURS: _until_answered(posts["sns"], lambda id_: f"{address}/requests/{id_}", "requestId", lambda body: body["status"] != "OPEN"),
         SAMPLE: _until_answered(theirs, lambda id_: f"{theirs}/{id_}", "id", lambda body: len(body["quotes"]) == 10)})
@@ -60,7 +64,8 @@ def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: 
         return
     for clients in (4, 16, 64):
         yield Row(f"API, POST by {clients} at once", {
-            OURS: _posting(posts["map"]), SAMPLE: _posting(theirs)}, count=2 * clients, clients=clients)
+            OURS: _posting(posts["map"]), SAMPLE: _posting(theirs)}, count=2 * clients, clients=clients,
+            rest_seconds=min(REST_SECONDS * clients, LONGEST_REST_SECONDS))
     for items, concurrency, wait in LISTS:
         stack = stacks[f"list {concurrency} {wait}"]
         _load(stack, [f"item {number}" for number in range(items)])

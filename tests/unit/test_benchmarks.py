@@ -1,5 +1,6 @@
 """What the benchmarks make of what they measure."""
 
+import functools
 import itertools
 import threading
 
@@ -23,6 +24,16 @@ def test_the_ways_are_taken_in_turns():
     measure.measured(Row("", {"ours": lambda: taken.append("ours"), "sample": lambda: taken.append("sample")}, count=3), warm_up=1)
 
     assert taken == ["ours", "sample"] * 4
+
+
+def test_what_a_call_leaves_behind_is_not_charged_to_the_next(monkeypatch):
+    course = []
+    monkeypatch.setattr(measure.time, "sleep", course.append)
+
+    ways = {name: functools.partial(course.append, name) for name in ("ours", "sample")}
+    measure.measured(Row("", ways, count=1, rest_seconds=3), warm_up=0)
+
+    assert course == [3, "ours", 3, "sample"]
 
 
 def test_so_many_clients_are_at_it_at_once():
