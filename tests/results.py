@@ -16,3 +16,8 @@ def without_times(value: Any) -> Any:
 def said(error: Mapping[str, str]) -> tuple[str, str]:
     """An error's type and message; its line is the test's own."""
     return error["type"], error["message"]
+
+
+def result_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The Result in what is stored, or announced, of a request."""
+    return {key: value for key, value in told.items() if key not in ("request", "lateAnswers", "schemaVersion")}

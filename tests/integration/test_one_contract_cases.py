@@ -20,7 +20,7 @@ import pytest
 from client import Stack
 from tests.integration.beside_the_stack import existing_function, express_machine
 from tests.odd_responders import LONG_TEXT, deep
-from tests.results import without_times
+from tests.results import result_of, without_times
 
 AT_ONCE = 3
 """Requests under way. A function's process is kept for each of them."""
@@ -382,7 +382,7 @@ class Carriers:
             assert returned["error"]["type"] == "InvalidRequest"
             return returned["error"]["message"]
         stored = _until(lambda: stack.result(returned["requestId"]), lambda stored: stored is not None and stored["status"] != "OPEN")
-        return {key: value for key, value in stored.items() if key != "request"}
+        return result_of(stored)
 
 
 def _until(look: Any, is_over: Any) -> Any:

@@ -17,6 +17,7 @@ from handlers.selection import Ranking
 from local.emulator import Emulator
 from tests.documents import ROOT
 from tests.in_process import Context, Killed, after_the_invocation, kill, loaded, make_queue, make_table, taken
+from tests.results import result_of
 
 NAMES = [f"responder-{number}" for number in range(10)]
 DEADLINE_SECONDS = 60
@@ -340,7 +341,8 @@ def test_the_deadline_closes_with_three_of_ten_and_a_late_answer_moves_nothing(b
     assert {**final, "late": {}} == closed
     assert sorted(final["late"]) == ["responder-0", "responder-1"]
     after = bench.module.store.result(record["requestId"], "lowest")
-    assert {**after, "late": 0} == {**result, "request": {"data": {}}}
+    assert {**result_of(after), "late": 0} == result_of(result)
+    assert [answer["amount"] for answer in after["lateAnswers"]] == ["1", "2"]
     assert after["late"] == 2
 
 

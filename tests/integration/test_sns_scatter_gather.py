@@ -185,7 +185,7 @@ def test_completed_requests_are_announced_on_the_bus(stack):
     result = ask(stack, "sns", {"data": {}, "recipients": ["avis", "hertz"]})
 
     message, = eventually(lambda: sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"))
-    assert json.loads(message["Body"])["detail"] == result
+    assert result_of(json.loads(message["Body"])["detail"]) == result
     events.remove_targets(Rule="completed", EventBusName=bus, Ids=["queue"])
 
 
