@@ -8,6 +8,8 @@ import zipfile
 
 import pytest
 
+from tests.results import result_of
+
 MODULE = "tests.responders"
 
 
