@@ -424,7 +424,8 @@ def _bucket(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws
     keep = own.retainData
     bucket = aws.s3.Bucket(
         f"{name}-data", force_destroy=not keep, opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep))
-    within = pulumi.ResourceOptions(parent=parent)
+    # A bucket that outlives its stack without these would be open to whoever is granted it, over any protocol.
+    within = pulumi.ResourceOptions(parent=parent, retain_on_delete=keep)
     aws.s3.BucketPublicAccessBlock(
         f"{name}-data", bucket=bucket.id, block_public_acls=True, block_public_policy=True, ignore_public_acls=True,
         restrict_public_buckets=True, opts=within)
