@@ -25,6 +25,9 @@ SECONDS = 60.0
 """For each thing to happen, cold starts and one redelivery included."""
 
 POLL_SECONDS = 0.25
+ALARMS_AT_ONCE = 100
+"""That CloudWatch describes in one call."""
+
 PASSED, FAILED, NOT_SHOWN = "passed", "FAILED", "not shown"
 UNKNOWN_RESPONDER = "nobody-of-this-name"
 AT_ONCE = 0.001
@@ -340,8 +343,9 @@ class Acceptance:
         names = self.stack.outputs.get("alarmNames")
         if not names:
             raise NotShown("the stack has no alarms: alarms.enabled is false")
-        states = {alarm["AlarmName"]: alarm["StateValue"]
-                  for alarm in self.stack.client("cloudwatch").describe_alarms(AlarmNames=list(names)[:100])["MetricAlarms"]}
+        cloudwatch = self.stack.client("cloudwatch")
+        states = {alarm["AlarmName"]: alarm["StateValue"] for start in range(0, len(names), ALARMS_AT_ONCE)
+                  for alarm in cloudwatch.describe_alarms(AlarmNames=names[start:start + ALARMS_AT_ONCE])["MetricAlarms"]}
         raised = [name for name, state in states.items() if state == "ALARM"]
         if raised:
             raise Unmet(", ".join(raised))

@@ -1,30 +1,26 @@
 """What protects a bucket stays as long as the bucket does."""
 
-from types import SimpleNamespace
-from typing import Any
+import runpy
 
+import pulumi
 import pytest
 
-from components import distributed_map_processor
-
-KINDS = ("Bucket", "BucketPublicAccessBlock", "BucketServerSideEncryptionConfiguration", "BucketLifecycleConfiguration", "BucketPolicy")
+from tests import program
 
 
 @pytest.mark.parametrize("retained", [True, False])
-def test_what_protects_a_bucket_is_retained_with_it(monkeypatch, retained):
-    kept = {}
+def test_what_protects_a_bucket_is_retained_with_it(retained):
+    kept: dict[str, bool | None] = {}
 
-    def made(kind: str) -> Any:
-        def make(name: str, *, opts: Any, **_: Any) -> Any:
-            kept[kind] = opts.retain_on_delete
-            return SimpleNamespace(id="bucket", arn="arn:aws:s3:::bucket")
-        return make
+    def note(args: pulumi.ResourceTransformationArgs) -> None:
+        if args.type_.startswith("aws:s3/"):
+            kept[args.type_] = args.opts.retain_on_delete
 
-    for kind in KINDS:
-        monkeypatch.setattr(distributed_map_processor.aws.s3, kind, made(kind))
-    own: Any = SimpleNamespace(retainData=retained, resultRetentionDays=30, kmsKeyArn=None)
-    nobody: Any = None
+    def main() -> None:
+        pulumi.runtime.register_stack_transformation(note)
+        runpy.run_path(str(program.FOLDER / "__main__.py"), run_name="__main__")
 
-    distributed_map_processor._bucket(nobody, "data", own)
+    program.registered(main, {"variants": ["distributed"], "distributed": {"source": "s3"}, "retainData": retained})
 
-    assert kept == dict.fromkeys(KINDS, retained)
+    assert len(kept) == 5
+    assert set(kept.values()) == {retained}
