@@ -132,9 +132,14 @@ def _draw_growth(found: Mapping[str, Any]) -> None:
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     panel = figure.subplots()
+    sizes = sorted(next(iter(found["growth"].values()))["p50"])
     for carrier, its in found["growth"].items():
-        sizes = sorted(its["p50"])
         panel.loglog(sizes, [1000 * its["p50"][size] for size in sizes], marker="o", label=carrier)
+    # Plain numbers: powers of ten are set in fonts that few machines have.
+    panel.set_xticks(sizes, labels=map(str, sizes))
+    panel.xaxis.set_minor_formatter("")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("{x:g}")
     panel.set_xlabel("responders asked")
     panel.set_ylabel("p50, ms")
     panel.legend(frameon=False)
