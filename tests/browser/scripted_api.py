@@ -49,6 +49,7 @@ class Script:
     says: Mapping[str, Says]
     deadline_seconds: float = 20
     quorum: int | None = None
+    spared: Sequence[str] = ()
     token: str | None = None
     refusals: list[int] = field(default_factory=list)
     age: float | None = None
@@ -79,6 +80,7 @@ class Script:
         }
         if enough is not None:
             ended, completed_by = enough, "QUORUM"
+            record["spared"] = {name: clock.later(created, ended) for name in self.spared}
         elif len(on_time) == len(names):
             ended, completed_by = max(self.says[name][0] for name in names), "ALL"
         elif age > deadline:
