@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 from client import RequestFailed, Stack, load, logs, redrive, run, verify
 from client.api_stack import ApiStack
 from client.errors import StackError
+from handlers.contract import InvalidRequest
 from local import emulator as emulator_control
 from local.state import State
 from tests import documents
@@ -231,9 +232,13 @@ def source_of(stack, dead_url):
 
 
 def ask(variant):
+    """A request, and one that is refused: of that the record says nothing, so whoever waits needs to see the carrier itself."""
     def send(session):
-        result = session.request(variant, {"requestId": uuid.uuid4().hex, "data": {"days_rental": 3}}, timeout=60)
+        request_id = uuid.uuid4().hex
+        result = session.request(variant, {"requestId": request_id, "data": {"days_rental": 3}}, timeout=60)
         assert result["status"] == "COMPLETE"
+        with pytest.raises((InvalidRequest, RequestFailed), match="already used"):
+            session.request(variant, {"requestId": request_id, "data": {"days_rental": 4}}, timeout=60)
 
     return send
 
