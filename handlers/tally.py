@@ -26,10 +26,14 @@ from handlers.processing import FAILURES_FILE, MAX_OUTCOMES_BYTES, Entry, Outcom
 logger = Logger(service="tally")
 
 s3: Any = None
+workflows: Any = None
 if "RESULTS_BUCKET" in os.environ:
     import boto3
+    from botocore.config import Config
 
     s3 = boto3.client("s3")
+    # An account may ask for one Map Run a second. A throttle is a reason to wait, for the items of the run are all done.
+    workflows = boto3.client("stepfunctions", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
 
 LISTED_FAILURES = 10
 MAX_CAUSE_CHARS = 32_000
@@ -123,7 +127,7 @@ def reason(cause: str) -> str:
 
 
 def _is_empty(map_run: str) -> bool:
-    return boto3.client("stepfunctions").describe_map_run(mapRunArn=map_run)["itemCounts"]["total"] == 0
+    return workflows.describe_map_run(mapRunArn=map_run)["itemCounts"]["total"] == 0
 
 
 def _write_failures(run: str, outcomes: Any, count: Count) -> str:

@@ -6,11 +6,18 @@ import json
 import sys
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b"
+ACCOUNT = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 WRITTEN = {"MapRunArn": MAP_RUN, "ResultWriterDetails": {"Bucket": "rows", "Key": "results/1a2b/manifest.json"}}
+
+
+class RawReply(io.BytesIO):
+    def stream(self):
+        yield self.read()
 
 
 class S3:
@@ -31,7 +38,7 @@ class S3:
 def load(monkeypatch):
     """`load(RESULTS_BUCKET="rows")` is handlers.tally with this environment."""
     def load(**environment):
-        for name, value in {"AWS_DEFAULT_REGION": "us-east-1", **environment}.items():
+        for name, value in {**ACCOUNT, **environment}.items():
             monkeypatch.setenv(name, value)
         sys.modules.pop("handlers.tally", None)
         return importlib.import_module("handlers.tally")
@@ -132,17 +139,33 @@ class States:
 @pytest.mark.parametrize("absent", ["NoSuchKey", "AccessDenied"])
 def test_where_there_were_no_items_there_need_be_no_files(distributed, monkeypatch, absent):
     monkeypatch.setattr(distributed, "s3", S3({}, absent))
-    monkeypatch.setattr(distributed.boto3, "client", lambda service: States(0))
+    monkeypatch.setattr(distributed, "workflows", States(0))
 
     assert distributed.handler(event(WRITTEN), None)["items"] == 0
 
 
 def test_where_there_were_items_and_no_files_the_run_fails(distributed, monkeypatch):
     monkeypatch.setattr(distributed, "s3", S3({}))
-    monkeypatch.setattr(distributed.boto3, "client", lambda service: States(3))
+    monkeypatch.setattr(distributed, "workflows", States(3))
 
     with pytest.raises(ClientError, match="NoSuchKey"):
         distributed.handler(event(WRITTEN), None)
+
+
+def test_a_throttled_look_at_the_map_run_waits(distributed, monkeypatch):
+    refusals, slept = 5, []
+
+    def reply(request, **_):
+        throttled = len(slept) < refusals
+        body = {"__type": "ThrottlingException", "message": "Rate exceeded"} if throttled else {"itemCounts": {"total": 0}}
+        return AWSResponse(request.url, 400 if throttled else 200, {}, RawReply(json.dumps(body).encode()))
+
+    distributed.workflows.meta.events.register("before-send.sfn.DescribeMapRun", reply)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", slept.append)
+    monkeypatch.setattr(distributed, "s3", S3({}))
+
+    assert distributed.handler(event(WRITTEN), None)["items"] == 0
+    assert len(slept) == refusals
 
 
 def test_an_inline_tally_starts_without_boto3(inline):
