@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from client import arguments, display, invariants
+from client import arguments, costs, display, invariants
 from client.errors import StackError, UsageError
 from client.stack import Stack
 from handlers.contract import InvalidRequest
@@ -110,7 +110,7 @@ class Acceptance:
     ids: list[str] = field(default_factory=list)
 
     def checks(self, *, since: float | None = None, poison: bool = False, runs_list: bool = False) -> Iterator[Check]:
-        before = self._dead_letters()
+        before, began = self._dead_letters(), time.time()
         for carrier in self.stack.variants:
             yield from self._of_a_carrier(carrier)
         yield from self._of_the_api()
@@ -118,6 +118,7 @@ class Acceptance:
         yield Check("queues", "each one has its dead-letter queue behind it", self._has_dead_letter_queues)
         yield Check("queues", "what is no answer becomes a dead letter, with the reason", lambda: self._poisons(asked=poison))
         yield Check("queues", "there are no more dead letters than before", lambda: self._adds_no_dead_letters(before))
+        yield Check("logs", "the functions tell of each request, and of no error", lambda: self._is_logged(began))
         yield Check("records", "each request of this run keeps to the invariants", self._keeps_to_the_invariants)
         yield Check("records", "so does each one of the time before", lambda: self._kept_to_the_invariants(since))
         yield Check("alarms", "none is raised", self._is_calm)
@@ -153,6 +154,8 @@ class Acceptance:
         yield Check(carrier, "a request that breaks the contract is refused, and not kept", lambda: self._rejects(carrier))
         yield Check(carrier, "the first quote closes a request that one is enough for", lambda: self._closes_early(carrier))
         yield Check(carrier, "at its deadline a request closes without those who were silent", lambda: self._times_out(carrier))
+        if self.stack.workflow_type(carrier) == costs.STANDARD:
+            yield Check(carrier, "it takes the state transitions that its price counts", lambda: self._costs_its_price(carrier, closed))
         if self.stack.workflow_type(carrier):
             yield Check(carrier, "its states choose and fail by what they are given", lambda: self._chooses(carrier))
 
@@ -194,6 +197,28 @@ class Acceptance:
         if result["completedBy"] != "DEADLINE" or {answer["status"] for answer in result["answers"]} != {"TIMED_OUT"}:
             raise Unmet(f"closed by {result['completedBy']}: {_summary(result)}")
         return f"DEADLINE: {_summary(result)}"
+
+    def _costs_its_price(self, carrier: str, result: Mapping[str, Any]) -> str:
+        """As many as the first request took, which is nearly always one that nothing had to be tried again for."""
+        if not result:
+            raise NotShown("the first request was not answered")
+        entrance, workflows = self.stack.entrances[carrier], self.stack.client("stepfunctions")
+        pages = workflows.get_paginator("list_executions").paginate(stateMachineArn=entrance["stateMachineArn"])
+        named = [each for page in pages for each in page["executions"] if each["name"].startswith(result["requestId"])]
+        execution = min(named, key=lambda each: each["startDate"])["executionArn"]
+        if not self._until(lambda: workflows.describe_execution(executionArn=execution)["status"] != "RUNNING" or None):
+            raise Unmet(f"{execution} is still running")
+        events = [event["type"] for page in workflows.get_paginator("get_execution_history").paginate(executionArn=execution)
+                  for event in page["events"]]
+        if {"TaskFailed", "TaskTimedOut"} & set(events):
+            raise NotShown("a task failed, and each retry is a transition more")
+        # Of the states inside a Map or Parallel state the emulator tells no more than that their tasks were scheduled.
+        taken = sum(kind.endswith("StateEntered") for kind in events) - events.count("TaskStateEntered") + events.count("TaskScheduled")
+        workload = costs.Workload(asked=result["expected"], configured=len(self.stack.outputs["responderNames"]))
+        priced = costs.usage(costs.kind_of(entrance), workload).transitions
+        if taken != priced:
+            raise Unmet(f"{taken} transitions for {result['expected']} responders, not {priced}")
+        return f"{taken} for {result['expected']} responders"
 
     def _chooses(self, carrier: str) -> str:
         """By TestState, which runs one state alone: those that call nothing."""
@@ -312,9 +337,31 @@ class Acceptance:
             raise Unmet(f"{now}, {before} before: python -m client redrive --dry-run shows them")
         return str(now)
 
+    def _is_logged(self, began: float) -> str:
+        from client import logs
+
+        kept, groups = self._kept().keys(), self.stack.outputs["logGroups"]
+
+        def written() -> list[logs.Event] | None:
+            events = [event for event in logs.events(self.stack, groups, began) if event.content.get("correlation_id") in self.ids]
+            return events if kept <= {event.content["correlation_id"] for event in events} else None
+
+        events = self._until(written)
+        if events is None:
+            raise Unmet(f"of some requests no function has logged anything after {SECONDS:g} seconds")
+        errors = [event for event in events if event.content.get("level") in ("ERROR", "CRITICAL")]
+        if errors:
+            first = errors[0]
+            raise Unmet(f"errors: {len(errors)}, the first of {first.source}: {first.content.get('message')}; "
+                        f"python -m client logs {first.content['correlation_id']}")
+        return f"{len(events)} lines of {len({event.source for event in events})} functions"
+
+    def _kept(self) -> dict[str, Any]:
+        """The records of this run's requests, by their ids."""
+        return {request_id: record for request_id in self.ids if (record := self.stack.record(request_id)) is not None}
+
     def _keeps_to_the_invariants(self) -> str:
-        kept = {request_id: record for request_id in self.ids if (record := self.stack.record(request_id)) is not None}
-        return self._held_to_the_invariants(kept.values())
+        return self._held_to_the_invariants(self._kept().values())
 
     def _kept_to_the_invariants(self, since: float | None) -> str:
         if since is None:

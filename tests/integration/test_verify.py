@@ -1,6 +1,7 @@
 """`client verify` passes on a stack that does what it should, and fails, with a line that says where, on one that is broken."""
 
 import json
+import time
 
 import pytest
 
@@ -49,7 +50,8 @@ def test_it_passes_on_a_stack_that_does_what_it_should(stack, tmp_path, monkeypa
 
     found = json.loads(capsys.readouterr().out)
     assert [line for line in found["lines"] if line["verdict"] == FAILED] == []
-    assert {line["part"] for line in found["lines"]} == {"map", "parallel", "sns", "api", "list", "queues", "records", "alarms"}
+    assert {line["part"] for line in found["lines"]} == {"map", "parallel", "sns", "api", "list", "queues", "logs", "records",
+                                                       "alarms"}
     assert [line["seen"].partition(":")[0] for line in found["lines"] if line["verdict"] == NOT_SHOWN] == ["api.auth is NONE"]
     assert [line["seen"] for line in found["lines"] if line["part"] == "list"] == ["SUCCEEDED: 1 of 2 items, 1 failed"]
     assert (code, stored(stack)) == (0, before)
@@ -59,6 +61,63 @@ def test_it_passes_on_a_stack_with_express_workflows(deployed):
     express = deployed(variants=["map"], responderCount=2, workflowType="EXPRESS", api={"enabled": False}, alarms={"enabled": False})
 
     assert set(verdicts(express, "map").values()) == {PASSED}
+
+
+ITEMS = {
+    "items.json": '["a", {"fail": "out of cars"}]',
+    "items.jsonl": '"a"\n{"fail": "out of cars"}\n',
+    "items.csv": 'fail\n""\nout of cars\n',
+}
+
+
+@pytest.mark.parametrize(("file", "distributed"), [
+    ("items.json", {"mode": "INLINE"}),
+    ("items.json", {"mode": "DISTRIBUTED", "batchSize": 2}),
+    ("items.json", {"source": "s3", "format": "json", "childType": "EXPRESS"}),
+    ("items.jsonl", {"source": "s3", "format": "jsonl"}),
+    ("items.csv", {"source": "s3", "format": "csv"}),
+], ids=str)
+def test_it_passes_on_each_form_of_the_list(deployed, tmp_path, file, distributed):
+    lists = deployed(variants=["distributed"], alarms={"enabled": False}, distributed={
+        "module": "tests.processes", "toleratedFailurePercentage": 50, "waitSeconds": 0, **distributed})
+    (path := tmp_path / file).write_text(ITEMS[file])
+    load.load(lists, path)
+
+    found = lines(lists, "list", runs_list=True)
+
+    assert [(line.verdict, line.seen) for line in found.values()] == [(PASSED, "SUCCEEDED: 1 of 2 items, 1 failed")]
+
+
+def test_a_workflow_that_takes_more_than_its_price_is_found(stack):
+    workflows, machine = stack.client("stepfunctions"), stack.outputs["mapStateMachineArn"]
+    definition = workflows.describe_state_machine(stateMachineArn=machine)["definition"]
+    longer = json.loads(definition)
+    longer["States"]["Linger"] = {"Type": "Pass", "Next": longer["StartAt"]}
+    workflows.update_state_machine(stateMachineArn=machine, definition=json.dumps({**longer, "StartAt": "Linger"}))
+    try:
+        line = lines(stack, "map")["it takes the state transitions that its price counts"]
+    finally:
+        workflows.update_state_machine(stateMachineArn=machine, definition=definition)
+
+    assert (line.verdict, line.seen) == (FAILED, "8 transitions for 3 responders, not 7")
+
+
+def test_an_error_in_the_log_of_a_request_is_found(stack):
+    acceptance, logs, group = Acceptance(stack, stack.sample_request), stack.client("logs"), stack.outputs["logGroups"]["aggregator"]
+    request = acceptance._named("map")
+    checks = acceptance.checks()
+    next(checks)
+    stack.request("map", request)
+    logs.create_log_stream(logGroupName=group, logStreamName="planted")
+    said = {"level": "ERROR", "message": "the record is torn", "correlation_id": request["requestId"]}
+    logs.put_log_events(logGroupName=group, logStreamName="planted", logEvents=[
+        {"timestamp": int(time.time() * 1000), "message": json.dumps(said)}])
+
+    line = next(made(check) for check in checks if check.part == "logs")
+    acceptance.clean_up()
+
+    assert line.verdict == FAILED
+    assert line.seen.startswith("errors: 1, the first of aggregator: the record is torn")
 
 
 def test_an_aggregator_that_does_not_run_is_found(stack, impatient):
