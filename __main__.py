@@ -14,6 +14,7 @@ from components import (
     ResponderFleet,
     encryption,
     former_names,
+    place,
 )
 from components.carriers import CARRIERS
 from components.settings import (
@@ -38,6 +39,7 @@ def export(prefix: str, component: Any, *outputs: str) -> None:
 pulumi.runtime.register_stack_transformation(former_names.aliases)
 settings = settings_of_the_stack()
 if settings.kmsKeyArn:
+    place.of(None).usable("kmsKeyArn", settings.kmsKeyArn, "this account use it")
     pulumi.runtime.register_stack_transformation(encryption.under(settings.kmsKeyArn))
 store = RequestStore("quotes", settings.arguments(StoreSettings))
 fleet = ResponderFleet("responder", {"store": store, **settings.arguments(FleetSettings)})

@@ -20,7 +20,7 @@ from typing import Optional, Required, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import policy
+from components import place, policy
 from components.settings import AlarmSettings, checked
 from components.watched import Machine, Watchable, together
 
@@ -55,7 +55,9 @@ class Alarms(pulumi.ComponentResource):
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         self.topic = self._topic(own.email) if own.email else None
-        self._actions: list[pulumi.Input[str]] = [self.topic.arn] if self.topic else [own.topicArn] if own.topicArn else []
+        self._actions: list[pulumi.Input[str]] = [self.topic.arn] if self.topic else []
+        if own.topicArn:
+            self._actions = [place.of(self).usable("alarms.topicArn", own.topicArn, "cloudwatch.amazonaws.com publish to it")]
         self.alarms: list[aws.cloudwatch.MetricAlarm] = []
         self._dead_letters(watched.dead_letter_queues)
         for machine in watched.machines:

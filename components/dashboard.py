@@ -11,6 +11,7 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from components import place
 from components.request_store import RequestStore
 from components.watched import Watchable, together
 
@@ -37,7 +38,7 @@ class Dashboard(pulumi.ComponentResource):
             machines={machine["name"]: machine["arn"] for machine in watched.machines},
             functions=watched.all_function_names,
             table=args["store"].tableName,
-            region=aws.get_region_output().region,
+            region=place.of(self).region,
         )
         self.dashboard = aws.cloudwatch.Dashboard(
             name,

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import code, definition, emulator, policy
+from components import code, definition, emulator, place, policy
 from components.handler_function import HandlerFunction
+from components.place import Place
 from components.settings import INLINE_CONCURRENCY, DistributedSettings, checked
 from components.watched import Watched
 from components.workflow import Workflow
@@ -126,6 +127,8 @@ class Places(NamedTuple):
     table_arn: pulumi.Output[str]
     bucket_name: pulumi.Output[str]
     bucket_arn: pulumi.Output[str]
+    key_arn: Optional[pulumi.Output[str]]
+    """Of the key that an existing one has."""
 
 
 def choose_mode(own: DistributedSettings) -> Choice:
@@ -165,6 +168,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         _check_size(own, self.mode)
         _warn(self, name, own)
 
+        here = place.of(self)
         self.table = _table(self, name, own) if own.source == "dynamodb" and not own.table else None
         uses_bucket = self.mode == "DISTRIBUTED"
         self.bucket = _bucket(self, name, own) if uses_bucket and not own.bucket else None
@@ -173,8 +177,9 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         object_key = own.key or f"data/items.{own.format}"
 
         places = Places(
-            table_name, self.table.arn if self.table else _table_arn(own.table),
-            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(own.bucket))
+            table_name, self.table.arn if self.table else _table_arn(own.table, here),
+            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(own.bucket, here),
+            here.usable("distributed.sourceKmsKeyArn", own.sourceKmsKeyArn, "this account use it") if own.sourceKmsKeyArn else None)
 
         self.claims = _claims(self, name, own) if own.idempotent else None
         self.reader = _reader(self, name, own, self.mode, object_key, places)
@@ -189,11 +194,11 @@ class DistributedMapProcessor(pulumi.ComponentResource):
                 ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
                 pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
             if own.sourceKmsKeyArn and own.bucket:
-                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.sourceKmsKeyArn))
+                statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], places.key_arn))
 
         self.workflow = Workflow(name, {
             "definition": pulumi.Output.all(
-                partition=aws.get_partition_output().partition, bucket=bucket_name, reader=self.reader.functionArn,
+                partition=here.partition, bucket=bucket_name, reader=self.reader.functionArn,
                 processor=self.processor.functionArn, tally=self.tally.functionArn,
             ).apply(lambda known: render(own, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
@@ -319,7 +324,7 @@ def _reader(
             statements.append(policy.allow(["s3:PutObject"], pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
             decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
     if own.sourceKmsKeyArn and decrypts:
-        statements.append(policy.allow(decrypts, own.sourceKmsKeyArn))
+        statements.append(policy.allow(decrypts, places.key_arn))
     return HandlerFunction(f"{name}-reader", {
         "module": "handlers.reader",
         "withModules": [],
@@ -362,7 +367,7 @@ def _tally(
         statements = [policy.allow(
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"))]
         if own.sourceKmsKeyArn and own.bucket:
-            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], own.sourceKmsKeyArn))
+            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], results.key_arn))
     return HandlerFunction(f"{name}-tally", {
         "module": "handlers.tally",
         "withModules": [],
@@ -451,19 +456,13 @@ def _bucket(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws
     return bucket
 
 
-def _table_arn(name: Optional[str]) -> pulumi.Output[str]:
+def _table_arn(name: Optional[str], here: Place) -> pulumi.Output[str]:
     """Of a table that exists already, in the stack's account and region; empty where none is named."""
-    if name is None:
-        return pulumi.Output.from_input("")
-    return pulumi.Output.concat(
-        "arn:", aws.get_partition_output().partition, ":dynamodb:", aws.get_region_output().region, ":",
-        policy.account_id(), ":table/", name)
+    return pulumi.Output.from_input("") if name is None else here.arn("dynamodb", f"table/{name}")
 
 
-def _bucket_arn(name: Optional[str]) -> pulumi.Output[str]:
-    if name is None:
-        return pulumi.Output.from_input("")
-    return pulumi.Output.concat("arn:", aws.get_partition_output().partition, ":s3:::", name)
+def _bucket_arn(name: Optional[str], here: Place) -> pulumi.Output[str]:
+    return pulumi.Output.from_input("") if name is None else pulumi.Output.concat("arn:", here.partition, ":s3:::", name)
 
 
 def _known(name: Optional[str]) -> pulumi.Output[str]:

@@ -13,7 +13,7 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import code, policy
+from components import code, place, policy
 
 MAX_ENVIRONMENT_BYTES = 4096
 """Lambda's limit for all variables of a function, measured as JSON."""
@@ -63,14 +63,14 @@ class HandlerFunction(pulumi.ComponentResource):
     def __init__(self, name: str, args: HandlerFunctionArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:HandlerFunction", name, {}, opts)
         _check_environment(name, args["environment"])
-        child = pulumi.ResourceOptions(parent=self)
+        child, here = pulumi.ResourceOptions(parent=self), place.of(self)
         self.logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args["logRetentionDays"], opts=child)
-        self.role = aws.iam.Role(name, assume_role_policy=policy.trust("lambda.amazonaws.com"), opts=child)
+        self.role = aws.iam.Role(name, assume_role_policy=policy.trust("lambda.amazonaws.com", here), opts=child)
         self.roleName = self.role.name
         rights = self.grant("runs", [
             policy.allow(["logs:CreateLogStream", "logs:PutLogEvents"], policy.log_streams(self.logs.arn)),
             policy.allow_without_resource("trace"),
-            *(policy.attach() if args.get("vpc") else []),
+            *(policy.attach(here) if args.get("vpc") else []),
             *args["statements"],
         ])
         self.function = aws.lambda_.Function(
@@ -79,7 +79,7 @@ class HandlerFunction(pulumi.ComponentResource):
             architectures=[code.ARCHITECTURE],
             handler=f"{args['module']}.handler",
             code=code.archive(args["module"], *args["withModules"], provided=args.get("layerModules", frozenset())),
-            layers=[handler_layer().arn, *args.get("layers", [])],
+            layers=[handler_layer(self).arn, *args.get("layers", [])],
             vpc_config={"subnet_ids": args["vpc"]["subnetIds"], "security_group_ids": args["vpc"]["securityGroupIds"]}
             if args.get("vpc") else None,
             role=self.role.arn,
@@ -117,18 +117,24 @@ def _check_environment(name: str, environment: Mapping[str, pulumi.Input[str]]) 
             "give fewer or shorter names and settings")
 
 
-def handler_layer(name: str = "layer", parent: Optional[pulumi.Resource] = None) -> aws.lambda_.LayerVersion:
-    """The layer with the packages that the handlers share, made once for each program that runs, by the first that asks for it.
+def handler_layer(
+    component: pulumi.Resource, name: str = "layer", parent: Optional[pulumi.Resource] = None,
+) -> aws.lambda_.LayerVersion:
+    """The layer with the packages that the handlers share, made once for each AWS provider of the program that runs, by the first that asks
+    for it.
 
-    parent: of what serves other programs, each component of which is a program of its own.
+    component: what needs it. parent: of what serves other programs, each component of which is a program of its own.
     """
-    program = pulumi.runtime.settings.get_monitor()
-    if program not in _layers:
-        _layers[program] = layer_version(name, code.layer(), ", ".join(code.LAYER_PACKAGES), parent)
-    return _layers[program]
+    provider = place.provider_of(component)
+    made = _layers.setdefault(pulumi.runtime.settings.get_monitor(), {})
+    if provider not in made:
+        own_name = name if not made else f"{name}-{len(made) + 1}"
+        made[provider] = layer_version(own_name, code.layer(), ", ".join(code.LAYER_PACKAGES), parent, provider)
+    return made[provider]
 
 
-def layer_version(name: str, archive: pulumi.Archive, description: str, parent: Optional[pulumi.Resource]) -> aws.lambda_.LayerVersion:
+def layer_version(name: str, archive: pulumi.Archive, description: str, parent: Optional[pulumi.Resource],
+                  provider: Optional[pulumi.ProviderResource] = None) -> aws.lambda_.LayerVersion:
     return aws.lambda_.LayerVersion(
         name,
         # No name that could collide: each publication is a version of its own, and only that one is deleted.
@@ -137,7 +143,7 @@ def layer_version(name: str, archive: pulumi.Archive, description: str, parent: 
         compatible_runtimes=[code.RUNTIME],
         compatible_architectures=[code.ARCHITECTURE],
         description=description,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, provider=provider),
     )
 
 
@@ -152,5 +158,5 @@ def _layer_name(name: str) -> str:
     return layer
 
 
-_layers: MutableMapping[Any, aws.lambda_.LayerVersion] = weakref.WeakKeyDictionary()
+_layers: MutableMapping[Any, dict[Optional[pulumi.ProviderResource], aws.lambda_.LayerVersion]] = weakref.WeakKeyDictionary()
 """By what a program registers its resources with."""

@@ -1,11 +1,11 @@
 """IAM policy documents: exact actions on exact resources."""
 
-import weakref
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
+
+from components.place import Place
 
 Statement = dict[str, Any]
 
@@ -35,33 +35,31 @@ def allow_without_resource(purpose: str) -> Statement:
     return allow(WITHOUT_RESOURCES[purpose], "*")
 
 
-def invoke_model(model: str) -> list[Statement]:
-    """For a model of Bedrock, or an inference profile and by way of that, in whichever region it chooses, for its model."""
-    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
-    bedrock = pulumi.Output.concat("arn:", partition, ":bedrock:", region)
+def invoke_model(what: str, model: str, here: Place) -> list[Statement]:
+    """For a model of Bedrock, or an inference profile and by way of that, in whichever region it chooses, for its model. what: the setting,
+    for messages."""
+    bedrock = pulumi.Output.concat("arn:", here.partition, ":bedrock:", here.region)
     parts = model.split(".")
     if model.startswith("arn:") and "inference-profile/" not in model:
-        return [allow(["bedrock:InvokeModel"], model)]
+        return [allow(["bedrock:InvokeModel"], here.usable(what, model))]
     if not model.startswith("arn:") and parts[0] not in INFERENCE_PROFILES:
         return [allow(["bedrock:InvokeModel"], pulumi.Output.concat(bedrock, "::foundation-model/", model))]
-    profile = model if model.startswith("arn:") else pulumi.Output.concat(bedrock, ":", account_id(), ":inference-profile/", model)
+    profile = here.usable(what, model) if model.startswith("arn:") else here.arn("bedrock", f"inference-profile/{model}")
     # The profile of an application says nothing of its model.
     behind = "*" if "application-inference-profile/" in model else model.rpartition("/")[2].partition(".")[2]
     return [allow(["bedrock:InvokeModel"], profile),
-            allow(["bedrock:InvokeModel"], pulumi.Output.concat("arn:", partition, ":bedrock:*::foundation-model/", behind),
+            allow(["bedrock:InvokeModel"], pulumi.Output.concat("arn:", here.partition, ":bedrock:*::foundation-model/", behind),
                   {"StringEquals": {"bedrock:InferenceProfileArn": profile}})]
 
 
-def attach() -> list[Statement]:
+def attach(here: Place) -> list[Statement]:
     """What Lambda does in the name of a function whose network is in a VPC, and its code must not do. Lambda's documentation of VPCs asks
     for all network interfaces of the region, whose ids nobody knows before."""
     changes = [f"ec2:{verb}" for verb in (
         "CreateNetworkInterface", "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")]
-    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
-    here = pulumi.Output.concat("arn:", partition, ":ec2:", region, ":", account_id(), ":*/*")
     by_its_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
     every = [*WITHOUT_RESOURCES["attach"], *changes]
-    return [allow_without_resource("attach"), allow(changes, here),
+    return [allow_without_resource("attach"), allow(changes, here.arn("ec2", "*/*")),
             {"Effect": "Deny", "Action": every, "Resource": "*", "Condition": by_its_code}]
 
 
@@ -91,23 +89,11 @@ def compact(value: Mapping[str, Any]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps(value, separators=(",", ":"))
 
 
-def trust(service: str) -> pulumi.Output[str]:
+def trust(service: str, here: Place) -> pulumi.Output[str]:
     """Who may take the role: an AWS service, such as lambda.amazonaws.com, and only for what is in this account."""
     return document([{
         "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account_id()}}}])
-
-
-def account_id() -> pulumi.Output[str]:
-    """Of the program that runs, looked up once for all of its roles."""
-    program = pulumi.runtime.settings.get_monitor()
-    if program not in _accounts:
-        _accounts[program] = aws.get_caller_identity_output().account_id
-    return _accounts[program]
-
-
-_accounts: MutableMapping[Any, pulumi.Output[str]] = weakref.WeakKeyDictionary()
-"""By what a program registers its resources with."""
+        "Condition": {"StringEquals": {"aws:SourceAccount": here.account}}}])
 
 
 def log_streams(log_group_arn: pulumi.Output[str]) -> pulumi.Output[str]:

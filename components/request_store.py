@@ -17,7 +17,7 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import code, policy
+from components import code, place, policy
 from components.handler_function import HandlerFunction
 from components.queue import Queue
 from components.settings import StoreSettings, checked
@@ -155,7 +155,7 @@ class RequestStore(pulumi.ComponentResource):
             "timeoutSeconds": self._selector_seconds,
             "memoryMb": HANDLER_MEMORY_MB,
             "logRetentionDays": self.settings.logRetentionDays,
-            "statements": policy.invoke_model(given.model) if given.model else [],
+            "statements": policy.invoke_model("judge.model", given.model, place.of(self)) if given.model else [],
         }, self._child)
 
     def _aggregator(self, name: str, seconds: int) -> HandlerFunction:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional, TypedDict
 
 import pulumi
-import pulumi_aws as aws
 
+from components import place
 from components.definition import EXPRESS_SECONDS
 from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
@@ -44,7 +44,7 @@ def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tok
     functions = [store.aggregatorFunctionArn, fleet.requester.functionArn,
                  *(function.functionArn for function in fleet.functions.values())]
     known = pulumi.Output.all(
-        partition=aws.get_partition_output().partition, requester=fleet.requester.functionArn, aggregator=store.aggregatorFunctionArn,
+        partition=place.of(parent).partition, requester=fleet.requester.functionArn, aggregator=store.aggregatorFunctionArn,
         functions=fleet.functionArns)
     return Workflow(name, {
         "definition": known.apply(lambda known: render({

@@ -13,8 +13,9 @@ from typing import Any, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import code, packages, policy, settings
+from components import code, packages, place, policy, settings
 from components.handler_function import HandlerFunction, layer_version
+from components.place import Place
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.watched import Watched
 from handlers import circuit_breaker, contract, rate_cap, secret_values, still_wanted
@@ -243,7 +244,7 @@ class ResponderFleet(pulumi.ComponentResource):
         return self._layers[built.zip]
 
     def _function(self, responder: settings.Responder) -> HandlerFunction:
-        store, breaker = self._store, responder.circuitBreaker
+        store, breaker, here = self._store, responder.circuitBreaker, place.of(self)
         statements = [policy.allow(["sqs:SendMessage"], store.responseQueueArn), _looks_whether_wanted(store.tableArn)]
         modules: list[str] = []
         try:
@@ -251,16 +252,17 @@ class ResponderFleet(pulumi.ComponentResource):
         except ValueError as error:
             raise pulumi.RunError(f"responder {responder.name}: {error}") from None
         if responder.functionArn is not None:
-            statements.append(policy.allow(["lambda:InvokeFunction"], responder.functionArn))
+            function = here.usable(f"responder {responder.name}: functionArn", responder.functionArn, "this account call it")
+            statements.append(policy.allow(["lambda:InvokeFunction"], function))
         elif responder.model is not None:
-            statements += policy.invoke_model(responder.model)
+            statements += policy.invoke_model(f"responder {responder.name}: model", responder.model, here)
         elif responder.url is None:
             modules = [responder.module or settings.DEFAULT_MODULE]
             code.check_defines(modules[0], "quote")
         _check_sample(responder, store.settings.currency)
         if responder.secrets:
-            statements += _reads_secrets(responder)
-        layers = list(responder.layers)
+            statements += _reads_secrets(responder, here)
+        layers = [here.usable(f"responder {responder.name}: layers", arn) for arn in responder.layers]
         built = packages.built(responder.packages) if responder.packages else None
         if built is not None:
             layers.append(self._packages_layer(built, responder.packages or "").arn)
@@ -305,25 +307,25 @@ def _check_sample(responder: settings.Responder, currency: str) -> None:
         raise pulumi.RunError(f"responder {responder.name}: its answer.sample would be FAILED: {reason}")
 
 
-def _reads_secrets(responder: settings.Responder) -> list[policy.Statement]:
+def _reads_secrets(responder: settings.Responder, here: Place) -> list[policy.Statement]:
     """Exactly these, and where they have a key of their own, what that decrypts."""
     actions: dict[str, list[pulumi.Input[str]]] = {}
     for id_ in responder.secrets.values():
         action = "ssm:GetParameter" if secret_values.is_parameter(id_) else "secretsmanager:GetSecretValue"
-        actions.setdefault(action, []).append(_secret_arn(id_))
+        actions.setdefault(action, []).append(_secret_arn(responder, id_, here))
     statements = [policy.allow([action], arns) for action, arns in actions.items()]
     if responder.secretsKmsKeyArn:
-        statements.append(policy.allow(["kms:Decrypt"], responder.secretsKmsKeyArn))
+        key = here.usable(f"responder {responder.name}: secretsKmsKeyArn", responder.secretsKmsKeyArn, "this account use it")
+        statements.append(policy.allow(["kms:Decrypt"], key))
     return statements
 
 
-def _secret_arn(id_: str) -> pulumi.Input[str]:
+def _secret_arn(responder: settings.Responder, id_: str, here: Place) -> pulumi.Input[str]:
     if id_.startswith("arn:"):
-        return id_
+        return here.usable(f"responder {responder.name}: secrets", id_, "this account read it")
     # The ARN of a secret ends in six characters that nobody knows by its name.
     service, resource = ("ssm", f"parameter{id_}") if secret_values.is_parameter(id_) else ("secretsmanager", f"secret:{id_}-??????")
-    partition, region = aws.get_partition_output().partition, aws.get_region_output().region
-    return pulumi.Output.concat("arn:", partition, f":{service}:", region, ":", policy.account_id(), f":{resource}")
+    return here.arn(service, resource)
 
 
 def _looks_whether_wanted(table_arn: pulumi.Input[str]) -> policy.Statement:

@@ -123,7 +123,7 @@ class ScatterGather(pulumi.ComponentResource):
         super().__init__("scatter-gather:index:ScatterGather", name, {}, opts)
         settings = checked(CarrierSettings, f"ScatterGather {name}", args)
         child = pulumi.ResourceOptions(parent=self)
-        handler_layer(f"{name}-layer", self)
+        handler_layer(self, f"{name}-layer", self)
         store = RequestStore(name, settings.arguments(StoreSettings), child)
         fleet = ResponderFleet(f"{name}-responder", {"store": store, **settings.arguments(FleetSettings)}, child)
         carriers: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components import policy
+from components import place, policy
 from components.log_group import vended_log_group
 
 
@@ -39,7 +39,7 @@ class Workflow(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkflowArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Workflow", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.role = aws.iam.Role(name, assume_role_policy=policy.trust("states.amazonaws.com"), opts=child)
+        self.role = aws.iam.Role(name, assume_role_policy=policy.trust("states.amazonaws.com", place.of(self)), opts=child)
         self.logs = vended_log_group(f"{name}-logs", "states", self.role.name, args["logRetentionDays"], self)
         rights = aws.iam.RolePolicy(
             f"{name}-runs",

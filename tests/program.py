@@ -15,6 +15,7 @@ from pulumi.runtime.stack import run_in_stack
 
 PROJECT = "scatter-gather"
 FOLDER = Path(__file__).parent.parent
+ANOTHER_ACCOUNT = "111122223333"
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,11 @@ class _Mocks(mocks.Mocks):
         return f"{args.name}-id", {**computed, **args.inputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # ty: ignore[incompatible-method-override]
+        # Of an explicit provider's URN the last part is its name, which is taken for its region.
+        region, account = (args.provider.split("::")[3], ANOTHER_ACCOUNT) if args.provider else ("us-east-1", "000000000000")
         known = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "000000000000", "arn": "arn", "userId": "u", "id": "u"},
-            "aws:index/getRegion:getRegion": {"name": "us-east-1", "region": "us-east-1", "id": "us-east-1"},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account, "arn": "arn", "userId": "u", "id": "u"},
+            "aws:index/getRegion:getRegion": {"name": region, "region": region, "id": region},
             "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"},
         }
         return known[args.token]
@@ -111,6 +114,9 @@ def registered(main: Callable[[], object], config: Mapping[str, Any] | None = No
         return Registered([_resource(urn, mocked) for urn in settings.get_monitor().get_registered_resources()], outputs)  # ty: ignore
     finally:
         pulumi.runtime.set_all_config({})
+        # What waits for the outputs of a program that failed would be waited for by the next.
+        settings.SETTINGS.outputs.clear()
+        settings.SETTINGS.rpc_manager.clear()
         loop.close()
 
 
