@@ -203,6 +203,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             ).apply(lambda known: render(own, self.mode, **known)),
             # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
             "workflowType": "STANDARD",
+            "timeoutSeconds": own.timeout_seconds,
             "functions": [function.functionArn for function in (self.reader, self.processor, self.tally)],
             "statements": statements,
             "logRetentionDays": own.logRetentionDays,

@@ -43,17 +43,19 @@ def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tok
         raise pulumi.RunError(f"{name}: {error}") from None
     functions = [store.aggregatorFunctionArn, fleet.requester.functionArn,
                  *(function.functionArn for function in fleet.functions.values())]
+    timeout_seconds = workflow_seconds(workflow_type, store.settings.completion.deadlineSeconds)
     known = pulumi.Output.all(
         partition=place.of(parent).partition, requester=fleet.requester.functionArn, aggregator=store.aggregatorFunctionArn,
         functions=fleet.functionArns)
     return Workflow(name, {
         "definition": known.apply(lambda known: render({
             "Partition": known["partition"],
-            "TimeoutSeconds": workflow_seconds(workflow_type, store.settings.completion.deadlineSeconds),
+            "TimeoutSeconds": timeout_seconds,
             "RequesterArn": known["requester"],
             "AggregatorArn": known["aggregator"],
         }, known["functions"])),
         "workflowType": workflow_type,
+        "timeoutSeconds": timeout_seconds,
         "functions": functions,
         "statements": [],
         "logRetentionDays": store.settings.logRetentionDays,

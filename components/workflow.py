@@ -18,12 +18,17 @@ class WorkflowArgs(TypedDict):
     """Amazon States Language, as JSON."""
     workflowType: str
     """STANDARD or EXPRESS."""
+    timeoutSeconds: int
+    """When an execution is over, whatever happens."""
     functions: Sequence[pulumi.Input[str]]
     """ARNs of those that it may invoke."""
     statements: Sequence[policy.Statement]
     """What it may do besides."""
     logRetentionDays: int
 
+
+DELETION_SECONDS = 300
+"""For the deletion of a state machine itself; it is what the AWS provider allows without being told."""
 
 FUNCTIONS_PER_POLICY = 40
 """An ARN of a function takes up to 126 characters of a policy. All inline policies of a role take 10,240 of them, each managed one 6,144,
@@ -66,7 +71,11 @@ class Workflow(pulumi.ComponentResource):
                 "log_destination": policy.log_streams(self.logs.arn),
             },
             tracing_configuration={"enabled": True},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights, *further]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[rights, *further],
+                # AWS deletes a state machine after its executions have ended:
+                # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{args['timeoutSeconds'] + DELETION_SECONDS}s")),
         )
         self._name = name
         self.stateMachineArn = self.state_machine.arn

@@ -90,7 +90,11 @@ class _Mocks(mocks.Mocks):
 
 def run(config: Mapping[str, Any] | None = None) -> Registered:
     """Runs `__main__.py` with this configuration (plain values, without the project's prefix)."""
-    return registered(lambda: runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__"), config)
+    return registered(main, config)
+
+
+def main() -> None:
+    runpy.run_path(str(FOLDER / "__main__.py"), run_name="__main__")
 
 
 def registered(main: Callable[[], object], config: Mapping[str, Any] | None = None) -> Registered:
@@ -115,6 +119,10 @@ def registered(main: Callable[[], object], config: Mapping[str, Any] | None = No
     finally:
         pulumi.runtime.set_all_config({})
         # What waits for the outputs of a program that failed would be waited for by the next.
+        abandoned = asyncio.all_tasks(loop)
+        for task in abandoned:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*abandoned, return_exceptions=True))
         settings.SETTINGS.outputs.clear()
         settings.SETTINGS.rpc_manager.clear()
         loop.close()

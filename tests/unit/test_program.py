@@ -160,6 +160,24 @@ def test_a_state_machine_that_carries_requests_may_invoke_their_functions_and_no
             "quotes-aggregator", "quotes-responder-requester", *(f"responder-{name}" for name in all_variants.outputs["responderNames"])]
 
 
+def test_a_state_machine_has_the_time_of_its_longest_execution_to_be_deleted_in():
+    allowed = {}
+
+    def note(args):
+        if args.type_ == "aws:sfn/stateMachine:StateMachine":
+            allowed[args.name] = args.opts.custom_timeouts.delete
+
+    def main():
+        pulumi.runtime.register_stack_transformation(note)
+        program.main()
+
+    found = program.registered(main, {"variants": ["map", "distributed"], "distributed": {"timeoutSeconds": 7_000}})
+
+    machines = found.of_type("aws:sfn/stateMachine:StateMachine")
+    assert allowed == {name: f"{json.loads(machine['definition'])['TimeoutSeconds'] + 300}s" for name, machine in machines.items()}
+    assert allowed["distributed"] == "7300s"
+
+
 def test_a_responder_may_be_called_as_one_of_the_stacks_own_functions_is():
     names = ["requester", "aggregator", "selector", "responses", "dead-avis", "avis", "ask-avis", "dead-ask-avis", "api"]
 
