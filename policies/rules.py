@@ -13,7 +13,10 @@ Properties = Mapping[str, Any]
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 BUCKET = "aws:s3/bucket:Bucket"
 BUCKET_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+FUNCTION = "aws:lambda/function:Function"
+INVOKE_CONFIG = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+PERMISSION = "aws:lambda/permission:Permission"
 POLICIES = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy")
 QUEUE = "aws:sqs/queue:Queue"
 REDRIVE_ALLOW = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
@@ -33,6 +36,10 @@ KNOW_NO_RESOURCE = frozenset({
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords", "xray:PutTraceSegments"})
 """Actions that can only be allowed on "*": Service Authorization Reference, CloudWatch Logs, EC2 and X-Ray."""
+
+
+CALL_ASYNCHRONOUSLY = ("events.amazonaws.com", "s3.amazonaws.com", "ses.amazonaws.com", "sns.amazonaws.com")
+"""Services that hand an event to a function and do not wait: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html"""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,19 @@ def _without_dead_letters(resources: Sequence[Resource]) -> Iterator[tuple[str, 
             yield each.urn, "loses what cannot be dealt with: give it a dead-letter queue by redrivePolicy"
 
 
+def _forgetful_functions(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
+    """Lambda gives up an event that a function failed on three times, and nobody else has it."""
+    called = {urn for each in resources if each.type == INVOKE_CONFIG
+              or (each.type == PERMISSION and each.properties.get("principal") in CALL_ASYNCHRONOUSLY)
+              for name in ("function", "functionName") for urn in each.uses.get(name, ())}
+    kept = {urn for each in resources if each.type == INVOKE_CONFIG
+            and ((each.properties.get("destinationConfig") or {}).get("onFailure") or {}).get("destination")
+            for urn in each.uses.get("functionName", ())}
+    for each in resources:
+        if each.type == FUNCTION and each.urn in called - kept and not (each.properties.get("deadLetterConfig") or {}).get("targetArn"):
+            yield each.urn, "is called asynchronously and loses what it fails on: set deadLetterConfig, or a destination for failures"
+
+
 def _public_buckets(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     wanted = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
     closed = {urn for each in resources if each.type == BUCKET_BLOCK and all(each.properties.get(name) for name in wanted)
@@ -137,6 +157,7 @@ RESOURCE_RULES = (
 STACK_RULES = (
     StackRule("tls-only", "Queues, topics and buckets are reached over TLS only.", _in_the_clear),
     StackRule("dead-letters", "Each queue has a dead-letter queue behind it.", _without_dead_letters),
+    StackRule("asynchronous-functions", "What a function that nobody waits for fails on is kept.", _forgetful_functions),
     StackRule("no-public-bucket", "No bucket can be made public.", _public_buckets),
 )
 

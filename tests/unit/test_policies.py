@@ -75,6 +75,31 @@ def test_a_resource_that_breaks_a_rule_is_found(rule, type_, properties):
     assert (rule, "one") in violations([Resource("one", type_, properties)])
 
 
+def called_by(principal: str) -> Resource:
+    return Resource("permission", rules.PERMISSION, {"principal": principal}, {"function": ["one"]})
+
+
+def with_failures_to(destination: str | None) -> Resource:
+    config = {"destinationConfig": {"onFailure": {"destination": destination}}} if destination else {"maximumRetryAttempts": 0}
+    return Resource("config", rules.INVOKE_CONFIG, config, {"functionName": ["one"]})
+
+
+@pytest.mark.parametrize(("properties", "others", "is_broken"), [
+    ({}, [called_by("sns.amazonaws.com")], True),
+    ({}, [called_by("events.amazonaws.com"), with_failures_to(None)], True),
+    ({}, [with_failures_to(None)], True),
+    ({"deadLetterConfig": {"targetArn": ""}}, [called_by("s3.amazonaws.com")], True),
+    ({"deadLetterConfig": {"targetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}}, [called_by("s3.amazonaws.com")], False),
+    ({}, [called_by("sns.amazonaws.com"), with_failures_to("arn:aws:sqs:us-east-1:000000000000:dead")], False),
+    ({}, [called_by("apigateway.amazonaws.com")], False),
+    ({}, [], False),
+])
+def test_a_function_that_nobody_waits_for_keeps_what_it_fails_on(properties, others, is_broken):
+    found = violations([Resource("one", rules.FUNCTION, properties), *others])
+
+    assert (("asynchronous-functions", "one") in found) is is_broken
+
+
 def without_an_effect(resource: Resource) -> Resource:
     return replace(resource, properties={**resource.properties, "policy": json.dumps({"Statement": []})})
 
