@@ -7,6 +7,7 @@ that of many callers one has the trial, and no failure is counted twice or lost.
 cannot be reached, the responder is asked as if the circuit were closed, and the log says so.
 """
 
+import functools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -41,6 +42,7 @@ def policy(failures: int, pause_seconds: float, timeout_seconds: float) -> Polic
     return Policy(failures, pause_seconds, timeout_seconds + TRIAL_MARGIN_SECONDS)
 
 
+@functools.cache
 def store_client() -> Any:
     return boto3.client("dynamodb", config=Config(
         connect_timeout=STORE_SECONDS, read_timeout=STORE_SECONDS, retries={"total_max_attempts": 1}))

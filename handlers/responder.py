@@ -76,7 +76,7 @@ def _wanted() -> attempt.Wanted:
         return attempt.always
     from handlers import circuit_store, still_wanted
 
-    return still_wanted.StillWanted(os.environ["TABLE_NAME"], circuit_store.store_client())
+    return still_wanted.StillWanted(os.environ["TABLE_NAME"], circuit_store.store_client)
 
 
 source = _source()

@@ -3,7 +3,7 @@
 What has begun is never stopped. Where the table cannot be reached the answer is yes, and so it may be for a moment after the close.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
@@ -18,7 +18,10 @@ ATTRIBUTES = ("requestId", "status")
 
 
 class StillWanted:
-    def __init__(self, table: str, client: Any) -> None:
+    """client: makes the table's, when it is first asked. Most requests wait for everybody, and whoever answers only those starts sooner
+    without one."""
+
+    def __init__(self, table: str, client: Callable[[], Any]) -> None:
         self._table, self._client = table, client
 
     def __call__(self, question: Mapping[str, Any]) -> bool:
@@ -27,7 +30,7 @@ class StillWanted:
         if not question.get("closesEarly"):
             return True
         try:
-            found = self._client.get_item(
+            found = self._client().get_item(
                 TableName=self._table, Key={"requestId": {"S": question["requestId"]}}, ProjectionExpression="requestId, #status",
                 ExpressionAttributeNames={"#status": "status"}).get("Item")
         except (BotoCoreError, ClientError) as error:

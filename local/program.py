@@ -59,7 +59,7 @@ def run_program(
     )
     pulumi.runtime.set_all_config(dict(config), list(secret_keys))
     try:
-        with _as_main_program(folder), _at_speed():
+        with _as_main_program(folder), at_speed():
             loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run_main(folder)))
     except BaseException:
         deployment.stop()
@@ -95,7 +95,7 @@ def _discard(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextmanager
-def _at_speed() -> Generator[None]:
+def at_speed() -> Generator[None]:
     """Within this, the SDK does for a large program only what this engine needs.
 
     Its `wait_for_rpcs` waits anew for all outputs whenever one is done, which makes the time for n of them n². The source

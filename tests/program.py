@@ -13,6 +13,8 @@ import pulumi
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_in_stack
 
+from local.program import at_speed
+
 PROJECT = "scatter-gather"
 FOLDER = Path(__file__).parent.parent
 ANOTHER_ACCOUNT = "111122223333"
@@ -113,7 +115,8 @@ def registered(main: Callable[[], object], config: Mapping[str, Any] | None = No
         exported.update(settings.get_root_resource().outputs)  # ty: ignore[missing-attribute]
 
     try:
-        loop.run_until_complete(run_in_stack(program))
+        with at_speed():
+            loop.run_until_complete(run_in_stack(program))
         outputs = loop.run_until_complete(pulumi.Output.from_input(exported).future()) or {}
         return Registered([_resource(urn, mocked) for urn in settings.get_monitor().get_registered_resources()], outputs)  # ty: ignore
     finally:

@@ -55,7 +55,7 @@ def stack(emulator, deployed, module_account, partner, tmp_path_factory):
                 {"name": "url", "url": f"{partner.url}/quotes", "secrets": secrets, "timeoutSeconds": 60, **MAPPED,
                  "http": {"headers": {"x-key": "${apiKey}"}, "privateHosts": ["127.0.0.1"]}},
                 {"name": "model", "model": "amazon.nova-lite-v1:0", "request": "to_string(data.days)", "timeoutSeconds": 60},
-                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 0.4} for name in CAPPED)])
+                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 0.2} for name in CAPPED)])
 
 
 def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, partner):

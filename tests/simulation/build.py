@@ -125,7 +125,7 @@ class Build:
             modules[name].records, modules[name].deadlines = records, modules["deadline_queue"].DeadlineQueue(clients)
         modules["sns_requester"].sns = clients
         self.records = records
-        responder.wanted = modules["still_wanted"].StillWanted("requests", clients)
+        responder.wanted = modules["still_wanted"].StillWanted("requests", lambda: clients)
         responder.queue = modules["responder_queue"].ResponderQueue("avis", clients)
         modules["processor"].claims = modules["item_claims"].ItemClaims(clients, "claims", 3600)
         self.clients = clients

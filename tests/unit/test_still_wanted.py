@@ -40,20 +40,20 @@ def question(seconds=60.0, early=True):
 @pytest.mark.parametrize(("status", "wanted"), [
     ("OPEN", True), ("COMPLETE", False), ("PARTIAL", False), (None, True), (EndpointConnectionError(endpoint_url="x"), True)])
 def test_it_is_wanted_while_its_record_is_open_or_unknown(status, wanted):
-    assert StillWanted("quotes", Reader(status))(question()) == wanted
+    assert StillWanted("quotes", lambda: Reader(status))(question()) == wanted
 
 
 def test_nobody_looks_where_only_the_deadline_can_close():
     reader = Reader("COMPLETE")
 
-    assert StillWanted("quotes", reader)(question(early=False))
-    assert not StillWanted("quotes", reader)(question(seconds=-1, early=False))
+    assert StillWanted("quotes", lambda: reader)(question(early=False))
+    assert not StillWanted("quotes", lambda: reader)(question(seconds=-1, early=False))
     assert reader.reads == []
 
 
 def test_it_reads_the_status_and_nothing_else_as_its_right_says():
     reader = Reader("OPEN")
-    StillWanted("quotes", reader)(question())
+    StillWanted("quotes", lambda: reader)(question())
     made = program.run({"variants": ["sns"], "api": {"enabled": False}, "responderCount": 1})
 
     document = json.loads(made.of_type("aws:iam/rolePolicy:RolePolicy")["responder-avis-runs"]["policy"])
