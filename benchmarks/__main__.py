@@ -1,6 +1,7 @@
 """python -m benchmarks: this project beside the four samples that it replaces, and as the work grows, on one emulator.
 
     --quick         the rows beside the samples, with few repetitions
+    --split         where the time of a request goes, and nothing else
     --against REV   this commit beside another one, in place of the samples
     --page          write docs/performance.md and its pictures
 """
@@ -21,10 +22,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import measure, page, rows, startup
+from benchmarks import measure, page, rows, split, startup
 from benchmarks.measure import Figures, Row, measured
 from benchmarks.rows import OURS, SAMPLE
 from benchmarks.samples import Samples
+from benchmarks.split import Split
 from client import Stack
 from local import emulator as emulator_control
 from local.emulator import Emulator
@@ -40,16 +42,25 @@ FEW = 8
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--split", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--against", metavar="REV", help=argparse.SUPPRESS)
     parser.add_argument("--page", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     out = Console(stderr=True)
     with tempfile.TemporaryDirectory() as folder, emulator_control.start(Path(folder), port=0) as emulator:
-        found = _against(options.against, emulator, out) if options.against else _beside(emulator, out, quick=options.quick)
-        if not (options.quick or options.against):
+        found: dict[str, Any] = {}
+        if options.against:
+            found = _against(options.against, emulator, out)
+        elif not options.split:
+            found = _beside(emulator, out, quick=options.quick)
+        if options.split or not (options.quick or options.against):
+            found["split"] = _split(emulator, out)
+        if not (options.quick or options.against or options.split):
             hundred = _deployed(emulator, "hundred", rows.HUNDRED, out)
+            found["rows"] |= _measured(rows.with_a_hundred_answers(hundred, Samples(hundred, ACCOUNT)), out, quick=False)
             found |= {
+                "lines": _growth(rows.as_the_lines_grow(_deployed(emulator, "lines", rows.LINES, out)), out),
                 "growth": _growth(rows.as_the_work_grows(hundred), out), "clients": _growth(rows.as_the_clients_grow(hundred), out),
                 "early": _early(emulator, out), "start": startup.measured()}
     found |= {"machine": measure.machine(), "at": datetime.now(UTC).date().isoformat(), "commit": _git("rev-parse", "--short", "HEAD")}
@@ -120,6 +131,12 @@ def _early(emulator: Emulator, out: Console) -> dict[str, Figures]:
             label = f"{carrier}, {workflow_type}" if stack.workflow_type(carrier) else carrier
             found[label] = measure.figures([rows.after_the_deciding_answer(stack, carrier) for _ in range(FEW)])
     return found
+
+
+def _split(emulator: Emulator, out: Console) -> dict[str, Split]:
+    config = {"variants": ["map", "parallel", "sns"], "responderCount": 5, "api": {"enabled": False}, **rows.QUICK}
+    stack = _deployed(emulator, "split", config, out)
+    return {carrier: split.measured(stack, carrier) for carrier in stack.variants}
 
 
 def _deployed(emulator: Emulator, name: str, config: Mapping[str, Any], out: Console) -> Stack:

@@ -55,8 +55,32 @@ request were traced.
 """
 
 
+SPLIT = """`opened` is the time from sending the request to its record, `answered` from there to the last of five answers, `closed` to the
+closed record, `seen` to the client, which looks every 20 ms; together they are the whole. `functions` is the whole time of the requester,
+the slowest responder and the aggregator's last call: it has four calls of the `store`, and what they do when the client need not wait any
+more, such as the announcement. The rest is the carrier's and the client's. An execution that does nothing takes the emulator its `start`,
+which is most of a workflow's time here, and not on AWS. This table alone:
+
+```sh
+python -m benchmarks --split
+```
+"""
+
+
 def tables(found: Mapping[str, Any]) -> Iterator[Lines]:
     """(title, columns, lines) of each."""
+    if "rows" in found:
+        yield from _beside(found)
+    if "split" in found:
+        columns = ("", "opened", "answered", "closed", "seen", "whole", "functions", "store", "emulator's start")
+        yield "Where the time of a request goes, p50 in milliseconds", columns, [
+            (carrier, *(f"{1000 * seconds:.0f}" for seconds in (
+                its.opened, its.answered, its.closed, its.seen, its.whole, its.functions, its.store, its.start)))
+            for carrier, its in found["split"].items()]
+    yield from _grown(found)
+
+
+def _beside(found: Mapping[str, Any]) -> Iterator[Lines]:
     first, second = found["ways"]
     yield f"Latency, {first} and {second}, in milliseconds", ("", f"{first} p50", "p95", f"{second} p50", "p95", "ratio of p50", "n"), [
         (name, *_ms(ways[first]), *_ms(ways[second]), f"{ways[first].p50 / ways[second].p50:.2f}", str(ways[first].count))
@@ -66,7 +90,11 @@ def tables(found: Mapping[str, Any]) -> Iterator[Lines]:
             (name, *(f"{getattr(ours, of)} / {getattr(sample, of)}" for of in ("transitions", "calls", "messages", "writes")),
              f"{compare.money(costs.price_per_thousand(ours))} / {compare.money(costs.price_per_thousand(sample))}")
             for name, (ours, sample) in rows.used().items()]
-    for key, title in (("growth", "As the responders grow"), ("clients", "As the clients grow, that ask 5 responders at once")):
+
+
+def _grown(found: Mapping[str, Any]) -> Iterator[Lines]:
+    for key, title in (("growth", "As the responders grow"), ("clients", "As the clients grow, that ask 5 responders at once"),
+                       ("lines", "As the lines of a data set grow")):
         if key in found:
             sizes = sorted(next(iter(found[key].values()))["p50"])
             yield f"{title}, p50 in milliseconds", ("", *map(str, sizes), "exponent"), [
@@ -95,6 +123,8 @@ def write(found: Mapping[str, Any]) -> None:
             parts.extend(_behind(found))
         if title.startswith("What a request uses"):
             parts.append(PRICES)
+        if title.startswith("Where the time"):
+            parts.append(SPLIT)
         if title.startswith("As the responders"):
             parts.append("![latency by the number of responders](performance/growth.svg)\n")
             parts.append("The exponent is the b of time = a · responders^b: 1 is a straight line.\n")

@@ -3,17 +3,19 @@
 import http.client
 import itertools
 import json
+import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Row
 from benchmarks.samples import Samples
-from client import Stack, costs, run
+from client import Stack, costs, load, run
 from client.api_url import api_url
 from client.costs import Usage, Workload
 
@@ -32,9 +34,11 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     "two": {"variants": ["parallel", "sns"], "responderCount": 2, "api": {"enabled": False}, **QUICK},
     **{f"list {concurrency} {wait}": {
         "variants": ["distributed"], "maxConcurrency": concurrency, "distributed": {"waitSeconds": wait, "timeoutSeconds": 300}, **QUICK}
-       for concurrency, wait in ((1, 2), (3, 2), (10, 0))},
+       for concurrency, wait in ((1, 2), (3, 2))},
+    # More than an inline Map is sure to have room for.
+    "list 10 0": {"variants": ["distributed"], "maxConcurrency": 10, "distributed": {"mode": "DISTRIBUTED", "waitSeconds": 0}, **QUICK},
 }
-LISTS = ((3, 1, 2), (3, 3, 2), (500, 10, 0))
+LISTS = ((3, 1, 2), (3, 3, 2), (1_000, 10, 0))
 """Items, how many at once, and seconds to wait before each."""
 
 
@@ -49,7 +53,7 @@ def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: 
         (transitions, calls), (_, said) = samples.recorded(row.ways[SAMPLE]), used()[row.name]
         # A queue may hand over several answers in one call.
         assert transitions == said.transitions and calls <= said.calls, (row.name, transitions, calls)
-    address, theirs = api_url(ten.outputs, ten.endpoint), samples.api(10)[0]
+    address, theirs = api_url(ten.outputs, ten.endpoint), samples.api(10)
     posts = {"map": f"{address}/map/requests", "sns": f"{address}/sns/requests"}
     for carrier, url in posts.items():
         yield Row(f"API, POST to {carrier}", {OURS: _posting(url), SAMPLE: _posting(theirs)}, rest_seconds=REST_SECONDS)
@@ -81,8 +85,31 @@ def as_the_work_grows(stack: Stack) -> Iterator[tuple[str, int, Row]]:
             f"{carrier}, {responders} responders", {OURS: asking(stack, carrier, {**RENTAL, "recipients": names[:responders]})}, count=5)
 
 
-HUNDRED = {"variants": ["map", "sns"], "responderCount": 100, "api": {"enabled": False}, **QUICK}
+HUNDRED = {"variants": ["map", "sns"], "responderCount": 100, "api": {"auth": "NONE"}, **QUICK}
 CLIENTS = (1, 4, 16, 64)
+
+
+def with_a_hundred_answers(stack: Stack, samples: Samples) -> Iterator[Row]:
+    """stack: one with 100 responders."""
+    address, theirs = api_url(stack.outputs, stack.endpoint), samples.api(100)
+    ours, sample = _posted(f"{address}/sns/requests", "requestId"), _posted(theirs, "id")
+    while _get(f"{address}/requests/{ours}")["status"] == "OPEN" or len(_get(f"{theirs}/{sample}")["quotes"]) < 100:
+        time.sleep(POLL_SECONDS)
+    yield Row("API, GET with 100 answers", {
+        OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")}, count=40)
+
+
+LINES = {"variants": ["distributed"], "maxConcurrency": 40, "distributed": {"source": "s3"}, **QUICK}
+
+
+def as_the_lines_grow(stack: Stack) -> Iterator[tuple[str, int, Row]]:
+    """("distributed", lines of a data set, row)."""
+    for lines, count in ((100, 5), (1_000, 3), (10_000, 1)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "items.jsonl")
+            path.write_text("".join(f'{{"id": {number}}}\n' for number in range(lines)))
+            load.load(stack, path)
+        yield "distributed", lines, Row(f"distributed, {lines:,} lines", {OURS: _running(stack)}, count=count)
 
 
 def as_the_clients_grow(stack: Stack) -> Iterator[tuple[str, int, Row]]:

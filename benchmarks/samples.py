@@ -128,20 +128,20 @@ class Samples:
 
         return send
 
-    def api(self, responders: int) -> tuple[str, str]:
-        """The address to post to, and the one to read from, without the id."""
-        table = self.table("api", "id", "responder")
-        poster = self._publisher("api", "post", responders, "keep", table)
-        reader = self.function("reader", "read", TABLE=table)
+    def api(self, responders: int) -> str:
+        """The address to post to, and, with an id behind it, to read from."""
+        name = f"api-{responders}"
+        table = self.table(name, "id", "responder")
+        poster = self._publisher(name, "post", responders, "keep", table)
+        reader = self.function(f"{name}-reader", "read", TABLE=table)
         apis = self.client("apigatewayv2")
-        api = apis.create_api(Name="sample", ProtocolType="HTTP")["ApiId"]
+        api = apis.create_api(Name=f"sample-{name}", ProtocolType="HTTP")["ApiId"]
         for key, function in (("POST /rfq", poster), ("GET /rfq/{id}", reader)):
             integration = apis.create_integration(
                 ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0")["IntegrationId"]
             apis.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration}")
         apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
-        address = f"{self._stack.endpoint}/_aws/execute-api/{api}/$default/rfq"
-        return address, address
+        return f"{self._stack.endpoint}/_aws/execute-api/{api}/$default/rfq"
 
     def list(self, items: Sequence[str], concurrency: int, wait_seconds: int) -> Callable[[], Any]:
         name = f"list-{len(items)}-{concurrency}"

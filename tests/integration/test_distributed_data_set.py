@@ -35,8 +35,8 @@ def finish(stack, failures=1000):
     return run.result(stack, execution, failures), seen
 
 
-@pytest.mark.parametrize("count", [1_000, 10_000])
-def test_every_row_exactly_once_with_one_percent_failing(stack, tmp_path, count):
+def test_every_row_exactly_once_with_one_percent_failing(stack, tmp_path):
+    count = 3_000
     file, log = orders(tmp_path, count, failing=count // 100)
 
     assert load.load(stack, file).items == count
@@ -48,8 +48,7 @@ def test_every_row_exactly_once_with_one_percent_failing(stack, tmp_path, count)
     assert {failure["error"]["type"] for failure in ended.failures} == {"ValueError"}
     assert ended.failures[0]["error"]["message"] == f"row {ended.failures[0]['item']['id']}"
     assert seen[-1] == run.Progress(count, 0)
-    if count == 10_000:  # a short run may be over before it is looked at
-        assert any(progress.pending for progress in seen)
+    assert any(progress.pending for progress in seen)
 
 
 def test_five_percent_failing_end_the_run_with_a_summary(stack, tmp_path):
