@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERBS = {
     "request": "send a request and show its answers as they arrive",
     "get": "show a request and its result so far",
+    "list": "show the last requests, newest first",
     "show": "show the course of a request, moment by moment",
     "watch": "show the answers to a request as they arrive",
     "logs": "show what the functions of the stack say, of a responder or of a request",

@@ -23,7 +23,8 @@ Per request that asks N responders, each answering once. B is the number of batc
 
 With parallel the N of transitions and of calls is the number of the stack's responders, whomever the request names: every branch runs, and
 one that is not asked calls its function to be told so. A responder that is an existing function takes one more call with every carrier: the
-stack's own function is in front of it. A late answer is a batch like any other.
+stack's own function is in front of it. A late answer is a batch like any other. The first write makes the entry in the index of the last
+requests too, which is billed as one more.
 
 Left out, because it is none or depends on more than the request: free tiers, the caller's own reads, retries, answers that race each
 other to the record, the time for which an Express workflow goes on after it has closed early, the few lines that a Standard workflow
@@ -89,6 +90,9 @@ KEPT_WARM_SECONDS = 600
 INIT_SECONDS = Decimal("0.5")
 """Assumed: of a sandbox that starts, its imports. Billed since August 2025.
 https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"""
+
+LISTED_UNITS = 1
+"""For the entry of a request in the index of the last requests, which never changes."""
 
 KB = 1_024
 HANDLER_MEMORY_MB = 256
@@ -216,7 +220,7 @@ def usage(kind: Kind, workload: Workload, workflow_type: str | None = STANDARD, 
         queue_requests=3 + (asked + 2 * batches if by_queue else 0),
         events=1,
         writes=len(written),
-        write_units=sum(map(_write_units, written)),
+        write_units=sum(map(_write_units, written)) + LISTED_UNITS,
         reads=len(read),
         read_units=sum(map(_read_units, read)),
         log_gb=_gigabytes(calls * CALL_LOG_BYTES),

@@ -45,13 +45,18 @@ EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
 DEAD_LETTER_QUEUE_URL = os.environ["DEAD_LETTER_QUEUE_URL"]
 RESPONSE_QUEUE_URL = os.environ["RESPONSE_QUEUE_URL"]
 store = Records.of_the_stack()
-sqs = boto3.client("sqs")
 events = boto3.client("events")
 
 
 @functools.cache
 def functions() -> Any:
     return boto3.client("lambda")
+
+
+@functools.cache
+def queues() -> Any:
+    """Most batches leave nothing to be put off or rejected, and a function starts sooner without one."""
+    return boto3.client("sqs")
 
 
 def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
@@ -158,7 +163,7 @@ def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_
         record = received[message_id]
         pause = min(2 ** (int(record["attributes"]["ApproximateReceiveCount"]) - 1), LONGEST_PAUSE_SECONDS)
         try:
-            sqs.change_message_visibility(
+            queues().change_message_visibility(
                 QueueUrl=RESPONSE_QUEUE_URL, ReceiptHandle=record["receiptHandle"],
                 VisibilityTimeout=pause if after_seconds is None else after_seconds)
         except Exception:
@@ -179,6 +184,6 @@ def _is_rejected(message_id: str, body: str, reason: str) -> bool:
 def _reject(message_id: str, body: str, reason: str) -> None:
     """Sends a message straight to the dead-letter queue: delivering it again would not make it any better."""
     logger.warning("rejected", extra={"messageId": message_id, "reason": reason})
-    sqs.send_message(
+    queues().send_message(
         QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body,
         MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}})

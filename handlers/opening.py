@@ -25,6 +25,9 @@ the deadline, and their answers still have to arrive."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 """Between two looks at a record whose opener is about to ask; each pause is twice the one before."""
 
+DAY_CHARACTERS = 10
+"""Of a time in ISO 8601. By its day the table's index lists a request."""
+
 SetDeadline = Callable[[Record, int], None]
 """Closes the record as it stands after so many seconds, or as soon as it is there."""
 
@@ -131,6 +134,7 @@ def _record(asked: contract.Json, rules: Rules, now: str, variant: str, own_id: 
         "late": {},
         "spared": {},
         "createdAt": now,
+        "listed": now[:DAY_CHARACTERS],
         "deadlineAt": clock.later(now, deadline),
         "expiresAt": int(clock.moment(now).timestamp()) + rules.retention_seconds,
     }

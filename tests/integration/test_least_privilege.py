@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from client import RequestFailed, Stack, load, logs, redrive, run, verify
+from client import list as last
 from client.api_stack import ApiStack
 from client.errors import StackError
 from handlers.contract import InvalidRequest
@@ -214,6 +215,7 @@ def arns(stack, variant, on):
         "its executions": lambda: f"{machine.replace(':stateMachine:', ':execution:')}:*",
         "its Map Runs": lambda: iam.format("states", f"mapRun:{name}/*"),
         "the table of requests": lambda: iam.format("dynamodb", f"table/{outputs['quoteTableName']}"),
+        "the index of the table": lambda: iam.format("dynamodb", f"table/{outputs['quoteTableName']}/index/listed"),
         "the requester": lambda: outputs["snsRequesterFunctionArn"],
         "the API": lambda: iam.format("execute-api", f"{outputs['apiId']}/*"),
         "the source table": lambda: iam.format("dynamodb", f"table/{source['table']}"),
@@ -263,6 +265,10 @@ def see_logs(session):
     list(logs.events(session, session.outputs["logGroups"], 0))
 
 
+def see_list(session):
+    assert list(last.newest(session, 3_600, 1, last.Read()))
+
+
 def redrive_one(session):
     assert redrive.redrive(session, "responses", 20)
 
@@ -283,6 +289,7 @@ CASES = [
     Case("`request`, `compare` with `sns`", ask("sns")),
     Case("`request --api`, `get --api`", ask("map")),
     Case("`get`, `watch`", lambda session: session.result("nobody")),
+    Case("`list`", see_list),
     Case("`load` into a table", put("list.json", '["a", "b"]')),
     Case("`load` into a bucket", put("list.jsonl", '{"fail": "on purpose"}\n{"a": 2}\n'), "second"),
     Case("`run` inline", run_list, variant="distributed"),
@@ -310,6 +317,7 @@ def prepared(stacks):
     for name, file, content in (("first", "list.json", '["a", "b"]'), ("second", "list.jsonl", '{"fail": "on purpose"}\n{"a": 2}\n')):
         put(file, content)(stacks[name])
     first = stacks["first"]
+    first.request("sns", {**first.sample_request, "requestId": uuid.uuid4().hex})
     first.client("sqs").send_message(QueueUrl=first.outputs["deadLetterQueueUrl"], MessageBody='{"requestId": "nobody", "answer": {}}')
 
 

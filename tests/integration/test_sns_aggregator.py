@@ -315,7 +315,7 @@ def test_a_dead_letter_queue_that_refuses_gets_the_message_later(bench, monkeypa
         raise ConnectionError("later")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.module.sqs, "send_message", refuse)
+        patch.setattr(bench.module.queues(), "send_message", refuse)
         assert bench.deliver("not JSON") == [0]
 
     assert bench.deliver("not JSON") == []

@@ -120,7 +120,7 @@ class Build:
         modules["records"].uuid = simulated.uuid
         records = modules["records"].Records("requests", clients)
         aggregator, responder = modules["aggregator"], modules["responder"]
-        aggregator.store, aggregator.sqs, aggregator.events = records, clients, clients
+        aggregator.store, aggregator.queues, aggregator.events = records, lambda: clients, clients
         for name in ("requester", "sns_requester"):
             modules[name].records, modules[name].deadlines = records, modules["deadline_queue"].DeadlineQueue(clients)
         modules["sns_requester"].sns = clients

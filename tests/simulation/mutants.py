@@ -105,7 +105,7 @@ MUTANTS = [Mutant(*row) for row in (
     ("aggregator: a batch fails as one", "aggregator", "        again += _gather_or_give_back(request_id", "        again = _gather_or_give_back(request_id"),
     ("aggregator: leaves the pause to the queue", "aggregator", "VisibilityTimeout=pause if after_seconds is None else after_seconds)", "VisibilityTimeout=800)"),
     ("aggregator: a lost rejection", "aggregator", "        logger.exception(\"not rejected; to be delivered again\", extra={\"messageId\": message_id})\n        return False", "        return True"),
-    ("aggregator: rejects nothing", "aggregator", "    sqs.send_message(\n", "    logger.info(\n"),
+    ("aggregator: rejects nothing", "aggregator", "    queues().send_message(\n", "    logger.info(\n"),
     ("aggregator: promises too little", "aggregator", "alive_until = clock.later(clock.now(), context.get_remaining_time_in_millis() / 1000)", "alive_until = clock.later(clock.now(), context.get_remaining_time_in_millis() / 1000 - 20)"),
     # Opening
     ("open: no deadline", "opening", "    set_deadline(record, _seconds(record, grace))\n    kept, is_new", "    kept, is_new"),
