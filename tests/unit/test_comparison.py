@@ -129,7 +129,7 @@ def test_the_price_of_closing_early_is_a_reason():
     reasons = compared.recommendation.reasons
 
     # Five more calls of the aggregator, requests to the queue (three each) and traces; four more writes
-    assert "closing early takes 1,000 requests from $0.248 to $0.289 with map STANDARD, from $0.034 to $0.074 with map EXPRESS, and " \
+    assert "closing early takes 1,000 requests from $0.249 to $0.289 with map STANDARD, from $0.034 to $0.074 with map EXPRESS, and " \
            "costs nothing more with sns" in reasons
     assert not any("only sns" in reason for reason in reasons)
 
