@@ -53,14 +53,19 @@ def main(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
-    try:
-        if options.cli:
-            from local.pulumi_cli import run_pulumi
+    if options.cli:
+        from local.pulumi_cli import run_pulumi
 
-            return run_pulumi(load_project(Path(options.cwd).resolve()), options, arguments)
-        if unknown and options.run is not _not_here:
-            raise CommandError(f"{unknown[0]} isn't supported by the local engine; use --cli", WRONG_USAGE)
-        return options.run(options)
+        return _in_words(options, lambda _: run_pulumi(load_project(Path(options.cwd).resolve()), options, arguments))
+    if unknown and options.run is not _not_here:
+        return _fail(options, CommandError(f"{unknown[0]} isn't supported by the local engine; use --cli"), WRONG_USAGE)
+    return _in_words(options, options.run)
+
+
+def _in_words(options: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
+    """The exit code of a verb, whose errors are one line each."""
+    try:
+        return run(options)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,6 +92,19 @@ def _print_error(message: str) -> None:
 
 
 def _up(options: argparse.Namespace) -> int:
+    if options.then is not None and not options.watch:
+        raise CommandError("--then has no effect without --watch", WRONG_USAGE)
+    if not options.watch:
+        return _update(options)
+    if not (options.yes or options.skip_preview) or options.json:
+        raise CommandError("--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json", WRONG_USAGE)
+    from local.watch import watch
+
+    options.skip_preview = options.suppress_outputs = True
+    return watch(_project(options).program_folder, lambda: _in_words(options, _update), options.then)
+
+
+def _update(options: argparse.Namespace) -> int:
     return _operate(options, "update", lambda session, preview: session.update(preview=preview))
 
 
@@ -159,6 +177,7 @@ def _session(options: argparse.Namespace, config: StackConfig, file: StateFile) 
         json=options.json,
         diff=options.diff,
         show_sames=options.show_sames,
+        suppress_outputs=options.suppress_outputs,
         live=sys.stdout.isatty() and not options.non_interactive and os.environ.get("TERM") != "dumb",
         colour=colour,
         parallel=options.parallel,
@@ -500,7 +519,10 @@ def _add_operation_flags(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("-f", "--skip-preview", action="store_true", help="don't preview first")
     if name == "up":
         parser.add_argument("-r", "--refresh", action="store_true", help="refresh the state first")
+        parser.add_argument("-w", "--watch", action="store_true", help="go on, with an update whenever a file of the project is saved")
+        parser.add_argument("--then", metavar="COMMAND", help="with --watch: run it after each update that succeeded")
     parser.add_argument("--diff", action="store_true", help="show the changes in detail")
+    parser.add_argument("--suppress-outputs", action="store_true", help="do not show the stack's outputs")
     parser.add_argument("--show-sames", action="store_true", help="list unchanged resources too in --json")
     parser.add_argument("--expect-no-changes", action="store_true", help="fail when there is anything to change")
     parser.add_argument("-p", "--parallel", type=_positive, default=16, metavar="N", help="steps at once (default: 16)")

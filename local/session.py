@@ -37,6 +37,7 @@ class Options:
     json: bool = False
     diff: bool = False
     show_sames: bool = False
+    suppress_outputs: bool = False
     live: bool = False
     colour: bool = False
     parallel: int = 16
@@ -165,7 +166,7 @@ class Session:
         if not self.options.json:
             root = deployment.resource(root_urn(self.config.stack, self.config.project.name))
             outputs = root.outputs if root is not None and not outcome.failed else None
-            display.summarise(deployment, outputs, diff=self.options.diff)
+            display.summarise(deployment, None if self.options.suppress_outputs else outputs, diff=self.options.diff)
         return outcome
 
     def _deployment(self, state: State, *, preview: bool, display: Display | None) -> Deployment:

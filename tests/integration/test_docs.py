@@ -34,6 +34,8 @@ NOT_RUN = {
     "make mutants": "as simulate",
     "make bench": "it takes minutes; test_benchmarks tests what it makes of what it measures",
     "make bench-quick": "as bench",
+    "python -m benchmarks --split": "as bench",
+    'python -m local up --watch --yes --then "python -m client request map"': "it goes on until it is interrupted; test_local_cli tests it",
     "make lint": "it is a part of make test",
     "pulumi stack init dev": "where a stack is kept is the Pulumi CLI's own affair",
     "pulumi up": "python -m local up runs the same program",

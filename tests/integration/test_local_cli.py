@@ -22,6 +22,7 @@ from local import emulator as emulator_control
 from local.cli import main
 from local.emulator import Emulator
 from local.state import StateFile
+from local.watch import stamps
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +161,81 @@ def test_up_then_up_again_then_one_change_then_destroy(project: Project, clients
     assert queues() == []
     assert clients("dynamodb").list_tables()["TableNames"] == []
     assert clients("logs").describe_log_groups()["logGroups"] == []
+
+
+READING_A_MODULE = """\
+import pulumi_aws as aws
+
+from delay import SECONDS
+
+queue = aws.sqs.Queue("queue", delay_seconds=SECONDS)
+"""
+
+
+def said(process: subprocess.Popen[str], words: str) -> list[str]:
+    """Its lines up to the one with these words."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if words in line:
+            return lines
+    raise AssertionError(f"it ended without {words!r}: {lines}")
+
+
+def test_a_saved_file_is_deployed_while_up_watches(project: Project, clients, queues):
+    project.program(READING_A_MODULE)
+    module = project.folder / "delay.py"
+    module.write_text("SECONDS = 1")
+    watching = project.start("up", "--watch", "--yes", "--then", "echo and then")
+    said(watching, "watching for changes")
+    [url] = queues()
+
+    module.write_text("SECONDS = 20")
+    lines = said(watching, "watching for changes")
+
+    assert clients("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"] == {"DelaySeconds": "20"}
+    assert any(line.endswith("changed: delay.py") for line in lines)
+    assert "    ~ 1 updated" in lines
+    assert "and then" in lines
+    watching.send_signal(signal.SIGINT)
+    assert (watching.wait(10), watching.communicate()[1]) == (0, "")
+
+
+def test_a_mistake_that_is_saved_does_not_end_the_watch(project: Project, queues):
+    project.program(READING_A_MODULE)
+    module = project.folder / "delay.py"
+    module.write_text("SECONDS = 1")
+    watching = project.start("up", "--watch", "--yes", "--then", "echo and then")
+    said(watching, "watching for changes")
+
+    module.write_text("SECONDS = one")
+    broken = said(watching, "watching for changes")
+    module.write_text("SECONDS = 2")
+    mended = said(watching, "watching for changes")
+
+    assert ("and then" in broken, "and then" in mended) == (False, True)
+    watching.send_signal(signal.SIGINT)
+    assert watching.communicate(timeout=10)[1].splitlines() == ["error: NameError: name 'one' is not defined (delay.py:1)"]
+
+
+def test_what_is_no_part_of_the_program_is_not_watched(tmp_path):
+    for file in ("a.py", "folder/b.json", ".hidden/c", ".local/d", "folder/__pycache__/e.pyc", "venv/pyvenv.cfg", "venv/lib/f.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+
+    assert sorted(stamps(tmp_path)) == ["a.py", "folder/b.json"]
+
+
+@pytest.mark.parametrize(("flags", "reason"), [
+    (["--watch"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
+    (["--watch", "--yes", "--json"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
+    (["--then", "true", "--yes"], "--then has no effect without --watch"),
+])
+def test_a_watch_that_cannot_be_is_refused(project: Project, flags, reason):
+    refused = project.run("up", *flags)
+
+    assert (refused.code, refused.err.strip()) == (2, f"error: {reason}")
 
 
 def test_items_in_a_table_survive_a_change_of_something_else(project: Project, clients):
