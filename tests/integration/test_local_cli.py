@@ -11,11 +11,13 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local import emulator as emulator_control
@@ -407,3 +409,28 @@ def test_cli_hands_the_verbs_to_the_pulumi_cli(project: Project, queues):
     assert queues() == []
     assert stack_file.read_text() == before
     assert not (project.folder / ".local" / "local.state.json").exists()
+
+
+def test_an_emulator_that_the_command_starts_enforces_what_roles_may_do(project: Project):
+    capture, folder = project.capture, project.folder
+    main(["-C", str(folder), "start"])
+    capture.readouterr()
+    running = emulator_control.find(folder / ".local")
+    assert running is not None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{running.endpoint}/_ministack/health", headers=running.headers)) as reply:
+            assert json.load(reply)["auth"] == "enabled"
+    finally:
+        main(["-C", str(folder), "stop"])
+
+
+def test_what_is_refused_in_the_clear_is_taken_from_this_machine(tmp_path):
+    document = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"},
+        {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}
+    with emulator_control.start(tmp_path, port=0, auth=True) as running:
+        sqs = boto3.client("sqs", endpoint_url=running.endpoint, region_name="us-east-1", aws_access_key_id="000000000000",
+                           aws_secret_access_key="test", aws_session_token=running.session_token)
+        url = sqs.create_queue(QueueName="q", Attributes={"Policy": json.dumps(document)})["QueueUrl"]
+
+        assert sqs.send_message(QueueUrl=url, MessageBody="in the clear")["MessageId"]
