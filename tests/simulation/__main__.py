@@ -7,6 +7,7 @@ Prints one line with what was done, the same for the same seed and number, and e
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
@@ -73,9 +74,9 @@ def break_the_handlers() -> int:
 def _in_processes(work: Any, items: Iterable[Any], what: str) -> Iterator[Any]:
     """The results, in order; one process for each processor."""
     every = list(items)
-    # Each build has AWS clients of its own, which a process keeps.
-    with get_context("spawn").Pool(maxtasksperchild=8) as processes:
-        yield from track(processes.imap(work, every), what, len(every), console=Console(stderr=True), transient=True)
+    # Each build has AWS clients of its own, which a process keeps. A process that is killed ends all, where a Pool would wait for it.
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=8) as processes:
+        yield from track(processes.map(work, every), what, len(every), console=Console(stderr=True), transient=True)
 
 
 if __name__ == "__main__":

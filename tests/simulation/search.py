@@ -8,7 +8,7 @@ from tests.simulation import history, interleavings, model
 from tests.simulation.build import Build
 from tests.simulation.history import Evidence
 from tests.simulation.mutants import Mutant
-from tests.simulation.world import FAULTS, World
+from tests.simulation.world import FAULTS, Endless, World
 
 
 @dataclass
@@ -110,4 +110,7 @@ def portion(seeds: Iterable[int]) -> Report:
 
 
 def look_for(mutant: Mutant) -> str | None:
-    return found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
+    try:
+        return found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
+    except Endless as actor:
+        return f"{actor} comes to no end"

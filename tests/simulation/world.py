@@ -33,6 +33,14 @@ class Crashed(BaseException):
     """The actor's process is gone."""
 
 
+class Endless(BaseException):
+    """An actor has done more than any that comes to an end."""
+
+
+ENDLESS_STEPS = 2_000
+"""In 4,000 histories no actor took more than 58."""
+
+
 class OutOfTime(BaseException):
     """The alarm of `handlers.clock.within`."""
 
@@ -161,6 +169,8 @@ class World:
         """The same value again when the actor begins anew."""
         actor = self.actor
         if actor.at == len(actor.log):
+            if actor.at == ENDLESS_STEPS:
+                raise Endless(actor.name)
             actor.log.append((op, value()))
         found, kept = actor.log[actor.at]
         assert found == op, f"{actor.name} made another call than before: {op} rather than {found}"
