@@ -1,4 +1,4 @@
-.PHONY: help setup demo test faults simulate mutants bench bench-quick lint security policies requirements sbom clean
+.PHONY: help setup demo test format lint faults simulate mutants bench bench-quick security policies requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -32,7 +32,11 @@ demo: setup ## start the emulator, deploy, send the sample, show the answers, de
 test: lint ## lint, types and all tests
 	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
-lint: setup ## lint and types
+format: setup ## lay out all Python files
+	$(VENV)/bin/ruff format --quiet .
+
+lint: setup ## layout, lint and types
+	$(VENV)/bin/ruff format --check --quiet . || { echo "error: the layout differs; make format mends it"; exit 1; }
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ty check
 

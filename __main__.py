@@ -44,20 +44,20 @@ if settings.kmsKeyArn:
 store = RequestStore("quotes", settings.arguments(StoreSettings))
 fleet = ResponderFleet("responder", {"store": store, **settings.arguments(FleetSettings)})
 
-carriers: dict[str, Any] = {
-    name: make(name, settings, store, fleet, None) for name, make in CARRIERS.items() if name in settings.variants}
+carriers: dict[str, Any] = {name: make(name, settings, store, fleet, None) for name, make in CARRIERS.items() if name in settings.variants}
 for name, carrier in carriers.items():
     export(name, carrier, *(output for output in type(carrier).__annotations__))
 distributed = None
 if "distributed" in settings.variants:
-    distributed = DistributedMapProcessor("distributed", {
-        **settings.distributed.model_dump(exclude_unset=True), **settings.arguments(DistributedSettings)})
-    export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results",
-           "sourceTableName", "sourceBucketName")
+    distributed = DistributedMapProcessor(
+        "distributed", {**settings.distributed.model_dump(exclude_unset=True), **settings.arguments(DistributedSettings)}
+    )
+    export("distributed", distributed, "stateMachineArn", "stateMachineName", "source", "results", "sourceTableName", "sourceBucketName")
 api = None
 if carriers and settings.api.enabled:
-    api = RequestApi("api", {
-        "store": store, "fleet": fleet, "carriers": carriers, "sample": SAMPLE_REQUEST, **settings.api.arguments(ApiSettings)})
+    api = RequestApi(
+        "api", {"store": store, "fleet": fleet, "carriers": carriers, "sample": SAMPLE_REQUEST, **settings.api.arguments(ApiSettings)}
+    )
     pulumi.export("apiUrl", api.apiUrl)
     pulumi.export("apiId", api.apiId)
 

@@ -53,7 +53,7 @@ def relative_imports(source: bytes, file: Path) -> bytes:
             raise ValueError(f"{file}:{node.lineno} must import with `from`: `import` has no relative form")
         if isinstance(node, ast.ImportFrom) and not node.level and _is_ours(node.module or ""):
             found = _relative(str(node.module), file.parent)
-            before, statement = lines[node.lineno - 1][:node.col_offset], lines[node.lineno - 1][node.col_offset:]
+            before, statement = lines[node.lineno - 1][: node.col_offset], lines[node.lineno - 1][node.col_offset :]
             lines[node.lineno - 1] = before + re.sub(rf"^from\s+{re.escape(str(node.module))}\b", f"from {found}", statement)
     return "".join(lines).encode()
 

@@ -1,9 +1,9 @@
 """python -m benchmarks: this project beside the four samples that it replaces, and as the work grows, on one emulator.
 
-    --quick         the rows beside the samples, with few repetitions
-    --split         where the time of a request goes, and nothing else
-    --against REV   this commit beside another one, in place of the samples
-    --page          write docs/performance.md and its pictures
+--quick         the rows beside the samples, with few repetitions
+--split         where the time of a request goes, and nothing else
+--against REV   this commit beside another one, in place of the samples
+--page          write docs/performance.md and its pictures
 """
 
 import argparse
@@ -61,8 +61,11 @@ def main() -> int:
             found["rows"] |= _measured(rows.with_a_hundred_answers(hundred, Samples(hundred, ACCOUNT)), out, quick=False)
             found |= {
                 "lines": _growth(rows.as_the_lines_grow(_deployed(emulator, "lines", rows.LINES, out)), out),
-                "growth": _growth(rows.as_the_work_grows(hundred), out), "clients": _growth(rows.as_the_clients_grow(hundred), out),
-                "early": _early(emulator, out), "start": startup.measured()}
+                "growth": _growth(rows.as_the_work_grows(hundred), out),
+                "clients": _growth(rows.as_the_clients_grow(hundred), out),
+                "early": _early(emulator, out),
+                "start": startup.measured(),
+            }
     found |= {"machine": measure.machine(), "at": datetime.now(UTC).date().isoformat(), "commit": _git("rev-parse", "--short", "HEAD")}
     _show(Console(), found)
     if options.json:
@@ -84,8 +87,14 @@ def _against(revision: str, emulator: Emulator, out: Console) -> dict[str, Any]:
     config = {**rows.CONFIGURATIONS["ten"], "variants": ["map", "parallel", "sns"], "responderCount": 5}
     with _other(revision, config, emulator) as other:
         here = _deployed(emulator, "here", config, out)
-        made = (Row(f"{carrier}, 5 responders", {"here": rows.asking(here, carrier, rows.RENTAL), revision: rows.asking(
-            other, carrier, rows.RENTAL)}, count=60) for carrier in here.variants)
+        made = (
+            Row(
+                f"{carrier}, 5 responders",
+                {"here": rows.asking(here, carrier, rows.RENTAL), revision: rows.asking(other, carrier, rows.RENTAL)},
+                count=60,
+            )
+            for carrier in here.variants
+        )
         return {"ways": ["here", revision], "rows": _measured(made, out, quick=False)}
 
 
@@ -96,8 +105,9 @@ def _other(revision: str, config: Mapping[str, Any], emulator: Emulator) -> Gene
         tree = Path(folder) / "tree"
         _git("worktree", "add", "--detach", str(tree), revision)
         try:
-            (tree / "Pulumi.bench.yaml").write_text("config:\n" + "".join(
-                f"  scatter-gather:{key}: {json.dumps(value)}\n" for key, value in config.items()))
+            (tree / "Pulumi.bench.yaml").write_text(
+                "config:\n" + "".join(f"  scatter-gather:{key}: {json.dumps(value)}\n" for key, value in config.items())
+            )
             _in(tree, emulator, "up", "--yes", "--skip-preview")
             yield Stack(json.loads(_in(tree, emulator, "stack", "output", "--json")), emulator.endpoint, emulator.session_token)
         finally:
@@ -106,8 +116,13 @@ def _other(revision: str, config: Mapping[str, Any], emulator: Emulator) -> Gene
 
 def _in(tree: Path, emulator: Emulator, *arguments: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-m", "local", *arguments, "--stack", "bench"], cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, **emulator.environment})
+        [sys.executable, "-m", "local", *arguments, "--stack", "bench"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **emulator.environment},
+    )
     if ran.returncode:
         raise SystemExit(f"error: {' '.join(arguments)} of the other commit ended {ran.returncode}: {ran.stderr.strip()[-500:]}")
     return ran.stdout

@@ -36,15 +36,15 @@ BEHIND_FROM = 1.05
 
 REASONS = {
     "SNS": "the request is kept before it is published, each question waits in a queue of its responder's where the sample's topic calls "
-           "the functions, and each answer is kept by its name under a condition: six writes and seven messages for the sample's two and "
-           "five.",
+    "the functions, and each answer is kept by its name under a condition: six writes and seven messages for the sample's two and "
+    "five.",
     "API, POST to map": "the carrier is a state machine, whose start is dearer on the emulator than the publish of the sample. Done: no "
-                        "POST without a `requestId` waits for the record any more.",
+    "POST without a `requestId` waits for the record any more.",
     "API, POST by": "each request is an execution of 14 transitions, which the emulator runs in the process that answers the next POST. On "
-                    "AWS they share nothing.",
+    "AWS they share nothing.",
     "List": "a function reads and checks the list, another tallies it, and each item is handed over with its place and its run. Tried: the "
-            "tally, or the retriers and the catch of an item, left out one at a time change nothing that can be told from the spread; the "
-            "processor takes 0.03 ms of CPU for an item.",
+    "tally, or the retriers and the catch of an item, left out one at a time change nothing that can be told from the spread; the "
+    "processor takes 0.03 ms of CPU for an item.",
 }
 """Why a row may be behind its sample, by how its name begins."""
 
@@ -73,41 +73,80 @@ def tables(found: Mapping[str, Any]) -> Iterator[Lines]:
         yield from _beside(found)
     if "split" in found:
         columns = ("", "opened", "answered", "closed", "seen", "whole", "functions", "store", "emulator's start")
-        yield "Where the time of a request goes, p50 in milliseconds", columns, [
-            (carrier, *(f"{1000 * seconds:.0f}" for seconds in (
-                its.opened, its.answered, its.closed, its.seen, its.whole, its.functions, its.store, its.start)))
-            for carrier, its in found["split"].items()]
+        yield (
+            "Where the time of a request goes, p50 in milliseconds",
+            columns,
+            [
+                (
+                    carrier,
+                    *(
+                        f"{1000 * seconds:.0f}"
+                        for seconds in (its.opened, its.answered, its.closed, its.seen, its.whole, its.functions, its.store, its.start)
+                    ),
+                )
+                for carrier, its in found["split"].items()
+            ],
+        )
     yield from _grown(found)
 
 
 def _beside(found: Mapping[str, Any]) -> Iterator[Lines]:
     first, second = found["ways"]
-    yield f"Latency, {first} and {second}, in milliseconds", ("", f"{first} p50", "p95", f"{second} p50", "p95", "ratio of p50", "n"), [
-        (name, *_ms(ways[first]), *_ms(ways[second]), f"{ways[first].p50 / ways[second].p50:.2f}", str(ways[first].count))
-        for name, ways in found["rows"].items()]
+    yield (
+        f"Latency, {first} and {second}, in milliseconds",
+        ("", f"{first} p50", "p95", f"{second} p50", "p95", "ratio of p50", "n"),
+        [
+            (name, *_ms(ways[first]), *_ms(ways[second]), f"{ways[first].p50 / ways[second].p50:.2f}", str(ways[first].count))
+            for name, ways in found["rows"].items()
+        ],
+    )
     if second == rows.SAMPLE:
-        yield "What a request uses, ours / sample", ("", "transitions", "calls", "messages", "writes", "$ per 1,000"), [
-            (name, *(f"{getattr(ours, of)} / {getattr(sample, of)}" for of in ("transitions", "calls", "messages", "writes")),
-             f"{compare.money(costs.price_per_thousand(ours))} / {compare.money(costs.price_per_thousand(sample))}")
-            for name, (ours, sample) in rows.used().items()]
+        yield (
+            "What a request uses, ours / sample",
+            ("", "transitions", "calls", "messages", "writes", "$ per 1,000"),
+            [
+                (
+                    name,
+                    *(f"{getattr(ours, of)} / {getattr(sample, of)}" for of in ("transitions", "calls", "messages", "writes")),
+                    f"{compare.money(costs.price_per_thousand(ours))} / {compare.money(costs.price_per_thousand(sample))}",
+                )
+                for name, (ours, sample) in rows.used().items()
+            ],
+        )
 
 
 def _grown(found: Mapping[str, Any]) -> Iterator[Lines]:
-    for key, title in (("growth", "As the responders grow"), ("clients", "As the clients grow, that ask 5 responders at once"),
-                       ("lines", "As the lines of a data set grow")):
+    for key, title in (
+        ("growth", "As the responders grow"),
+        ("clients", "As the clients grow, that ask 5 responders at once"),
+        ("lines", "As the lines of a data set grow"),
+    ):
         if key in found:
             sizes = sorted(next(iter(found[key].values()))["p50"])
-            yield f"{title}, p50 in milliseconds", ("", *map(str, sizes), "exponent"), [
-                (carrier, *(f"{1000 * its['p50'][size]:.0f}" for size in sizes), f"{its['exponent']:.2f}")
-                for carrier, its in found[key].items()]
+            yield (
+                f"{title}, p50 in milliseconds",
+                ("", *map(str, sizes), "exponent"),
+                [
+                    (carrier, *(f"{1000 * its['p50'][size]:.0f}" for size in sizes), f"{its['exponent']:.2f}")
+                    for carrier, its in found[key].items()
+                ],
+            )
     if "early" in found:
-        yield "From the deciding answer to the closed record, in milliseconds", ("", "p50", "p95", "n"), [
-            (name, *_ms(figures), str(figures.count)) for name, figures in found["early"].items()]
+        yield (
+            "From the deciding answer to the closed record, in milliseconds",
+            ("", "p50", "p95", "n"),
+            [(name, *_ms(figures), str(figures.count)) for name, figures in found["early"].items()],
+        )
     if "start" in found:
         columns = ("", "CPU to import", "at 256 MB", "at 128 MB", "archive, KB")
-        yield "What a function does before its first call, in milliseconds", columns, [
-            (name, f"{its.cpu_ms:.0f}", f"{its.ms_at(256):.0f}", f"{its.ms_at(128):.0f}", f"{its.archive_kb:.0f}")
-            for name, its in found["start"].items()]
+        yield (
+            "What a function does before its first call, in milliseconds",
+            columns,
+            [
+                (name, f"{its.cpu_ms:.0f}", f"{its.ms_at(256):.0f}", f"{its.ms_at(128):.0f}", f"{its.archive_kb:.0f}")
+                for name, its in found["start"].items()
+            ],
+        )
 
 
 def write(found: Mapping[str, Any]) -> None:

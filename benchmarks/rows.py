@@ -32,9 +32,15 @@ QUICK = {"alarms": {"enabled": False}}
 CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     "ten": {"variants": ["map", "sns"], "responderCount": 10, "api": {"auth": "NONE"}, **QUICK},
     "two": {"variants": ["parallel", "sns"], "responderCount": 2, "api": {"enabled": False}, **QUICK},
-    **{f"list {concurrency} {wait}": {
-        "variants": ["distributed"], "maxConcurrency": concurrency, "distributed": {"waitSeconds": wait, "timeoutSeconds": 300}, **QUICK}
-       for concurrency, wait in ((1, 2), (3, 2))},
+    **{
+        f"list {concurrency} {wait}": {
+            "variants": ["distributed"],
+            "maxConcurrency": concurrency,
+            "distributed": {"waitSeconds": wait, "timeoutSeconds": 300},
+            **QUICK,
+        }
+        for concurrency, wait in ((1, 2), (3, 2))
+    },
     # More than an inline Map is sure to have room for.
     "list 10 0": {"variants": ["distributed"], "maxConcurrency": 10, "distributed": {"mode": "DISTRIBUTED", "waitSeconds": 0}, **QUICK},
 }
@@ -45,9 +51,11 @@ LISTS = ((3, 1, 2), (3, 3, 2), (1_000, 10, 0))
 def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: bool) -> Iterator[Row]:
     ten, two = stacks["ten"], stacks["two"]
     names = ten.outputs["responderNames"]
-    carriers = (Row("Map, 5 responders", {OURS: asking(ten, "map", {**RENTAL, "recipients": names[:5]}), SAMPLE: samples.map(5)}),
-                Row("Parallel, 2 responders", {OURS: asking(two, "parallel", RENTAL), SAMPLE: samples.parallel()}),
-                Row("SNS, 2 responders", {OURS: asking(two, "sns", RENTAL), SAMPLE: samples.sns()}))
+    carriers = (
+        Row("Map, 5 responders", {OURS: asking(ten, "map", {**RENTAL, "recipients": names[:5]}), SAMPLE: samples.map(5)}),
+        Row("Parallel, 2 responders", {OURS: asking(two, "parallel", RENTAL), SAMPLE: samples.parallel()}),
+        Row("SNS, 2 responders", {OURS: asking(two, "sns", RENTAL), SAMPLE: samples.sns()}),
+    )
     yield from carriers
     for row in carriers:
         (transitions, calls), (_, said) = samples.recorded(row.ways[SAMPLE]), used()[row.name]
@@ -57,32 +65,51 @@ def beside_the_samples(stacks: Mapping[str, Stack], samples: Samples, *, quick: 
     posts = {"map": f"{address}/map/requests", "sns": f"{address}/sns/requests"}
     for carrier, url in posts.items():
         yield Row(f"API, POST to {carrier}", {OURS: _posting(url), SAMPLE: _posting(theirs)}, rest_seconds=REST_SECONDS)
-    yield Row("API, POST until 10 answers are in", {
-        OURS: _until_answered(posts["sns"], lambda id_: f"{address}/requests/{id_}", "requestId", lambda body: body["status"] != "OPEN"),
-        SAMPLE: _until_answered(theirs, lambda id_: f"{theirs}/{id_}", "id", lambda body: len(body["quotes"]) == 10)})
+    yield Row(
+        "API, POST until 10 answers are in",
+        {
+            OURS: _until_answered(
+                posts["sns"], lambda id_: f"{address}/requests/{id_}", "requestId", lambda body: body["status"] != "OPEN"
+            ),
+            SAMPLE: _until_answered(theirs, lambda id_: f"{theirs}/{id_}", "id", lambda body: len(body["quotes"]) == 10),
+        },
+    )
     ours, sample = _posted(posts["sns"], "requestId"), _posted(theirs, "id")
     time.sleep(3)
-    yield Row("API, GET with 10 answers", {
-        OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")}, count=40)
+    yield Row(
+        "API, GET with 10 answers", {OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")}, count=40
+    )
     if quick:
         return
     for clients in (4, 16, 64):
-        yield Row(f"API, POST by {clients} at once", {
-            OURS: _posting(posts["map"]), SAMPLE: _posting(theirs)}, count=2 * clients, clients=clients,
-            rest_seconds=min(REST_SECONDS * clients, LONGEST_REST_SECONDS))
+        yield Row(
+            f"API, POST by {clients} at once",
+            {OURS: _posting(posts["map"]), SAMPLE: _posting(theirs)},
+            count=2 * clients,
+            clients=clients,
+            rest_seconds=min(REST_SECONDS * clients, LONGEST_REST_SECONDS),
+        )
     for items, concurrency, wait in LISTS:
         stack = stacks[f"list {concurrency} {wait}"]
         _load(stack, [f"item {number}" for number in range(items)])
-        yield Row(f"List, {items} items, {concurrency} at once" + (f", {wait} s each" if wait else ""), {
-            OURS: _running(stack), SAMPLE: samples.list([f"item {number}" for number in range(items)], concurrency, wait)}, count=3)
+        yield Row(
+            f"List, {items} items, {concurrency} at once" + (f", {wait} s each" if wait else ""),
+            {OURS: _running(stack), SAMPLE: samples.list([f"item {number}" for number in range(items)], concurrency, wait)},
+            count=3,
+        )
 
 
 def as_the_work_grows(stack: Stack) -> Iterator[tuple[str, int, Row]]:
     """(carrier, responders, row): a stack with 100 of them."""
     names = stack.outputs["responderNames"]
     for carrier, responders in itertools.product(("map", "sns"), (1, 5, 20, 40, 100)):
-        yield carrier, responders, Row(
-            f"{carrier}, {responders} responders", {OURS: asking(stack, carrier, {**RENTAL, "recipients": names[:responders]})}, count=5)
+        yield (
+            carrier,
+            responders,
+            Row(
+                f"{carrier}, {responders} responders", {OURS: asking(stack, carrier, {**RENTAL, "recipients": names[:responders]})}, count=5
+            ),
+        )
 
 
 HUNDRED = {"variants": ["map", "sns"], "responderCount": 100, "api": {"auth": "NONE"}, **QUICK}
@@ -95,8 +122,11 @@ def with_a_hundred_answers(stack: Stack, samples: Samples) -> Iterator[Row]:
     ours, sample = _posted(f"{address}/sns/requests", "requestId"), _posted(theirs, "id")
     while _get(f"{address}/requests/{ours}")["status"] == "OPEN" or len(_get(f"{theirs}/{sample}")["quotes"]) < 100:
         time.sleep(POLL_SECONDS)
-    yield Row("API, GET with 100 answers", {
-        OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")}, count=40)
+    yield Row(
+        "API, GET with 100 answers",
+        {OURS: lambda: _get(f"{address}/requests/{ours}"), SAMPLE: lambda: _get(f"{theirs}/{sample}")},
+        count=40,
+    )
 
 
 LINES = {"variants": ["distributed"], "maxConcurrency": 40, "distributed": {"source": "s3"}, **QUICK}
@@ -116,14 +146,21 @@ def as_the_clients_grow(stack: Stack) -> Iterator[tuple[str, int, Row]]:
     """(carrier, clients, row)."""
     request = {**RENTAL, "recipients": stack.outputs["responderNames"][:5]}
     for carrier, clients in itertools.product(("map", "sns"), CLIENTS):
-        yield carrier, clients, Row(
-            f"{carrier}, {clients} clients", {OURS: asking(stack, carrier, request)}, count=max(8, 2 * clients), clients=clients)
+        yield (
+            carrier,
+            clients,
+            Row(f"{carrier}, {clients} clients", {OURS: asking(stack, carrier, request)}, count=max(8, 2 * clients), clients=clients),
+        )
 
 
 EARLY = {
-    "variants": ["map", "parallel", "sns"], "api": {"enabled": False}, **QUICK,
-    "responders": [{"name": name, "module": "benchmarks.slow", "settings": {"seconds": seconds}}
-                   for name, seconds in (("avis", 0.1), ("alamo", 0.2), ("hertz", 3))],
+    "variants": ["map", "parallel", "sns"],
+    "api": {"enabled": False},
+    **QUICK,
+    "responders": [
+        {"name": name, "module": "benchmarks.slow", "settings": {"seconds": seconds}}
+        for name, seconds in (("avis", 0.1), ("alamo", 0.2), ("hertz", 3))
+    ],
 }
 
 
@@ -150,8 +187,10 @@ def used() -> dict[str, tuple[Usage, Usage]]:
         "Map, 5 responders": (costs.usage(costs.KINDS["map"], five), sample(5, transitions=7, writes=1, write_units=1)),
         "Parallel, 2 responders": (costs.usage(costs.KINDS["parallel"], two), sample(4, transitions=5)),
         # A publish, two deliveries; two answers sent, received in batches of one, deleted; two writes.
-        "SNS, 2 responders": (costs.usage(costs.KINDS["sns"], two), replace(
-            sample(5, messages=5, publishes=1, queue_requests=6, writes=2, write_units=2))),
+        "SNS, 2 responders": (
+            costs.usage(costs.KINDS["sns"], two),
+            replace(sample(5, messages=5, publishes=1, queue_requests=6, writes=2, write_units=2)),
+        ),
     }
 
 
@@ -173,8 +212,9 @@ def _running(stack: Stack) -> Callable[[], object]:
 
 
 def _load(stack: Stack, items: list[str]) -> None:
-    stack.client("dynamodb").put_item(TableName=stack.outputs["distributedSourceTableName"], Item={
-        "id": {"S": "list"}, "items": {"L": [{"S": item} for item in items]}})
+    stack.client("dynamodb").put_item(
+        TableName=stack.outputs["distributedSourceTableName"], Item={"id": {"S": "list"}, "items": {"L": [{"S": item} for item in items]}}
+    )
 
 
 def _posting(url: str) -> Callable[[], object]:

@@ -43,16 +43,19 @@ def gather(event, context):
     for record in event["Records"]:
         answer = json.loads(record["body"])
         boto3.client("dynamodb").update_item(
-            TableName=os.environ["TABLE"], Key={"id": {"S": answer["uuid"]}},
+            TableName=os.environ["TABLE"],
+            Key={"id": {"S": answer["uuid"]}},
             UpdateExpression="SET quotes = list_append(if_not_exists(quotes, :none), :one)",
-            ExpressionAttributeValues={":none": {"L": []}, ":one": {"L": [{"S": json.dumps(answer)}]}})
+            ExpressionAttributeValues={":none": {"L": []}, ":one": {"L": [{"S": json.dumps(answer)}]}},
+        )
 
 
 def post(event, context):
     """Of the API: keeps the request and publishes it."""
     asked = request({"data": json.loads(event["body"])["data"]}, context)
-    boto3.client("dynamodb").put_item(TableName=os.environ["TABLE"], Item={
-        "id": {"S": asked["uuid"]}, "responder": {"S": "-"}, "request": {"S": event["body"]}})
+    boto3.client("dynamodb").put_item(
+        TableName=os.environ["TABLE"], Item={"id": {"S": asked["uuid"]}, "responder": {"S": "-"}, "request": {"S": event["body"]}}
+    )
     boto3.client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], Message=json.dumps(asked))
     return {"statusCode": 201, "body": json.dumps({"id": asked["uuid"]})}
 
@@ -61,14 +64,18 @@ def keep(event, context):
     """Keeps each answer as an item of its own."""
     for record in event["Records"]:
         answer = json.loads(record["body"])
-        boto3.client("dynamodb").put_item(TableName=os.environ["TABLE"], Item={
-            "id": {"S": answer["uuid"]}, "responder": {"S": answer["responder"]}, "quote": {"N": str(answer["quote"])}})
+        boto3.client("dynamodb").put_item(
+            TableName=os.environ["TABLE"],
+            Item={"id": {"S": answer["uuid"]}, "responder": {"S": answer["responder"]}, "quote": {"N": str(answer["quote"])}},
+        )
 
 
 def read(event, context):
     found = boto3.client("dynamodb").query(
-        TableName=os.environ["TABLE"], KeyConditionExpression="id = :id",
-        ExpressionAttributeValues={":id": {"S": event["pathParameters"]["id"]}})["Items"]
+        TableName=os.environ["TABLE"],
+        KeyConditionExpression="id = :id",
+        ExpressionAttributeValues={":id": {"S": event["pathParameters"]["id"]}},
+    )["Items"]
     quotes = [{"responder": item["responder"]["S"], "quote": item["quote"]["N"]} for item in found if "quote" in item]
     return {"statusCode": 200, "body": json.dumps({"quotes": quotes})}
 

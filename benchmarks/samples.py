@@ -1,10 +1,10 @@
 """The four samples' workloads, rebuilt from what their descriptions say: the same states, functions, queues and tables, and no more.
 
-    a Map over a recipient list, whose result goes to a table         5 functions, N + 2 transitions
-    a Parallel with two branches between two functions                4 functions, 5 transitions
-    the same with a topic, two functions at it, and a queue           4 functions, a topic, a queue
-    an API that publishes a request to ten functions                 13 functions, a topic, a queue, a route to send and one to read
-    a list in a table that drives a Map                              1 function, 2 N + 2 transitions
+a Map over a recipient list, whose result goes to a table         5 functions, N + 2 transitions
+a Parallel with two branches between two functions                4 functions, 5 transitions
+the same with a topic, two functions at it, and a queue           4 functions, a topic, a queue
+an API that publishes a request to ten functions                 13 functions, a topic, a queue, a route to send and one to read
+a list in a table that drives a Map                              1 function, 2 N + 2 transitions
 """
 
 import io
@@ -42,14 +42,21 @@ class Samples:
     def function(self, name: str, handler: str, **environment: str) -> str:
         """Its ARN."""
         return self.client("lambda").create_function(
-            FunctionName=f"sample-{name}", Runtime=RUNTIME, Handler=f"{CODE.stem}.{handler}", Code={"ZipFile": self._code}, Role=self._role,
-            Timeout=30, Environment={"Variables": environment})["FunctionArn"]
+            FunctionName=f"sample-{name}",
+            Runtime=RUNTIME,
+            Handler=f"{CODE.stem}.{handler}",
+            Code={"ZipFile": self._code},
+            Role=self._role,
+            Timeout=30,
+            Environment={"Variables": environment},
+        )["FunctionArn"]
 
     def machine(self, name: str, start: str, states: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
         """Runs it with an input and returns its output."""
         workflows = self.client("stepfunctions")
         arn = workflows.create_state_machine(
-            name=f"sample-{name}", roleArn=self._role, definition=json.dumps({"StartAt": start, "States": states}))["stateMachineArn"]
+            name=f"sample-{name}", roleArn=self._role, definition=json.dumps({"StartAt": start, "States": states})
+        )["stateMachineArn"]
 
         def run(given: Mapping[str, Any]) -> Any:
             execution = workflows.start_execution(stateMachineArn=arn, input=json.dumps(given))["executionArn"]
@@ -60,9 +67,11 @@ class Samples:
 
     def table(self, name: str, *keys: str) -> str:
         self.client("dynamodb").create_table(
-            TableName=f"sample-{name}", BillingMode="PAY_PER_REQUEST",
+            TableName=f"sample-{name}",
+            BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys])
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        )
         return f"sample-{name}"
 
     def recorded(self, way: Callable[[], Any]) -> tuple[int, int]:
@@ -91,29 +100,66 @@ class Samples:
     def _calls(self) -> int:
         logs = self.client("logs")
         groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/sample-")
-        lines = (logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
-                 for page in groups for group in page["logGroups"])
+        lines = (
+            logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+            for page in groups
+            for group in page["logGroups"]
+        )
         return sum(event["message"].startswith("REPORT ") for pages in lines for page in pages for event in page["events"])
 
     def map(self, responders: int) -> Callable[[], Any]:
         arns = [self.function(f"map-{number}", "price", NAME=f"p{number}") for number in range(responders)]
         table = self.table("map", "id")
-        run = self.machine("map", "Ask", {
-            "Ask": {"Type": "Map", "ItemsPath": "$.providers", "MaxConcurrency": 10, "Next": "Store", "ItemSelector": {
-                "description.$": "$.description", "provider.$": "$$.Map.Item.Value"}, "ItemProcessor": {
-                    "ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Quote", "States": {"Quote": {
-                        "Type": "Task", "Resource": LAMBDA, "OutputPath": "$.Payload", "End": True,
-                        "Parameters": {"FunctionName.$": "$.provider", "Payload.$": "$"}}}}},
-            "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem", "ResultPath": None, "End": True, "Parameters": {
-                "TableName": table, "Item": {"id": {"S.$": "$$.Execution.Id"}, "quotes": {"S.$": "States.JsonToString($)"}}}}})
+        run = self.machine(
+            "map",
+            "Ask",
+            {
+                "Ask": {
+                    "Type": "Map",
+                    "ItemsPath": "$.providers",
+                    "MaxConcurrency": 10,
+                    "Next": "Store",
+                    "ItemSelector": {"description.$": "$.description", "provider.$": "$$.Map.Item.Value"},
+                    "ItemProcessor": {
+                        "ProcessorConfig": {"Mode": "INLINE"},
+                        "StartAt": "Quote",
+                        "States": {
+                            "Quote": {
+                                "Type": "Task",
+                                "Resource": LAMBDA,
+                                "OutputPath": "$.Payload",
+                                "End": True,
+                                "Parameters": {"FunctionName.$": "$.provider", "Payload.$": "$"},
+                            }
+                        },
+                    },
+                },
+                "Store": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::dynamodb:putItem",
+                    "ResultPath": None,
+                    "End": True,
+                    "Parameters": {
+                        "TableName": table,
+                        "Item": {"id": {"S.$": "$$.Execution.Id"}, "quotes": {"S.$": "States.JsonToString($)"}},
+                    },
+                },
+            },
+        )
         return lambda: run({"description": "A large car for 30 days", "providers": arns})
 
     def parallel(self) -> Callable[[], Any]:
         requester, aggregator = self.function("requester", "request"), self.function("aggregator", "aggregate")
         branches = [self._branch(self.function(f"branch-{rate}", "respond", RATE=str(rate))) for rate in (99, 120)]
-        run = self.machine("parallel", "Request", {
-            "Request": _task(requester, Next="Ask"), "Ask": {"Type": "Parallel", "Branches": branches, "Next": "Aggregate"},
-            "Aggregate": _task(aggregator, End=True)})
+        run = self.machine(
+            "parallel",
+            "Request",
+            {
+                "Request": _task(requester, Next="Ask"),
+                "Ask": {"Type": "Parallel", "Branches": branches, "Next": "Aggregate"},
+                "Aggregate": _task(aggregator, End=True),
+            },
+        )
         return lambda: run({"data": {"car_type": "L", "days_rental": 30}})
 
     def sns(self) -> Callable[[], Any]:
@@ -138,7 +184,8 @@ class Samples:
         api = apis.create_api(Name=f"sample-{name}", ProtocolType="HTTP")["ApiId"]
         for key, function in (("POST /rfq", poster), ("GET /rfq/{id}", reader)):
             integration = apis.create_integration(
-                ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0")["IntegrationId"]
+                ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+            )["IntegrationId"]
             apis.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration}")
         apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
         return f"{self._stack.endpoint}/_aws/execute-api/{api}/$default/rfq"
@@ -150,12 +197,26 @@ class Samples:
         work: dict[str, Any] = {"Log": _task(function, End=True)}
         if wait_seconds:
             work["Wait"] = {"Type": "Wait", "Seconds": wait_seconds, "Next": "Log"}
-        run = self.machine(name, "Read", {
-            "Read": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:getItem", "Next": "Each",
-                     "Parameters": {"TableName": table, "Key": {"id": {"S": "list"}}}},
-            "Each": {"Type": "Map", "ItemsPath": "$.Item.items.L", "MaxConcurrency": concurrency, "ResultPath": None, "End": True,
-                     "ItemProcessor": {
-                         "ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Wait" if wait_seconds else "Log", "States": work}}})
+        run = self.machine(
+            name,
+            "Read",
+            {
+                "Read": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::dynamodb:getItem",
+                    "Next": "Each",
+                    "Parameters": {"TableName": table, "Key": {"id": {"S": "list"}}},
+                },
+                "Each": {
+                    "Type": "Map",
+                    "ItemsPath": "$.Item.items.L",
+                    "MaxConcurrency": concurrency,
+                    "ResultPath": None,
+                    "End": True,
+                    "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Wait" if wait_seconds else "Log", "States": work},
+                },
+            },
+        )
         return lambda: run({})
 
     def _branch(self, function: str) -> dict[str, Any]:
@@ -171,14 +232,21 @@ class Samples:
             responder = self.function(f"{name}-{number}", "respond_by_queue", NAME=f"r{number}", RATE=str(99 + number), QUEUE_URL=queue)
             topics.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=responder)
         functions.create_event_source_mapping(
-            EventSourceArn=queue_arn, FunctionName=self.function(f"{name}-gather", gatherer, TABLE=table),
-            BatchSize=10 if gatherer == "gather" else 1)
+            EventSourceArn=queue_arn,
+            FunctionName=self.function(f"{name}-gather", gatherer, TABLE=table),
+            BatchSize=10 if gatherer == "gather" else 1,
+        )
         return self.function(f"{name}-publish", handler, TOPIC_ARN=topic, TABLE=table)
 
 
 def _task(function: str, **more: Any) -> dict[str, Any]:
     return {
-        "Type": "Task", "Resource": LAMBDA, "Parameters": {"FunctionName": function, "Payload.$": "$"}, "OutputPath": "$.Payload", **more}
+        "Type": "Task",
+        "Resource": LAMBDA,
+        "Parameters": {"FunctionName": function, "Payload.$": "$"},
+        "OutputPath": "$.Payload",
+        **more,
+    }
 
 
 def _ended(execution: Mapping[str, Any]) -> str | None:

@@ -90,9 +90,15 @@ def _execution_of_nothing(stack: Stack, carrier: str) -> float:
 
 def _store_call(stack: Stack) -> float:
     store, key = stack.client("dynamodb"), {"requestId": {"S": "benchmark"}}
-    return _median(lambda: store.update_item(
-        TableName=stack.outputs["quoteTableName"], Key=key, UpdateExpression="SET answers = :none",
-        ExpressionAttributeValues={":none": {"M": {}}}), ALONE)
+    return _median(
+        lambda: store.update_item(
+            TableName=stack.outputs["quoteTableName"],
+            Key=key,
+            UpdateExpression="SET answers = :none",
+            ExpressionAttributeValues={":none": {"M": {}}},
+        ),
+        ALONE,
+    )
 
 
 def _median(call: Callable[[], object], count: int) -> float:

@@ -18,8 +18,16 @@ FULL_CORE_MB = 1_769
 """Where Lambda gives a function one whole core; below it in proportion: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 REPEATED = 3
-MORE = {"AUTH": "NONE", "OWNERSHIP": "{}", "CARRIERS": "{}", "SAMPLE": "{}", "RANK_MODULE": "handlers.rankings.nearest",
-        "SOURCE_TABLE": "t", "SOURCE_KEY": "{}", "SOURCE_ATTRIBUTE": "items"}
+MORE = {
+    "AUTH": "NONE",
+    "OWNERSHIP": "{}",
+    "CARRIERS": "{}",
+    "SAMPLE": "{}",
+    "RANK_MODULE": "handlers.rankings.nearest",
+    "SOURCE_TABLE": "t",
+    "SOURCE_KEY": "{}",
+    "SOURCE_ATTRIBUTE": "items",
+}
 """What is in the environments that the simulation does not need."""
 
 

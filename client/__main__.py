@@ -48,8 +48,13 @@ EXIT_CODES = """exit codes:
   130  interrupted"""
 
 CODES: tuple[tuple[type[Exception], int], ...] = (
-    (InvalidRequest, WRONG_USE), (UsageError, WRONG_USE), (UnknownVariant, WRONG_USE), (NoStack, NOT_FOUND), (UnknownRequest, NOT_FOUND),
-    (StillOpen, STILL_OPEN), (StackError, FAILED),
+    (InvalidRequest, WRONG_USE),
+    (UsageError, WRONG_USE),
+    (UnknownVariant, WRONG_USE),
+    (NoStack, NOT_FOUND),
+    (UnknownRequest, NOT_FOUND),
+    (StillOpen, STILL_OPEN),
+    (StackError, FAILED),
 )
 
 
@@ -66,8 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: activate the environment (source .venv/bin/activate), or install the package with "
-                     "[client]", WRONG_USE)
+        return _fail(
+            f"{error.name} is not installed: activate the environment (source .venv/bin/activate), or install the package with [client]",
+            WRONG_USE,
+        )
     except Exception as error:
         code = _code_of(error)
         if code is None:
@@ -118,8 +125,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     verbs = {verb: summary for verb, summary in VERBS.items() if importlib.util.find_spec(f"{__package__}.{verb}")}
     listed = "\n".join(f"  {verb:<9} {summary}" for verb, summary in verbs.items())
     parser = _Parser(
-        prog=f"python -m {__package__}", usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …", description=__doc__,
-        epilog=f"verbs:\n{listed}\n\n{EXIT_CODES}", formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog=f"python -m {__package__}",
+        usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …",
+        description=__doc__,
+        epilog=f"verbs:\n{listed}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("verb", choices=verbs, metavar="VERB", help="what to do; VERB --help tells more")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -127,14 +138,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     # Only the chosen verb is imported, so that the others cost nothing.
     module = importlib.import_module(f"{__package__}.{chosen.verb}")
     verb = _Parser(
-        prog=f"python -m {__package__} {chosen.verb}", description=verbs[chosen.verb], epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog=f"python -m {__package__} {chosen.verb}",
+        description=verbs[chosen.verb],
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verb.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
     verb.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
     verb.add_argument("--json", action="store_true", help="print JSON")
     module.add_arguments(verb)
-    return verb.parse_args(
-        chosen.rest, argparse.Namespace(run=getattr(module, "run", None), run_here=getattr(module, "run_here", None)))
+    return verb.parse_args(chosen.rest, argparse.Namespace(run=getattr(module, "run", None), run_here=getattr(module, "run_here", None)))
 
 
 def _fail(reason: str, code: int) -> int:

@@ -24,21 +24,37 @@ def add_request(parser: argparse.ArgumentParser) -> None:
 
 
 def add_api(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--api", action="store_true", help="talk to the stack's HTTP API, not to AWS's services: signed with your AWS "
-                        "credentials, or, with auth JWT, with the token in SCATTER_GATHER_TOKEN")
+    parser.add_argument(
+        "--api",
+        action="store_true",
+        help="talk to the stack's HTTP API, not to AWS's services: signed with your AWS "
+        "credentials, or, with auth JWT, with the token in SCATTER_GATHER_TOKEN",
+    )
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_SECONDS, metavar="SECONDS",
-                        help=f"how long to wait for the result; default: {TIMEOUT_SECONDS:g}")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help=f"how long to wait for the result; default: {TIMEOUT_SECONDS:g}",
+    )
 
 
 def read_request(options: argparse.Namespace, stack: Stack) -> Any:
     """The request that the arguments of `add_request` describe. UsageError where the input cannot be read."""
     body = _input(options.input, stack)
-    completion = {key: value for key, value in (
-        ("quorum", options.quorum), ("amountBelow", options.below), ("required", options.require), ("deadlineSeconds", options.deadline),
-    ) if value is not None}
+    completion = {
+        key: value
+        for key, value in (
+            ("quorum", options.quorum),
+            ("amountBelow", options.below),
+            ("required", options.require),
+            ("deadlineSeconds", options.deadline),
+        )
+        if value is not None
+    }
     given = body.get("completion", {}) if isinstance(body, dict) else None
     # What is no request stays as it is, to be refused for what it is.
     return {**body, "completion": {**given, **completion}} if completion and isinstance(given, dict) else body

@@ -33,8 +33,7 @@ def address(stack: Stack) -> str:
             return url
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            raise UsageError(
-                "the stack's API has no board: a browser cannot sign for auth AWS_IAM; it needs api.auth JWT") from None
+            raise UsageError("the stack's API has no board: a browser cannot sign for auth AWS_IAM; it needs api.auth JWT") from None
         raise StackError(f"{url} answered {error.code} {error.reason}") from None
     except OSError:
         from botocore.exceptions import EndpointConnectionError

@@ -28,11 +28,22 @@ LONGEST_NAME = 30
 
 STYLE: Any = {
     "svg.fonttype": "none",  # the page's own font: the text can be selected and searched
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 10, "text.color": INK,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.color": INK,
     "text.parse_math": False,  # a responder's name is shown as it is
-    "axes.edgecolor": FAINT, "axes.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8,
-    "xtick.color": INK, "ytick.color": INK, "legend.frameon": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
 }
 
 
@@ -61,11 +72,24 @@ def _timeline(panel: Any, carrier: Carrier, runs: Sequence[Any], colours: Mappin
     panel.hlines(rows, 0, ends, color=FAINT, linewidth=3, zorder=1)
     panel.plot(ends, rows, color=INK, linestyle="", marker="|", markersize=9, zorder=2)
     for status, marker in MARKERS.items():
-        answers = [(row, end, run.result, answer) for row, end, run in zip(rows, ends, runs, strict=True)
-                   for answer in run.result["answers"] if answer["status"] == status]
+        answers = [
+            (row, end, run.result, answer)
+            for row, end, run in zip(rows, ends, runs, strict=True)
+            for answer in run.result["answers"]
+            if answer["status"] == status
+        ]
         moments = [after_ms(result, answer["respondedAt"]) if "respondedAt" in answer else end for _, end, result, answer in answers]
-        panel.scatter(moments, [row for row, *_ in answers], c=[colours[answer["responder"]] for *_, answer in answers], marker=marker,
-                      s=36, edgecolors=PAPER, linewidths=0.6, alpha=0.9, zorder=3)
+        panel.scatter(
+            moments,
+            [row for row, *_ in answers],
+            c=[colours[answer["responder"]] for *_, answer in answers],
+            marker=marker,
+            s=36,
+            edgecolors=PAPER,
+            linewidths=0.6,
+            alpha=0.9,
+            zorder=3,
+        )
     panel.set_title(carrier.label, loc="left", fontsize=10, fontweight="bold")
     panel.set_ylim(len(runs) + 0.6, 0.4)
     panel.set_yticks(rows)
@@ -78,8 +102,11 @@ def _legend(colours: Mapping[str, str], statuses: Iterable[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     names = [Line2D([], [], color=colour, marker="o", linestyle="", label=_plain(name)) for name, colour in colours.items()]
-    kinds = [Line2D([], [], color="#7b8794", marker=marker, linestyle="", label=WORDS[status])
-             for status, marker in MARKERS.items() if status in statuses and set(statuses) != {"QUOTED"}]
+    kinds = [
+        Line2D([], [], color="#7b8794", marker=marker, linestyle="", label=WORDS[status])
+        for status, marker in MARKERS.items()
+        if status in statuses and set(statuses) != {"QUOTED"}
+    ]
     return [*names, *kinds, Line2D([], [], color=INK, marker="|", markersize=9, linestyle="", label="closed")]
 
 
@@ -97,8 +124,15 @@ def latencies(compared: Comparison) -> str:
                 panel.annotate(percent, (value, row - 0.32), ha=side, va="bottom", fontsize=8)
         slowest = compared.slowest[1]
         panel.axvline(slowest, color=WARM, linestyle="--", linewidth=1.4)
-        panel.annotate(f"{_plain(compared.slowest[0])} itself: {slowest:.0f} ms", (slowest, len(compared.carriers) - 0.45),
-                       xytext=(5, 0), textcoords="offset points", color=WARM, fontsize=9, va="center")
+        panel.annotate(
+            f"{_plain(compared.slowest[0])} itself: {slowest:.0f} ms",
+            (slowest, len(compared.carriers) - 0.45),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=WARM,
+            fontsize=9,
+            va="center",
+        )
         panel.set_yticks(range(len(compared.carriers)), [carrier.label for carrier in compared.carriers])
         panel.set_ylim(len(compared.carriers) - 0.3, -0.7)
         panel.set_xlim(left=0)
@@ -115,7 +149,8 @@ def cost_curves(compared: Comparison) -> str:
     for variant, workflow_type in choices(compared.kinds):
         prices = tuple(
             float(costs.price_per_thousand(costs.usage(compared.kinds[variant], compared.workload.with_responders(count), workflow_type)))
-            for count in counts)
+            for count in counts
+        )
         curves.setdefault(prices, []).append(label(variant, workflow_type))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 4.2), layout="constrained")
@@ -124,8 +159,15 @@ def cost_curves(compared: Comparison) -> str:
             panel.plot(counts, prices, label=", ".join(names), color=colour, linewidth=2)
         asked = compared.workload.asked
         panel.axvline(asked, color=FAINT, linestyle="--")
-        panel.annotate(f"this request: {asked}", (asked, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
-                       textcoords="offset points", va="top", fontsize=9)
+        panel.annotate(
+            f"this request: {asked}",
+            (asked, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -4),
+            textcoords="offset points",
+            va="top",
+            fontsize=9,
+        )
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xticks([1, 2, 3, 5, 10, 20, 50, 100], ["1", "2", "3", "5", "10", "20", "50", "100"])
@@ -150,7 +192,7 @@ def _svg(figure: Figure, name: str) -> str:
     with matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = drawn.getvalue()
-    svg = text[text.index("<svg"):]
+    svg = text[text.index("<svg") :]
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
     svg = re.sub(rf"(fill|stroke): ({'|'.join(PAGE_COLOURS)})\b", lambda found: f"{found[1]}: var({PAGE_COLOURS[found[2]]})", svg)

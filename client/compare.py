@@ -23,8 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--count", type=_at_least_one, default=10, metavar="COUNT", help="requests through each carrier; default: 10")
     arguments.add_request(parser)
     parser.add_argument("--warm-up", type=int, default=1, metavar="COUNT", help="requests before them that do not count; default: 1")
-    parser.add_argument("--per-month", type=_at_least_one, default=100_000, metavar="COUNT",
-                        help="requests a month, for the recommendation; default: 100000")
+    parser.add_argument(
+        "--per-month",
+        type=_at_least_one,
+        default=100_000,
+        metavar="COUNT",
+        help="requests a month, for the recommendation; default: 100000",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with the timelines, the latencies and the costs")
     arguments.add_timeout(parser)
 
@@ -35,7 +40,8 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     request = arguments.read_request(options, stack)
     with display.progress(quiet=options.json) as tell:
         compared = compare(
-            stack, request, options.count, warm_up=options.warm_up, per_month=options.per_month, timeout=options.timeout, tell=tell)
+            stack, request, options.count, warm_up=options.warm_up, per_month=options.per_month, timeout=options.timeout, tell=tell
+        )
     show(compared, options.report, as_json=options.json)
     return 0
 
@@ -51,10 +57,20 @@ def show(compared: Comparison, report: Path | None = None, *, as_json: bool = Fa
         return
     out = display.console()
     _print_measured(out, compared)
-    _print_prices(out, "Price of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:", "responders",
-                  EXTRAPOLATED, prices(compared))
-    _print_prices(out, "Price of a month, by the number of such requests in it, with cold starts and idle queues:", "requests",
-                  PER_MONTH, months(compared))
+    _print_prices(
+        out,
+        "Price of 1,000 such requests on AWS (us-east-1, dollars), by the number of responders:",
+        "responders",
+        EXTRAPOLATED,
+        prices(compared),
+    )
+    _print_prices(
+        out,
+        "Price of a month, by the number of such requests in it, with cold starts and idle queues:",
+        "requests",
+        PER_MONTH,
+        months(compared),
+    )
     advice = compared.recommendation
     out.print(f"\nRecommended: {advice.label}", soft_wrap=True, markup=False)
     for reason in advice.reasons:
@@ -68,8 +84,11 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
     return {
         "request": dict(compared.request),
         "responders": {
-            "asked": compared.workload.asked, "configured": compared.workload.configured, "late": compared.workload.late,
-            "spared": compared.spared},
+            "asked": compared.workload.asked,
+            "configured": compared.workload.configured,
+            "late": compared.workload.late,
+            "spared": compared.spared,
+        },
         "closesEarly": compared.workload.early,
         "slowestResponder": {"responder": compared.slowest[0], "ms": compared.slowest[1]},
         "carriers": [
@@ -89,9 +108,11 @@ def as_plain(compared: Comparison) -> dict[str, Any]:
         ],
         "requestsPerMonth": compared.per_month,
         "pricePer1000ByResponders": {
-            count: {name: money(price) for name, price in prices.items()} for count, prices in compared.extrapolation().items()},
+            count: {name: money(price) for name, price in prices.items()} for count, prices in compared.extrapolation().items()
+        },
         "pricePerMonthByRequests": {
-            requests: {name: money(price) for name, price in prices.items()} for requests, prices in compared.months().items()},
+            requests: {name: money(price) for name, price in prices.items()} for requests, prices in compared.months().items()
+        },
         "recommendation": {
             "variant": compared.recommendation.variant,
             "workflowType": compared.recommendation.workflow_type,
@@ -109,8 +130,7 @@ def figures(compared: Comparison) -> dict[str, list[str]]:
         "overhead ms": [f"{carrier.overhead_ms:.0f}" for carrier in carriers],
         **{name: [str(getattr(carrier.used, name)) for carrier in carriers] for name in COUNTED},
         "$ per 1,000": [money(carrier.price_per_thousand) for carrier in carriers],
-        f"$ per {compared.per_month:,} a month": [
-            money(costs.price_per_month(carrier.used, compared.per_month)) for carrier in carriers],
+        f"$ per {compared.per_month:,} a month": [money(costs.price_per_month(carrier.used, compared.per_month)) for carrier in carriers],
     }
 
 
@@ -131,8 +151,10 @@ def closing(compared: Comparison) -> str:
     workload = compared.workload
     if not workload.early:
         return ""
-    return (f"They may close before all have answered: {workload.late} of {workload.asked} answers are late, and cost as such"
-            f"{_spared(compared)}.")
+    return (
+        f"They may close before all have answered: {workload.late} of {workload.asked} answers are late, and cost as such"
+        f"{_spared(compared)}."
+    )
 
 
 def _spared(compared: Comparison) -> str:
@@ -150,8 +172,12 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
 
     name, slowest = compared.slowest
     runs = len(compared.carriers[0].runs)
-    out.print(f"{runs} request{'s' if runs > 1 else ''} to {compared.workload.asked} responders through each carrier; "
-              f"the slowest, {display.visible(name)}, takes {slowest:.0f} ms itself", soft_wrap=True, markup=False)
+    out.print(
+        f"{runs} request{'s' if runs > 1 else ''} to {compared.workload.asked} responders through each carrier; "
+        f"the slowest, {display.visible(name)}, takes {slowest:.0f} ms itself",
+        soft_wrap=True,
+        markup=False,
+    )
     if compared.workload.early:
         out.print(closing(compared), soft_wrap=True)
     # A column for each carrier fits a terminal of 80 characters; one for each figure does not.
@@ -163,8 +189,9 @@ def _print_measured(out: "Console", compared: Comparison) -> None:
         table.add_row(heading, *cells)
     out.print(table)
     if compared.workload.early or any(not carrier.kind.is_workflow for carrier in compared.carriers):
-        out.print("Answers that come by queue count as if each came by itself, which is the most that they use.",
-                  style="dim", soft_wrap=True)
+        out.print(
+            "Answers that come by queue count as if each came by itself, which is the most that they use.", style="dim", soft_wrap=True
+        )
 
 
 def _print_prices(out: "Console", title: str, corner: str, counts: Sequence[int], rows: Mapping[str, Sequence[str]]) -> None:
@@ -186,8 +213,9 @@ def _check_report(report: Path) -> None:
     import importlib.util
 
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--report draws with matplotlib, which is not installed: pip install -r requirements-report.txt, "
-                         "or the package with [report]")
+        raise UsageError(
+            "--report draws with matplotlib, which is not installed: pip install -r requirements-report.txt, or the package with [report]"
+        )
     if not report.parent.is_dir():
         raise UsageError(f"--report: there is no folder {report.parent}")
 

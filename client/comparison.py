@@ -99,13 +99,22 @@ class Comparison:
 
     def extrapolation(self, counts: Iterable[int] = EXTRAPOLATED) -> dict[int, dict[str, Decimal]]:
         """Dollars for 1,000 requests, by responders and by carrier, deployed or not."""
-        return {count: {label(*choice): costs.price_per_thousand(self._usage(choice, self.workload.with_responders(count)))
-                        for choice in choices(self.kinds)} for count in counts}
+        return {
+            count: {
+                label(*choice): costs.price_per_thousand(self._usage(choice, self.workload.with_responders(count)))
+                for choice in choices(self.kinds)
+            }
+            for count in counts
+        }
 
     def months(self, volumes: Iterable[int] = PER_MONTH) -> dict[int, dict[str, Decimal]]:
         """Dollars a month, by requests a month and by carrier, deployed or not."""
-        return {requests: {label(*choice): costs.price_per_month(self._usage(choice, self.workload), requests)
-                           for choice in choices(self.kinds)} for requests in volumes}
+        return {
+            requests: {
+                label(*choice): costs.price_per_month(self._usage(choice, self.workload), requests) for choice in choices(self.kinds)
+            }
+            for requests in volumes
+        }
 
     def _usage(self, choice: tuple[str, str | None], workload: Workload) -> Usage:
         variant, workflow_type = choice
@@ -127,8 +136,14 @@ def label(variant: str, workflow_type: str | None) -> str:
 
 
 def compare(
-    stack: Stack, request: Request | Mapping[str, Any], count: int, *, warm_up: int = 1, per_month: int = 100_000,
-    timeout: float = TIMEOUT_SECONDS, tell: Callable[[str], None] = lambda line: None,
+    stack: Stack,
+    request: Request | Mapping[str, Any],
+    count: int,
+    *,
+    warm_up: int = 1,
+    per_month: int = 100_000,
+    timeout: float = TIMEOUT_SECONDS,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Comparison:
     """Sends the request `count` times through each carrier, in turns, after `warm_up` times that do not count.
 
@@ -148,8 +163,18 @@ def compare(
     record = stack.record(runs[0].result["requestId"]) or {}
     existing = {*stack.outputs.get("existingFunctions", [])} & {*_recipients(stack, request)}
     early = closes_early(stack, request)
-    compared = summarise(request, runs, types, record, configured=len(stack.outputs["responderNames"]), early=early,
-                         existing=len(existing), per_month=per_month, on_aws=stack.endpoint is None, kinds=kinds)
+    compared = summarise(
+        request,
+        runs,
+        types,
+        record,
+        configured=len(stack.outputs["responderNames"]),
+        early=early,
+        existing=len(existing),
+        per_month=per_month,
+        on_aws=stack.endpoint is None,
+        kinds=kinds,
+    )
     return replace(compared, spared=_spared(stack, runs)) if early else compared
 
 
@@ -169,9 +194,19 @@ def _recipients(stack: Stack, request: Request | Mapping[str, Any]) -> list[str]
     return contract.recipients_of(contract.present(request), stack.outputs["responderNames"])
 
 
-def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[str, str | None], record: Mapping[str, Any], *,
-              configured: int, early: bool, per_month: int, on_aws: bool, existing: int = 0,
-              kinds: Mapping[str, Kind] = KINDS) -> Comparison:
+def summarise(
+    request: Mapping[str, Any],
+    runs: Sequence[Run],
+    types: Mapping[str, str | None],
+    record: Mapping[str, Any],
+    *,
+    configured: int,
+    early: bool,
+    per_month: int,
+    on_aws: bool,
+    existing: int = 0,
+    kinds: Mapping[str, Kind] = KINDS,
+) -> Comparison:
     """types: the workflow type of each variant. record: one of the stored requests. configured: the stack's responders; existing: those of
     the asked that are existing functions. early: whether the request may close before all have answered; how many are late is then the mean
     of the runs, rounded up."""
@@ -185,9 +220,12 @@ def summarise(request: Mapping[str, Any], runs: Sequence[Run], types: Mapping[st
         early=early,
         late=math.ceil(sum(_late(run.result) for run in runs) / len(runs)) if early else 0,
         existing=existing,
-        **_sizes(record))
-    carriers = [_carrier(variant, types[variant], kinds[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
-                for variant in types]
+        **_sizes(record),
+    )
+    carriers = [
+        _carrier(variant, types[variant], kinds[variant], [run for run in runs if run.variant == variant], slowest[1], workload)
+        for variant in types
+    ]
     return Comparison(request, carriers, workload, slowest, per_month, on_aws, recommend(carriers, workload, per_month, on_aws=on_aws))
 
 
@@ -256,8 +294,10 @@ def recommend(carriers: Sequence[Carrier], workload: Workload, per_month: int, *
 def _price_of_closing_early(workload: Workload) -> str:
     prices = []
     for workflow_type in (STANDARD, EXPRESS):
-        waiting, closing = (costs.price_per_thousand(costs.usage(KINDS["map"], each, workflow_type))
-                            for each in (replace(workload, early=False, late=0), workload))
+        waiting, closing = (
+            costs.price_per_thousand(costs.usage(KINDS["map"], each, workflow_type))
+            for each in (replace(workload, early=False, late=0), workload)
+        )
         prices.append(f"from ${waiting:.3f} to ${closing:.3f} with map {workflow_type}")
     return f"closing early takes 1,000 requests {', '.join(prices)}, and costs nothing more with sns"
 
@@ -272,8 +312,16 @@ def _run(stack: Stack, variant: str, request: Mapping[str, Any], timeout: float)
 def _carrier(variant: str, workflow_type: str | None, kind: Kind, runs: Sequence[Run], slowest_ms: float, workload: Workload) -> Carrier:
     latencies = [run.latency_ms for run in runs]
     p50 = percentile(latencies, 50)
-    return Carrier(variant, workflow_type, kind, runs, p50, percentile(latencies, 95), max(0.0, p50 - slowest_ms),
-                   costs.usage(kind, workload, workflow_type))
+    return Carrier(
+        variant,
+        workflow_type,
+        kind,
+        runs,
+        p50,
+        percentile(latencies, 95),
+        max(0.0, p50 - slowest_ms),
+        costs.usage(kind, workload, workflow_type),
+    )
 
 
 def _late(result: Result) -> int:

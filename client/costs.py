@@ -64,8 +64,9 @@ PRICES: Mapping[str, Price] = {
     "execution_gb_seconds": Price(Decimal("0.00001667"), Decimal(1), "GB-second of an Express workflow", STEP_FUNCTIONS),
     "calls": Price(Decimal("0.20"), MILLION, "call of a Lambda function", LAMBDA),
     "call_gb_seconds": Price(Decimal("0.0000133334"), Decimal(1), "GB-second of a Lambda function on arm64", LAMBDA),
-    "publishes": Price(Decimal("0.50"), MILLION, "publish of up to 64 KB to SNS; its deliveries to SQS are free",
-                       "https://aws.amazon.com/sns/pricing/"),
+    "publishes": Price(
+        Decimal("0.50"), MILLION, "publish of up to 64 KB to SNS; its deliveries to SQS are free", "https://aws.amazon.com/sns/pricing/"
+    ),
     "queue_requests": Price(Decimal("0.40"), MILLION, "request of up to 64 KB to SQS", "https://aws.amazon.com/sqs/pricing/"),
     "events": Price(Decimal("1.00"), MILLION, "custom event of up to 64 KB", "https://aws.amazon.com/eventbridge/pricing/"),
     "write_units": Price(Decimal("0.625"), MILLION, "write of 1 KB to DynamoDB, on demand", DYNAMODB),
@@ -161,8 +162,9 @@ class Workload:
 
     def with_responders(self, count: int) -> "Workload":
         """The same with so many responders, all of them asked, of which the same share is late, and existing functions."""
-        return replace(self, asked=count, configured=count,
-                       late=self.late * count // self.asked, existing=self.existing * count // self.asked)
+        return replace(
+            self, asked=count, configured=count, late=self.late * count // self.asked, existing=self.existing * count // self.asked
+        )
 
 
 @dataclass(frozen=True)

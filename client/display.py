@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-COLOURS = {"QUOTED": "green", "DECLINED": "yellow", "FAILED": "red", "TIMED_OUT": "magenta",
-           "COMPLETE": "green", "PARTIAL": "yellow", "OPEN": "cyan"}
+COLOURS = {
+    "QUOTED": "green",
+    "DECLINED": "yellow",
+    "FAILED": "red",
+    "TIMED_OUT": "magenta",
+    "COMPLETE": "green",
+    "PARTIAL": "yellow",
+    "OPEN": "cyan",
+}
 PIPED_WIDTH = 160
 REFRESHES_PER_SECOND = 8
 
@@ -121,13 +128,19 @@ def _progress(result: StoredResult, record: Mapping[str, Any]) -> "Group":
     from rich.table import Table
 
     bars = Table.grid(padding=(0, 1))
-    bars.add_row("answers", ProgressBar(total=result["expected"], completed=len(result["answers"]), width=30),
-                 f"{len(result['answers'])} of {result['expected']}")
+    bars.add_row(
+        "answers",
+        ProgressBar(total=result["expected"], completed=len(result["answers"]), width=30),
+        f"{len(result['answers'])} of {result['expected']}",
+    )
     if "deadlineAt" in record:
         began, ends = datetime.fromisoformat(record["createdAt"]), datetime.fromisoformat(record["deadlineAt"])
         total, gone = (ends - began).total_seconds(), (datetime.now(UTC) - began).total_seconds()
-        bars.add_row("time", ProgressBar(total=total, completed=min(max(gone, 0), total), width=30, complete_style="yellow"),
-                     f"{max(total - gone, 0):.0f} s until the deadline")
+        bars.add_row(
+            "time",
+            ProgressBar(total=total, completed=min(max(gone, 0), total), width=30, complete_style="yellow"),
+            f"{max(total - gone, 0):.0f} s until the deadline",
+        )
     return Group(answers_table(result, record.get("recipients", ())), bars)
 
 
@@ -146,8 +159,14 @@ def answers_table(result: StoredResult, recipients: Any = ()) -> "Table":
         answer = answers.get(name)
         if name in late:
             offer = _offer(late[name]) or late[name]["status"].lower()
-            table.add_row("", Text(visible(name), style="dim"), Text("late", style="dim"), Text(offer, style="dim"),
-                          str(late[name].get("latencyMs", "")), Text(_reason(late[name]), style="dim"))
+            table.add_row(
+                "",
+                Text(visible(name), style="dim"),
+                Text("late", style="dim"),
+                Text(offer, style="dim"),
+                str(late[name].get("latencyMs", "")),
+                Text(_reason(late[name]), style="dim"),
+            )
             continue
         if answer is None:
             table.add_row("", Text(visible(name), style="dim"), Text("…", style="dim"))
@@ -180,8 +199,12 @@ def summary(result: StoredResult) -> "Text":
     if best and best["responder"] in result.get("reasons", {}):
         offer += f" ({visible(result['reasons'][best['responder']])})"
     return Text.assemble(
-        f"{result['variant']} request {result['requestId']} is ", status, closed,
-        f": {result['received']} of {result['expected']} answered{late}{missing}", offer)
+        f"{result['variant']} request {result['requestId']} is ",
+        status,
+        closed,
+        f": {result['received']} of {result['expected']} answered{late}{missing}",
+        offer,
+    )
 
 
 def _offer(answer: Answer) -> str:

@@ -1,11 +1,11 @@
 """What is true of every stored request, whatever happened to it. Written without the code that keeps it, which it is to judge. Pure.
 
-    left open        its deadline passed GRACE_SECONDS ago, and nothing closed it
-    closed wrongly   its answers do not meet the rule that it says closed it, or it says it closed before its last answer or its deadline
-    counted twice    a responder's answer is among the answers and among the late ones, though it was given in time
-    invented         an answer of somebody who was not asked
-    lost             the slot of a recipient is empty, though it closed with all answers or at its deadline
-    unannounced      it is closed, its closer's time is over, and nobody has announced it
+left open        its deadline passed GRACE_SECONDS ago, and nothing closed it
+closed wrongly   its answers do not meet the rule that it says closed it, or it says it closed before its last answer or its deadline
+counted twice    a responder's answer is among the answers and among the late ones, though it was given in time
+invented         an answer of somebody who was not asked
+lost             the slot of a recipient is empty, though it closed with all answers or at its deadline
+unannounced      it is closed, its closer's time is over, and nobody has announced it
 """
 
 from collections.abc import Iterator, Mapping

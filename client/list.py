@@ -42,8 +42,14 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     wanted = (result for result in newest(stack, options.since, options.limit, read) if _is_wanted(result, options))
     found = [result for _, result in zip(range(options.limit), wanted, strict=False)]
     if options.json:
-        display.print_json({"requests": [{key: value for key, value in each.items() if key not in ("answers", "request", "lateAnswers")}
-                                         for each in found], "read": read.records})
+        display.print_json(
+            {
+                "requests": [
+                    {key: value for key, value in each.items() if key not in ("answers", "request", "lateAnswers")} for each in found
+                ],
+                "read": read.records,
+            }
+        )
     else:
         _print(found, read)
     return 0
@@ -71,9 +77,13 @@ def _ids(stack: Stack, table: str, since: datetime, size: int) -> Iterator[str]:
     day: date = datetime.now(UTC).date()
     while day >= since.date():
         for page in pages.paginate(
-                TableName=table, IndexName=INDEX, ScanIndexForward=False, KeyConditionExpression="listed = :day AND createdAt >= :since",
-                ExpressionAttributeValues={":day": {"S": day.isoformat()}, ":since": {"S": since.isoformat()}},
-                PaginationConfig={"PageSize": size}):
+            TableName=table,
+            IndexName=INDEX,
+            ScanIndexForward=False,
+            KeyConditionExpression="listed = :day AND createdAt >= :since",
+            ExpressionAttributeValues={":day": {"S": day.isoformat()}, ":since": {"S": since.isoformat()}},
+            PaginationConfig={"PageSize": size},
+        ):
             yield from (item["requestId"]["S"] for item in page["Items"])
         day -= timedelta(days=1)
 
@@ -95,8 +105,11 @@ def _records(stack: Stack, table: str, ids: list[str]) -> dict[str, Any]:
 
 def _is_wanted(result: Mapping[str, Any], options: argparse.Namespace) -> bool:
     best = result["best"]
-    return (options.status in (None, result["status"]) and options.variant in (None, result["variant"])
-            and (options.best_below is None or (best is not None and Decimal(best["amount"]) < options.best_below)))
+    return (
+        options.status in (None, result["status"])
+        and options.variant in (None, result["variant"])
+        and (options.best_below is None or (best is not None and Decimal(best["amount"]) < options.best_below))
+    )
 
 
 def _whole(text: str) -> int:
@@ -126,9 +139,14 @@ def _print(found: list[Mapping[str, Any]], read: Read) -> None:
     for result in found:
         best = result["best"]
         table.add_row(
-            result["createdAt"][:19].replace("T", " "), Text(display.visible(result["requestId"])), result["variant"],
-            Text(result["status"], display.COLOURS.get(result["status"], "")), f"{result['received']}/{result['expected']}",
-            Text(display.visible(f"{best['responder']} {best['amount']} {best['currency']}")) if best else "", _took(result))
+            result["createdAt"][:19].replace("T", " "),
+            Text(display.visible(result["requestId"])),
+            result["variant"],
+            Text(result["status"], display.COLOURS.get(result["status"], "")),
+            f"{result['received']}/{result['expected']}",
+            Text(display.visible(f"{best['responder']} {best['amount']} {best['currency']}")) if best else "",
+            _took(result),
+        )
     out.print(table)
     out.print(f"{len(found)} shown, {read.records} read; times in UTC", style="dim")
 

@@ -52,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, stack: Stack) -> int:
     with _progress(options.file, quiet=options.json) as report:
         loaded = load(stack, options.file, options.format, report)
-    print(json.dumps({"items": loaded.items, "target": loaded.target}) if options.json
-          else f"{loaded.items} items are in {loaded.target}")
+    print(json.dumps({"items": loaded.items, "target": loaded.target}) if options.json else f"{loaded.items} items are in {loaded.target}")
     return 0
 
 
@@ -114,7 +113,7 @@ def _json_list(text: _Counted, file: Path) -> Iterator[Any]:
     while True:
         at = _skip(buffer, at, " \t\r\n")
         if at < len(buffer) and buffer[at] == "]":
-            if (buffer[at + 1:] + text.read(CHUNK_CHARS)).strip():
+            if (buffer[at + 1 :] + text.read(CHUNK_CHARS)).strip():
                 raise LoadError(f"{file} goes on after the end of its list")
             return
         start = at
@@ -191,14 +190,16 @@ def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) ->
         try:
             value = serialize(item)
         except DecimalException:
-            raise LoadError(f"item {len(values) + 1} has a number that DynamoDB cannot keep: of more than 38 digits, or "
-                            "beyond 1E+126") from None
+            raise LoadError(
+                f"item {len(values) + 1} has a number that DynamoDB cannot keep: of more than 38 digits, or beyond 1E+126"
+            ) from None
         size += _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")), len(values) + 1) + 1
         if size > STATE_BYTES:
             raise LoadError(
                 f"the list does not fit: its first {len(values) + 1} items alone take {size} bytes as DynamoDB attribute values, "
                 f"and a state machine reads at most {STATE_BYTES} (an item of DynamoDB holds at most {ITEM_BYTES}); put it into S3 "
-                "instead: set distributed.source to s3")
+                "instead: set distributed.source to s3"
+            )
         values.append(value)
     dynamodb.update_item(
         TableName=source["table"],
@@ -232,8 +233,10 @@ class _Counter:
     def check(self, text: str) -> str:
         size = _bytes(text, self.count)
         if size > STATE_BYTES - HEADROOM_BYTES:
-            raise LoadError(f"item {self.count} takes {size} bytes; the input of an execution holds at most {STATE_BYTES}: "
-                            "put its content into an object of its own and its key into the list")
+            raise LoadError(
+                f"item {self.count} takes {size} bytes; the input of an execution holds at most {STATE_BYTES}: "
+                "put its content into an object of its own and its key into the list"
+            )
         return text
 
 
@@ -261,8 +264,9 @@ def _as_csv(items: _Counter) -> Iterator[str]:
             header = list(item)
             writer.writerow(header)
         elif list(item) != header:
-            raise LoadError(f"item {items.count} has the fields {', '.join(item)}; the first has {', '.join(header)}; "
-                            "set distributed.format to jsonl")
+            raise LoadError(
+                f"item {items.count} has the fields {', '.join(item)}; the first has {', '.join(header)}; set distributed.format to jsonl"
+            )
         writer.writerow(item.values())
         if "\\" in line.getvalue():
             raise LoadError(f"item {items.count} has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl")

@@ -44,8 +44,12 @@ class Event:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("of", nargs="?", metavar="NAME | REQUEST_ID", help="a responder, another function of the stack (aggregator, api "
-                        "…), or the id of a request; default: everything")
+    parser.add_argument(
+        "of",
+        nargs="?",
+        metavar="NAME | REQUEST_ID",
+        help="a responder, another function of the stack (aggregator, api …), or the id of a request; default: everything",
+    )
     parser.add_argument("--since", type=arguments.ago, default="10m", metavar="TIME", help="how far back: 30s, 10m, 2h, 1d; default: 10m")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what comes, until interrupted")
     parser.add_argument("--traceback", action="store_true", help="show the whole traceback of an exception")
@@ -75,7 +79,8 @@ def events(stack: Stack, groups: Mapping[str, str], since: float, request_id: st
 
     def read(source: str) -> list[Event]:
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=groups[source], startTime=int(since * 1000), **({"filterPattern": f'"{request_id}"'} if request_id else {}))
+            logGroupName=groups[source], startTime=int(since * 1000), **({"filterPattern": f'"{request_id}"'} if request_id else {})
+        )
         return [event for page in pages for line in page["events"] if (event := _event(source, line)) is not None]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -127,8 +132,16 @@ def lines(event: Event, *, with_traceback: bool) -> "Iterable[Text]":
     said = display.visible(content.get("message", ""))
     words = f": {display.visible(trace[-1])}" if trace else ""
     yield Text.assemble(
-        (_time(event)[11:23], "dim"), "  ", (event.source, "bold"), "  ", (f"{level}  " if level else "", LEVELS.get(level, "")),
-        f"{content['correlation_id']}  " if "correlation_id" in content else "", said, words, (_details(content), "dim"))
+        (_time(event)[11:23], "dim"),
+        "  ",
+        (event.source, "bold"),
+        "  ",
+        (f"{level}  " if level else "", LEVELS.get(level, "")),
+        f"{content['correlation_id']}  " if "correlation_id" in content else "",
+        said,
+        words,
+        (_details(content), "dim"),
+    )
     if with_traceback:
         yield from (Text(f"    {display.visible(line)}", "dim") for line in trace)
 

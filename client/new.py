@@ -8,15 +8,15 @@ from client.errors import UsageError
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,29}")
 
-MODULE = '''from scatter_gather import Decline, Quote, QuoteRequest
+MODULE = """from scatter_gather import Decline, Quote, QuoteRequest
 
 
 def quote(request: QuoteRequest) -> Quote | Decline:
     days = request.data["days_rental"]
     return Quote(80 * days) if days < 60 else Decline("not for that long")
-'''
+"""
 
-MODULE_TEST = '''import {module}
+MODULE_TEST = """import {module}
 from scatter_gather import Decline, Quote, QuoteRequest
 
 
@@ -30,9 +30,9 @@ def test_a_week_has_its_price():
 
 def test_a_long_rental_is_declined():
     assert {module}.quote(request(days_rental=90)) == Decline("not for that long")
-'''
+"""
 
-PARTNER_TEST = '''from {client} import trial
+PARTNER_TEST = """from {client} import trial
 
 
 def test_its_reply_has_a_price():
@@ -41,7 +41,7 @@ def test_its_reply_has_a_price():
 
 def test_its_refusal_is_a_decline():
     assert trial.reply_of("{name}", {{"refusal": "sold out"}}, "{stack}")["status"] == "DECLINED"
-'''
+"""
 
 PARTNER = {"request": "{days: data.days_rental}", "answer.amount": "price", "answer.details": "{car: car}", "answer.decline": "refusal"}
 """A mapping to begin with."""
@@ -76,6 +76,8 @@ def run_here(options: argparse.Namespace) -> int:
     for path, text in files.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
-    print(f"made {', '.join([*files, where])}; next: python -m {__package__} try {options.name}"
-          + (f" --stack {stack}" if options.stack else ""))
+    print(
+        f"made {', '.join([*files, where])}; next: python -m {__package__} try {options.name}"
+        + (f" --stack {stack}" if options.stack else "")
+    )
     return 0

@@ -140,7 +140,13 @@ def _ask_cli(stack: str | None, environment: Mapping[str, str]) -> tuple[Mapping
     try:
         ran = subprocess.run(
             ["pulumi", "stack", "output", "--json", "--non-interactive", *where],
-            cwd=project_folder(), env=environment, capture_output=True, text=True, check=False, timeout=CLI_SECONDS)
+            cwd=project_folder(),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CLI_SECONDS,
+        )
     except subprocess.TimeoutExpired:
         raise NoStack(f"pulumi stack output did not end within {CLI_SECONDS} seconds; give the outputs with --outputs FILE") from None
     outputs = json.loads(ran.stdout) if ran.returncode == 0 else {}

@@ -59,8 +59,13 @@ class DeadLetters:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", metavar="NAME", help="only this one: responses, or ask- and a responder's name; default: all")
     parser.add_argument("--dry-run", action="store_true", help="list the dead letters and leave them where they are")
-    parser.add_argument("--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS",
-                        help=f"how long to wait for what becomes of them; default: {WAIT_SECONDS:g}")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help=f"how long to wait for what becomes of them; default: {WAIT_SECONDS:g}",
+    )
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
@@ -116,8 +121,12 @@ def await_outcomes(stack: Stack, found: list[DeadLetters], seconds: float) -> di
         # What is back lies in the dead-letter queue under a new id.
         back = {each.queue.name: Counter(letter.body for letter in _look(stack, each.queue.dead_url)) for each in found if each.count}
         is_idle = {each.queue.name: _is_idle(stack, each.queue.source_url) for each in found if each.count}
-        outcomes = [_outcome(stack, each.queue, letter, back[each.queue.name], is_idle[each.queue.name])
-                    for each in found if each.count for letter in each.letters]
+        outcomes = [
+            _outcome(stack, each.queue, letter, back[each.queue.name], is_idle[each.queue.name])
+            for each in found
+            if each.count
+            for letter in each.letters
+        ]
         known = dict(Counter(outcomes))
         if "under way" not in known or time.monotonic() > ends:
             return known
@@ -149,8 +158,7 @@ def _move(stack: Stack, queue: Queue, count: int) -> int:
     sqs = stack.client("sqs")
     try:
         # Some were never in the source queue, so SQS must be told where they belong.
-        started = sqs.start_message_move_task(
-            SourceArn=_arn(stack, queue.dead_url), DestinationArn=_arn(stack, queue.source_url))
+        started = sqs.start_message_move_task(SourceArn=_arn(stack, queue.dead_url), DestinationArn=_arn(stack, queue.source_url))
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_SUPPORTED:
             raise
@@ -179,8 +187,10 @@ def _move_one_by_one(sqs: Any, queue: Queue, count: int) -> int:
     moved = 0
     for message in _received(sqs, queue.dead_url, count):
         sqs.send_message(
-            QueueUrl=queue.source_url, MessageBody=message["Body"],
-            **({"MessageAttributes": message["MessageAttributes"]} if "MessageAttributes" in message else {}))
+            QueueUrl=queue.source_url,
+            MessageBody=message["Body"],
+            **({"MessageAttributes": message["MessageAttributes"]} if "MessageAttributes" in message else {}),
+        )
         sqs.delete_message(QueueUrl=queue.dead_url, ReceiptHandle=message["ReceiptHandle"])
         moved += 1
     return moved
@@ -206,8 +216,13 @@ def _received(sqs: Any, url: str, wanted: int) -> Iterator[dict[str, Any]]:
     received = 0
     while received < wanted:
         messages = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=min(10, wanted - received), VisibilityTimeout=HELD_SECONDS, WaitTimeSeconds=LOOK_SECONDS,
-            MessageAttributeNames=["All"], AttributeNames=["SentTimestamp"]).get("Messages", [])
+            QueueUrl=url,
+            MaxNumberOfMessages=min(10, wanted - received),
+            VisibilityTimeout=HELD_SECONDS,
+            WaitTimeSeconds=LOOK_SECONDS,
+            MessageAttributeNames=["All"],
+            AttributeNames=["SentTimestamp"],
+        ).get("Messages", [])
         if not messages:
             return
         received += len(messages)
@@ -234,14 +249,17 @@ def _arn(stack: Stack, url: str) -> str:
 def _source_url(stack: Stack, dead_url: str) -> str:
     """The one queue that the dead-letter queue takes from, by its own policy."""
     policy = json.loads(_attributes(stack, dead_url, "RedriveAllowPolicy")["RedriveAllowPolicy"])
-    source, = policy["sourceQueueArns"]
+    (source,) = policy["sourceQueueArns"]
     return stack.client("sqs").get_queue_url(QueueName=source.rpartition(":")[2])["QueueUrl"]
 
 
 def _as_json(found: DeadLetters) -> dict[str, Any]:
     return {
-        "queue": found.queue.name, "count": found.count, "oldestSeconds": _oldest(found),
-        "letters": [{"reason": letter.reason, "body": letter.body} for letter in found.letters]}
+        "queue": found.queue.name,
+        "count": found.count,
+        "oldestSeconds": _oldest(found),
+        "letters": [{"reason": letter.reason, "body": letter.body} for letter in found.letters],
+    }
 
 
 def _oldest(found: DeadLetters) -> int | None:

@@ -27,8 +27,10 @@ https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 HISTORY_PAGE = 1_000
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
 SHOWN_FAILURES = 10
-HINTS = {"States.DataLimitExceeded": "all results together take more than the 262,144 bytes that an inline Map may: return less, or use "
-                                     "mode DISTRIBUTED"}
+HINTS = {
+    "States.DataLimitExceeded": "all results together take more than the 262,144 bytes that an inline Map may: return less, or use "
+    "mode DISTRIBUTED"
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--name", help="the execution's name: what was run under it is not run again")
     what.add_argument("--follow", metavar="RUN", help="follow a run that was started before: its execution's name or ARN")
     what.add_argument("--stop", metavar="RUN", help="stop that run: items that have begun end, no other begins")
-    parser.add_argument("--failures", type=_none_or_more, default=SHOWN_FAILURES, metavar="N",
-                        help=f"how many failed items to list; default: {SHOWN_FAILURES}")
+    parser.add_argument(
+        "--failures",
+        type=_none_or_more,
+        default=SHOWN_FAILURES,
+        metavar="N",
+        help=f"how many failed items to list; default: {SHOWN_FAILURES}",
+    )
 
 
 def _none_or_more(text: str) -> int:
@@ -105,8 +112,9 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
 def start(stack: Stack, name: str | None = None) -> str:
     """The ARN of the new execution. UnknownVariant where the variant is not deployed."""
     machine = _machine(stack)
-    return stack.client("stepfunctions").start_execution(
-        stateMachineArn=machine, input="{}", **({"name": name} if name else {}))["executionArn"]
+    return stack.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}", **({"name": name} if name else {}))[
+        "executionArn"
+    ]
 
 
 def named(stack: Stack, run: str) -> str:
@@ -170,11 +178,19 @@ def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
         summary = {"items": progress.done + progress.pending, "done": progress.done} if progress else {}
     listed = islice(_failures(stack, summary), failures)
     return Run(
-        execution=execution, status=state["status"], items=summary.get("items"), done=summary.get("done", summary.get("items")),
-        succeeded=summary.get("succeeded"), failed=summary.get("failed"), results=summary.get("results"), error=state.get("error"),
+        execution=execution,
+        status=state["status"],
+        items=summary.get("items"),
+        done=summary.get("done", summary.get("items")),
+        succeeded=summary.get("succeeded"),
+        failed=summary.get("failed"),
+        results=summary.get("results"),
+        error=state.get("error"),
         cause=state.get("cause"),
-        failures=[{"index": failure["index"], "item": exact_json.from_json(failure.get("item")), "error": failure["error"]}
-                  for failure in listed])
+        failures=[
+            {"index": failure["index"], "item": exact_json.from_json(failure.get("item")), "error": failure["error"]} for failure in listed
+        ],
+    )
 
 
 def _summary(state: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +228,8 @@ def _inline_progress(workflows: Any, execution: str) -> Progress | None:
     """From the history; None where it has no iterations yet, or none ever, as on the emulator."""
     length, done = None, 0
     for page in workflows.get_paginator("get_execution_history").paginate(
-            executionArn=execution, includeExecutionData=False, maxResults=HISTORY_PAGE):
+        executionArn=execution, includeExecutionData=False, maxResults=HISTORY_PAGE
+    ):
         for event in page["events"]:
             if event["type"] == "MapStateStarted":
                 length = event["mapStateStartedEventDetails"]["length"]

@@ -35,9 +35,15 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
         raise UnknownRequest(f"there is no request {options.id}")
     found = list(course(record))
     if options.json:
-        display.print_json({
-            "requestId": record["requestId"], "variant": record["variant"], "status": record["status"], "createdAt": record["createdAt"],
-            "moments": [asdict(moment) for moment in found]})
+        display.print_json(
+            {
+                "requestId": record["requestId"],
+                "variant": record["variant"],
+                "status": record["status"],
+                "createdAt": record["createdAt"],
+                "moments": [asdict(moment) for moment in found],
+            }
+        )
     else:
         _print(record, found)
     return 0
@@ -57,8 +63,11 @@ def course(record: Mapping[str, Any]) -> Iterator[Moment]:
             given = since(answer["respondedAt"]) if "respondedAt" in answer else since(record["completedAt"])
             moments.append(Moment(given, name, f"{place} {_said(answer)}".strip(), lasted=max(given, 0)))
     moments.append(Moment(since(record["deadlineAt"]), "", "deadline"))
-    for key, what in (("publishedAt", "published"), ("completedAt", f"closed by {record.get('completedBy')}: {record['status']}"),
-                      ("announcedAt", "announced")):
+    for key, what in (
+        ("publishedAt", "published"),
+        ("completedAt", f"closed by {record.get('completedBy')}: {record['status']}"),
+        ("announcedAt", "announced"),
+    ):
         if record.get(key) and (key != "completedAt" or record["status"] != "OPEN"):
             moments.append(Moment(since(record[key]), "", what))
     return iter(sorted(moments, key=lambda moment: moment.seconds))
@@ -85,8 +94,11 @@ def _print(record: Mapping[str, Any], found: list[Moment]) -> None:
     for moment in found:
         status = moment.what.removeprefix(f"{LATE} ").partition(" ")[0]
         table.add_row(
-            f"{moment.seconds:.3f} s", Text(display.visible(moment.of)), Text(_bar(moment, ends), display.COLOURS.get(status, "dim")),
-            Text(display.visible(moment.what), "" if moment.of else "bold"))
+            f"{moment.seconds:.3f} s",
+            Text(display.visible(moment.of)),
+            Text(_bar(moment, ends), display.COLOURS.get(status, "dim")),
+            Text(display.visible(moment.what), "" if moment.of else "bold"),
+        )
     out.print(table)
 
 

@@ -155,16 +155,24 @@ class Stack:
         from botocore.config import Config
 
         region, account = self._whereabouts()
-        local = {"endpoint_url": self.endpoint, "aws_access_key_id": account, "aws_secret_access_key": "local",
-                 "aws_session_token": self.session_token}
+        local = {
+            "endpoint_url": self.endpoint,
+            "aws_access_key_id": account,
+            "aws_secret_access_key": "local",
+            "aws_session_token": self.session_token,
+        }
         # A session of its own: boto3's default one is not made for several threads.
         return boto3.Session().client(
             service,
             region_name=region,
             config=Config(
-                inject_host_prefix=self.endpoint is None, connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds,
-                retries={"mode": "standard", "total_max_attempts": attempts}),
-            **(local if self.endpoint else {}))
+                inject_host_prefix=self.endpoint is None,
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=read_seconds,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+            ),
+            **(local if self.endpoint else {}),
+        )
 
     def _whereabouts(self) -> tuple[str | None, str]:
         places = (self.outputs, *self.entrances.values())
@@ -236,7 +244,8 @@ class Stack:
         workflows = self.client("stepfunctions")
         # The same name and input again is the same execution, which makes the call safe to repeat.
         execution = workflows.start_execution(
-            stateMachineArn=machine, name=f"{request['requestId'][:60]}-{uuid.uuid4().hex[:12]}", input=json.dumps(request))["executionArn"]
+            stateMachineArn=machine, name=f"{request['requestId'][:60]}-{uuid.uuid4().hex[:12]}", input=json.dumps(request)
+        )["executionArn"]
 
         def ended() -> Result | None:
             state = workflows.describe_execution(executionArn=execution)

@@ -83,8 +83,12 @@ def answer(name: str, body: Any, stack: str | None = None, tell: Callable[[str],
     request = completion.check_request({**body, "recipients": [name]} if isinstance(body, dict) else body, known, policy)
     now = clock.now()
     record = {
-        "requestId": request.get("requestId", "trial"), "request": request, "recipients": known, "createdAt": now,
-        "deadlineAt": clock.later(now, policy.deadline_seconds)}
+        "requestId": request.get("requestId", "trial"),
+        "request": request,
+        "recipients": known,
+        "createdAt": now,
+        "deadlineAt": clock.later(now, policy.deadline_seconds),
+    }
     # What handlers log is no output of a command.
     with _environment(given, found, stack or LOCAL), contextlib.redirect_stdout(sys.stderr):
         said = _asked(given, opening.question(record), tell)

@@ -64,10 +64,17 @@ class Line:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_request(parser)
-    parser.add_argument("--since", type=arguments.ago, metavar="TIME", help="hold all requests of that time, such as 24h, to the "
-                        "invariants too; it reads the whole table")
-    parser.add_argument("--poison", action="store_true", help="send a message that is no answer, which must become a dead letter; it is "
-                        "deleted again, and may raise the alarm")
+    parser.add_argument(
+        "--since",
+        type=arguments.ago,
+        metavar="TIME",
+        help="hold all requests of that time, such as 24h, to the invariants too; it reads the whole table",
+    )
+    parser.add_argument(
+        "--poison",
+        action="store_true",
+        help="send a message that is no answer, which must become a dead letter; it is deleted again, and may raise the alarm",
+    )
     parser.add_argument("--list", action="store_true", help="run the list processor over the list that it has")
 
 
@@ -214,8 +221,11 @@ class Acceptance:
         execution = min(named, key=lambda each: each["startDate"])["executionArn"]
         if not self._until(lambda: workflows.describe_execution(executionArn=execution)["status"] != "RUNNING" or None):
             raise Unmet(f"{execution} is still running")
-        events = [event["type"] for page in workflows.get_paginator("get_execution_history").paginate(executionArn=execution)
-                  for event in page["events"]]
+        events = [
+            event["type"]
+            for page in workflows.get_paginator("get_execution_history").paginate(executionArn=execution)
+            for event in page["events"]
+        ]
         if {"TaskFailed", "TaskTimedOut"} & set(events):
             raise NotShown("a task failed, and each retry is a transition more")
         # Of the states inside a Map or Parallel state the emulator tells no more than that their tasks were scheduled.
@@ -305,8 +315,7 @@ class Acceptance:
         queues = redrive.queues(self.stack)
         sqs = self.stack.client("sqs")
         for queue in queues:
-            attributes = sqs.get_queue_attributes(
-                QueueUrl=queue.source_url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
+            attributes = sqs.get_queue_attributes(QueueUrl=queue.source_url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
             behind = json.loads(attributes.get("RedrivePolicy", "{}")).get("deadLetterTargetArn", "")
             if behind.rpartition(":")[2] != queue.dead_url.rpartition("/")[2]:
                 raise Unmet(f"behind {queue.name} is {behind or 'nothing'}")
@@ -325,8 +334,9 @@ class Acceptance:
     def _taken_out(self, body: str) -> Any:
         """The dead letter with that body, which is then deleted."""
         sqs, url = self.stack.client("sqs"), self.stack.outputs["deadLetterQueueUrl"]
-        for message in sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageAttributeNames=["All"]).get("Messages", []):
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageAttributeNames=["All"]).get(
+            "Messages", []
+        ):
             if message["Body"] == body:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 return message
@@ -358,8 +368,10 @@ class Acceptance:
         errors = [event for event in events if event.content.get("level") in ("ERROR", "CRITICAL")]
         if errors:
             first = errors[0]
-            raise Unmet(f"errors: {len(errors)}, the first of {first.source}: {first.content.get('message')}; "
-                        f"python -m client logs {first.content['correlation_id']}")
+            raise Unmet(
+                f"errors: {len(errors)}, the first of {first.source}: {first.content.get('message')}; "
+                f"python -m client logs {first.content['correlation_id']}"
+            )
         return f"{len(events)} lines of {len({event.source for event in events})} functions"
 
     def _kept(self) -> dict[str, Any]:
@@ -387,9 +399,15 @@ class Acceptance:
     def _records_since(self, moment: float) -> Iterator[Any]:
         from handlers.attribute_values import decode_item
 
-        pages = self.stack.client("dynamodb").get_paginator("scan").paginate(
-            TableName=self.stack.outputs["quoteTableName"], FilterExpression="createdAt >= :since",
-            ExpressionAttributeValues={":since": {"S": datetime.fromtimestamp(moment, UTC).isoformat()}})
+        pages = (
+            self.stack.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=self.stack.outputs["quoteTableName"],
+                FilterExpression="createdAt >= :since",
+                ExpressionAttributeValues={":since": {"S": datetime.fromtimestamp(moment, UTC).isoformat()}},
+            )
+        )
         return (decode_item(item) for page in pages for item in page["Items"])
 
     def _is_calm(self) -> str:
@@ -397,8 +415,11 @@ class Acceptance:
         if not names:
             raise NotShown("the stack has no alarms: alarms.enabled is false")
         cloudwatch = self.stack.client("cloudwatch")
-        states = {alarm["AlarmName"]: alarm["StateValue"] for start in range(0, len(names), ALARMS_AT_ONCE)
-                  for alarm in cloudwatch.describe_alarms(AlarmNames=names[start:start + ALARMS_AT_ONCE])["MetricAlarms"]}
+        states = {
+            alarm["AlarmName"]: alarm["StateValue"]
+            for start in range(0, len(names), ALARMS_AT_ONCE)
+            for alarm in cloudwatch.describe_alarms(AlarmNames=names[start : start + ALARMS_AT_ONCE])["MetricAlarms"]
+        }
         raised = [name for name, state in states.items() if state == "ALARM"]
         if raised:
             raise Unmet(", ".join(raised))
@@ -450,8 +471,9 @@ def _print(out: "Console", lines: list[Line]) -> None:
     for column in ("", "expected", "seen", "", "s"):
         table.add_column(column, justify="right" if column == "s" else "left")
     for line in lines:
-        table.add_row(line.part, line.expected, Text(display.visible(line.seen)), Text(line.verdict, styles[line.verdict]),
-                      f"{line.seconds:.1f}")
+        table.add_row(
+            line.part, line.expected, Text(display.visible(line.seen)), Text(line.verdict, styles[line.verdict]), f"{line.seconds:.1f}"
+        )
     out.print(table)
     counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in (PASSED, FAILED, NOT_SHOWN)}
     out.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))

@@ -26,8 +26,10 @@ Make = Callable[[str, Settings, RequestStore, ResponderFleet, Optional[pulumi.Re
 
 CARRIERS: dict[str, Make] = {
     "map": lambda name, settings, store, fleet, opts: MapScatterGather(
-        name, {"store": store, "fleet": fleet, **settings.arguments(MapSettings)}, opts),
+        name, {"store": store, "fleet": fleet, **settings.arguments(MapSettings)}, opts
+    ),
     "parallel": lambda name, settings, store, fleet, opts: ParallelScatterGather(
-        name, {"store": store, "fleet": fleet, **settings.arguments(WorkflowSettings)}, opts),
+        name, {"store": store, "fleet": fleet, **settings.arguments(WorkflowSettings)}, opts
+    ),
     "sns": lambda name, settings, store, fleet, opts: SnsScatterGather(name, {"store": store, "fleet": fleet}, opts),
 }

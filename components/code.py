@@ -34,10 +34,37 @@ NOT_IN_LAYER = ("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools
 RUNTIME_MODULES = frozenset({"boto3", "botocore"})
 """Part of Lambda's Python runtime."""
 
-NOT_IN_RUNTIME = frozenset({
-    "aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp", "lib2to3", "mailcap",
-    "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib",
-    "annotationlib", "compression"})
+NOT_IN_RUNTIME = frozenset(
+    {
+        "aifc",
+        "asynchat",
+        "asyncore",
+        "audioop",
+        "cgi",
+        "cgitb",
+        "chunk",
+        "crypt",
+        "distutils",
+        "imghdr",
+        "imp",
+        "lib2to3",
+        "mailcap",
+        "msilib",
+        "nis",
+        "nntplib",
+        "ossaudiodev",
+        "pipes",
+        "smtpd",
+        "sndhdr",
+        "spwd",
+        "sunau",
+        "telnetlib",
+        "uu",
+        "xdrlib",
+        "annotationlib",
+        "compression",
+    }
+)
 """Of the standard libraries from 3.11 on, what 3.13 has no more or not yet."""
 
 COMPILED = (".so", ".pyd", ".dylib")
@@ -86,6 +113,7 @@ class _Attempt:
 
 _IN_FUNCTIONS = ", ".join(sorted(scatter_gather.IN_FUNCTIONS))
 
+
 class _Packed(dict[str, Path]):
     """The files of an archive by their names in it. provided: the modules that layers of its own have; None where nobody knows them."""
 
@@ -124,8 +152,10 @@ def check_defines(module: str, name: str) -> None:
         elif _names(node) & {name, "*", "__getattr__"}:
             return
     if coroutine is not None:
-        raise CodeError(f"{found.name}:{coroutine.lineno}: {name} is `async def`, which nobody would await: make it `def {name}`, with "
-                        f"asyncio.run inside where it needs to await")
+        raise CodeError(
+            f"{found.name}:{coroutine.lineno}: {name} is `async def`, which nobody would await: make it `def {name}`, with "
+            f"asyncio.run inside where it needs to await"
+        )
     raise CodeError(f"{found.name} has no function {name}")
 
 
@@ -220,8 +250,9 @@ def _try_to_pack(statement: _Import | _Attempt, by: _Module, packed: _Packed) ->
 def _pack_by(module: _Module, where: str, packed: _Packed) -> None:
     """Adds a module; what is wrong with a package is told with the place that imports it."""
     for compiled in _compiled(module):
-        raise CodeError(f"{where} imports {module.module}, which has {compiled.name}, compiled for one kind of machine; only Python can be "
-                        "packed")
+        raise CodeError(
+            f"{where} imports {module.module}, which has {compiled.name}, compiled for one kind of machine; only Python can be packed"
+        )
     _pack(module, packed)
 
 
@@ -239,15 +270,16 @@ def _absolute(statement: _Import, by: _Module, where: str) -> str:
     parents = by.package.split(".") if by.package else []
     if statement.level > len(parents):
         raise CodeError(f"{where} imports from {'.' * statement.level}{statement.module}, which is outside of its package")
-    return ".".join([*parents[:len(parents) - statement.level + 1], *filter(None, [statement.module])])
+    return ".".join([*parents[: len(parents) - statement.level + 1], *filter(None, [statement.module])])
 
 
 def _is_provided(module: str, by: _Module, where: str, provided: frozenset[str] | None) -> bool:
     """Whether a function has the module without our packing it. Raises CodeError for a part of Python or Powertools that it has not."""
     top = _top(module)
     if module.startswith(NOT_IN_LAYER):
-        raise CodeError(f"{where} imports {module}, which needs a package that is not in the Lambda layer "
-                        f"({', '.join(sorted(LAYER_MODULES))})")
+        raise CodeError(
+            f"{where} imports {module}, which needs a package that is not in the Lambda layer ({', '.join(sorted(LAYER_MODULES))})"
+        )
     if not by.is_library and _find(top) is not None:
         return False
     if provided is not None and top in provided:
@@ -274,8 +306,10 @@ def _resolved(module: str, by: _Module, where: str) -> _Module | None:
         name = ".".join(parts[:length])
         if _find(name) is None and not _folder_of(name):
             if length == 1:
-                raise CodeError(f"{where} imports {top}, which is neither in the project nor in the Lambda layer "
-                                f"({', '.join(sorted(LAYER_MODULES))}); a responder's packages may have it")
+                raise CodeError(
+                    f"{where} imports {top}, which is neither in the project nor in the Lambda layer "
+                    f"({', '.join(sorted(LAYER_MODULES))}); a responder's packages may have it"
+                )
             raise CodeError(f"{where} imports {module}, but the project has no module {name}")
     return _find(module)
 
@@ -344,8 +378,10 @@ def _import_statements(text: bytes, name: str) -> tuple[_Import | _Attempt, ...]
 @cache
 def _texts(text: bytes, name: str) -> frozenset[str]:
     return frozenset(
-        node.value for node in ast.walk(_parsed(text, name))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < 256 and node.value.isprintable())
+        node.value
+        for node in ast.walk(_parsed(text, name))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < 256 and node.value.isprintable()
+    )
 
 
 def _imports_of(nodes: Iterable[ast.AST]) -> Iterator[_Import | _Attempt]:
@@ -387,8 +423,11 @@ def _expects_no_import(handler: ast.ExceptHandler) -> bool:
 
 
 def _suppresses(expression: ast.expr) -> bool:
-    return isinstance(expression, ast.Call) and _last_name(expression.func) == "suppress" and any(
-        _last_name(kind) in IMPORT_ERRORS for kind in expression.args)
+    return (
+        isinstance(expression, ast.Call)
+        and _last_name(expression.func) == "suppress"
+        and any(_last_name(kind) in IMPORT_ERRORS for kind in expression.args)
+    )
 
 
 def _last_name(node: ast.expr) -> str | None:

@@ -58,31 +58,58 @@ def _unique_name(name: str, table: str) -> str:
 
 def body(queues: Mapping[str, str], machines: Mapping[str, str], functions: Mapping[str, str], table: str, region: str) -> str:
     """The dashboard as JSON. queues, machines (ARNs) and functions: by the name that a person reads."""
-    states = [(f"{name} {metric}", "AWS/States", metric, "StateMachineArn", arn)
-              for name, arn in machines.items() for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled")]
+    states = [
+        (f"{name} {metric}", "AWS/States", metric, "StateMachineArn", arn)
+        for name, arn in machines.items()
+        for metric in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled")
+    ]
     widgets = [
-        _widget("Dead letters", region, "Maximum", [
-            (name, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue) for name, queue in queues.items()]),
+        _widget(
+            "Dead letters",
+            region,
+            "Maximum",
+            [(name, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue) for name, queue in queues.items()],
+        ),
         _widget("Executions that failed, timed out or were throttled", region, "Sum", states),
-        _widget("Executions started", region, "Sum", [
-            (name, "AWS/States", "ExecutionsStarted", "StateMachineArn", arn) for name, arn in machines.items()]),
-        _widget("Time of an execution, p95 (ms)", region, "p95", [
-            (name, "AWS/States", "ExecutionTime", "StateMachineArn", arn) for name, arn in machines.items()]),
-        *(_widget(title, region, stat, [(name, "AWS/Lambda", metric, "FunctionName", function) for name, function in functions.items()])
-          for title, metric, stat in (
-              ("Errors of functions", "Errors", "Sum"), ("Throttles of functions", "Throttles", "Sum"),
-              ("Time of a function, p95 (ms)", "Duration", "p95"))),
-        _widget("Writes that the store refused or throttled", region, "Sum", [
-            (metric, "AWS/DynamoDB", metric, "TableName", table) for metric in ("WriteThrottleEvents", "ConditionalCheckFailedRequests")]),
+        _widget(
+            "Executions started",
+            region,
+            "Sum",
+            [(name, "AWS/States", "ExecutionsStarted", "StateMachineArn", arn) for name, arn in machines.items()],
+        ),
+        _widget(
+            "Time of an execution, p95 (ms)",
+            region,
+            "p95",
+            [(name, "AWS/States", "ExecutionTime", "StateMachineArn", arn) for name, arn in machines.items()],
+        ),
+        *(
+            _widget(title, region, stat, [(name, "AWS/Lambda", metric, "FunctionName", function) for name, function in functions.items()])
+            for title, metric, stat in (
+                ("Errors of functions", "Errors", "Sum"),
+                ("Throttles of functions", "Throttles", "Sum"),
+                ("Time of a function, p95 (ms)", "Duration", "p95"),
+            )
+        ),
+        _widget(
+            "Writes that the store refused or throttled",
+            region,
+            "Sum",
+            [(metric, "AWS/DynamoDB", metric, "TableName", table) for metric in ("WriteThrottleEvents", "ConditionalCheckFailedRequests")],
+        ),
     ]
     shown = [widget for widget in widgets if widget["properties"]["metrics"]]
-    placed = [{**widget, "x": WIDTH * (place % 2), "y": HEIGHT * (place // 2), "width": WIDTH, "height": HEIGHT}
-              for place, widget in enumerate(shown)]
+    placed = [
+        {**widget, "x": WIDTH * (place % 2), "y": HEIGHT * (place // 2), "width": WIDTH, "height": HEIGHT}
+        for place, widget in enumerate(shown)
+    ]
     return json.dumps({"widgets": placed})
 
 
 def _widget(title: str, region: str, stat: str, lines: Sequence[tuple[str, str, str, str, str]]) -> dict[str, Any]:
     """lines: (label, namespace, metric, dimension, its value) of each."""
     metrics = [[namespace, metric, dimension, value, {"label": label}] for label, namespace, metric, dimension, value in lines]
-    return {"type": "metric", "properties": {"title": title, "region": region, "stat": stat, "period": 60, "view": "timeSeries",
-                                             "metrics": metrics}}
+    return {
+        "type": "metric",
+        "properties": {"title": title, "region": region, "stat": stat, "period": 60, "view": "timeSeries", "metrics": metrics},
+    }

@@ -159,8 +159,7 @@ class DistributedMapProcessor(pulumi.ComponentResource):
     sourceBucketName: Optional[pulumi.Output[str]]
     results: pulumi.Output[str]
 
-    def __init__(
-            self, name: str, args: DistributedMapProcessorArgs = ALL_DEFAULTS, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+    def __init__(self, name: str, args: DistributedMapProcessorArgs = ALL_DEFAULTS, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:DistributedMapProcessor", name, {}, opts)
         own = checked(DistributedSettings, f"DistributedMapProcessor {name}", args)
         self.mode, why = choose_mode(own)
@@ -177,9 +176,12 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         object_key = own.key or f"data/items.{own.format}"
 
         places = Places(
-            table_name, self.table.arn if self.table else _table_arn(own.table, here),
-            bucket_name, self.bucket.arn if self.bucket else _bucket_arn(own.bucket, here),
-            here.usable("distributed.sourceKmsKeyArn", own.sourceKmsKeyArn, "this account use it") if own.sourceKmsKeyArn else None)
+            table_name,
+            self.table.arn if self.table else _table_arn(own.table, here),
+            bucket_name,
+            self.bucket.arn if self.bucket else _bucket_arn(own.bucket, here),
+            here.usable("distributed.sourceKmsKeyArn", own.sourceKmsKeyArn, "this account use it") if own.sourceKmsKeyArn else None,
+        )
 
         self.claims = _claims(self, name, own) if own.idempotent else None
         self.reader = _reader(self, name, own, self.mode, object_key, places)
@@ -190,24 +192,34 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         if own.source == "s3":
             statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key)))
         if uses_bucket:
-            statements.append(policy.allow(
-                ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
-                pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
+            statements.append(
+                policy.allow(
+                    ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
+                    pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*"),
+                )
+            )
             if own.sourceKmsKeyArn and own.bucket:
                 statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], places.key_arn))
 
-        self.workflow = Workflow(name, {
-            "definition": pulumi.Output.all(
-                partition=here.partition, bucket=bucket_name, reader=self.reader.functionArn,
-                processor=self.processor.functionArn, tally=self.tally.functionArn,
-            ).apply(lambda known: render(own, self.mode, **known)),
-            # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
-            "workflowType": "STANDARD",
-            "timeoutSeconds": own.timeout_seconds,
-            "functions": [function.functionArn for function in (self.reader, self.processor, self.tally)],
-            "statements": statements,
-            "logRetentionDays": own.logRetentionDays,
-        }, pulumi.ResourceOptions(parent=self))
+        self.workflow = Workflow(
+            name,
+            {
+                "definition": pulumi.Output.all(
+                    partition=here.partition,
+                    bucket=bucket_name,
+                    reader=self.reader.functionArn,
+                    processor=self.processor.functionArn,
+                    tally=self.tally.functionArn,
+                ).apply(lambda known: render(own, self.mode, **known)),
+                # An Express workflow has no Distributed Map and ends after 5 minutes; only the children may be of that type.
+                "workflowType": "STANDARD",
+                "timeoutSeconds": own.timeout_seconds,
+                "functions": [function.functionArn for function in (self.reader, self.processor, self.tally)],
+                "statements": statements,
+                "logRetentionDays": own.logRetentionDays,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
         if uses_bucket:
@@ -215,25 +227,48 @@ class DistributedMapProcessor(pulumi.ComponentResource):
 
         if own.source == "dynamodb":
             self.source = pulumi.Output.all(
-                source="dynamodb", format="json", table=table_name, keyName=own.keyName, keyValue=str(own.keyValue),
-                keyType=own.key_type, attribute=own.attribute)
+                source="dynamodb",
+                format="json",
+                table=table_name,
+                keyName=own.keyName,
+                keyValue=str(own.keyValue),
+                keyType=own.key_type,
+                attribute=own.attribute,
+            )
         else:
             self.source = pulumi.Output.all(source="s3", format=own.format, bucket=bucket_name, key=object_key)
         self.watched = Watched(
             [{"name": name, "arn": self.stateMachineArn, "logGroupName": None}],
-            {"reader": self.reader, "process": self.processor, "tally": self.tally})
+            {"reader": self.reader, "process": self.processor, "tally": self.tally},
+        )
         self.sourceTableName = table_name if own.source == "dynamodb" else None
         self.sourceBucketName = bucket_name if own.source == "s3" else None
         self.results = (
-            pulumi.Output.concat("s3://", bucket_name, f"/{RESULTS_PREFIX}/") if uses_bucket
-            else pulumi.Output.from_input("the execution's output"))
-        self.register_outputs({
-            "stateMachineArn": self.stateMachineArn, "stateMachineName": self.stateMachineName, "source": self.source,
-            "sourceTableName": self.sourceTableName, "sourceBucketName": self.sourceBucketName, "results": self.results})
+            pulumi.Output.concat("s3://", bucket_name, f"/{RESULTS_PREFIX}/")
+            if uses_bucket
+            else pulumi.Output.from_input("the execution's output")
+        )
+        self.register_outputs(
+            {
+                "stateMachineArn": self.stateMachineArn,
+                "stateMachineName": self.stateMachineName,
+                "source": self.source,
+                "sourceTableName": self.sourceTableName,
+                "sourceBucketName": self.sourceBucketName,
+                "results": self.results,
+            }
+        )
 
 
 def render(
-    own: DistributedSettings, mode: str, *, partition: str, bucket: str, reader: str, processor: str, tally: str,
+    own: DistributedSettings,
+    mode: str,
+    *,
+    partition: str,
+    bucket: str,
+    reader: str,
+    processor: str,
+    tally: str,
 ) -> str:
     """The machine's definition. bucket: for the results of a distributed Map; reader, processor, tally: ARNs."""
     retries, seconds = own.retries, own.functionTimeoutSeconds + BACKSTOP_SECONDS + LEASE_MARGIN_SECONDS + 1
@@ -303,7 +338,12 @@ def tolerance_of(own: DistributedSettings) -> dict[str, float]:
 
 
 def _reader(
-    parent: pulumi.Resource, name: str, own: DistributedSettings, mode: str, object_key: str, places: "Places",
+    parent: pulumi.Resource,
+    name: str,
+    own: DistributedSettings,
+    mode: str,
+    object_key: str,
+    places: "Places",
 ) -> HandlerFunction:
     own_bucket_key = own.sourceKmsKeyArn if own.bucket else None
     if own.source == "s3":
@@ -326,19 +366,26 @@ def _reader(
             decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
     if own.sourceKmsKeyArn and decrypts:
         statements.append(policy.allow(decrypts, places.key_arn))
-    return HandlerFunction(f"{name}-reader", {
-        "module": "handlers.reader",
-        "withModules": [],
-        "environment": environment,
-        "timeoutSeconds": READER_SECONDS,
-        "memoryMb": 256,
-        "logRetentionDays": own.logRetentionDays,
-        "statements": statements,
-    }, pulumi.ResourceOptions(parent=parent))
+    return HandlerFunction(
+        f"{name}-reader",
+        {
+            "module": "handlers.reader",
+            "withModules": [],
+            "environment": environment,
+            "timeoutSeconds": READER_SECONDS,
+            "memoryMb": 256,
+            "logRetentionDays": own.logRetentionDays,
+            "statements": statements,
+        },
+        pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _processor(
-    parent: pulumi.Resource, name: str, own: DistributedSettings, claims: Optional[aws.dynamodb.Table],
+    parent: pulumi.Resource,
+    name: str,
+    own: DistributedSettings,
+    claims: Optional[aws.dynamodb.Table],
 ) -> HandlerFunction:
     code.check_defines(own.module, "process")
     environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": own.module}
@@ -346,38 +393,53 @@ def _processor(
     if claims:
         environment |= {"CLAIMS_TABLE": claims.name, "CLAIMS_KEPT_SECONDS": str(CLAIMS_SECONDS)}
         statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn)]
-    return HandlerFunction(f"{name}-process", {
-        "module": "handlers.processor",
-        "withModules": [own.module],
-        "environment": environment,
-        "timeoutSeconds": own.functionTimeoutSeconds + BACKSTOP_SECONDS,
-        "memoryMb": own.memoryMb,
-        "reservedConcurrency": own.reservedConcurrency,
-        "logRetentionDays": own.logRetentionDays,
-        "statements": statements,
-    }, pulumi.ResourceOptions(parent=parent))
+    return HandlerFunction(
+        f"{name}-process",
+        {
+            "module": "handlers.processor",
+            "withModules": [own.module],
+            "environment": environment,
+            "timeoutSeconds": own.functionTimeoutSeconds + BACKSTOP_SECONDS,
+            "memoryMb": own.memoryMb,
+            "reservedConcurrency": own.reservedConcurrency,
+            "logRetentionDays": own.logRetentionDays,
+            "statements": statements,
+        },
+        pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _tally(
-    parent: pulumi.Resource, name: str, own: DistributedSettings, results: Places | None,
+    parent: pulumi.Resource,
+    name: str,
+    own: DistributedSettings,
+    results: Places | None,
 ) -> HandlerFunction:
     environment: dict[str, pulumi.Input[str]] = {}
     statements = []
     if results:
         environment = {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
-        statements = [policy.allow(
-            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"))]
+        statements = [
+            policy.allow(
+                ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+                pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*"),
+            )
+        ]
         if own.sourceKmsKeyArn and own.bucket:
             statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], results.key_arn))
-    return HandlerFunction(f"{name}-tally", {
-        "module": "handlers.tally",
-        "withModules": [],
-        "environment": environment,
-        "timeoutSeconds": TALLY_SECONDS,
-        "memoryMb": 256,
-        "logRetentionDays": own.logRetentionDays,
-        "statements": statements,
-    }, pulumi.ResourceOptions(parent=parent))
+    return HandlerFunction(
+        f"{name}-tally",
+        {
+            "module": "handlers.tally",
+            "withModules": [],
+            "environment": environment,
+            "timeoutSeconds": TALLY_SECONDS,
+            "memoryMb": 256,
+            "logRetentionDays": own.logRetentionDays,
+            "statements": statements,
+        },
+        pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow, tally: HandlerFunction) -> None:
@@ -389,11 +451,13 @@ def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow,
     aws.iam.RolePolicy(
         f"{name}-starts-itself",
         role=workflow.role.name,
-        policy=policy.document([
-            policy.allow(["states:StartExecution"], machine),
-            policy.allow(["states:DescribeExecution", "states:StopExecution"], [executions, children]),
-            policy.allow(["states:RedriveExecution"], children),
-        ]),
+        policy=policy.document(
+            [
+                policy.allow(["states:StartExecution"], machine),
+                policy.allow(["states:DescribeExecution", "states:StopExecution"], [executions, children]),
+                policy.allow(["states:RedriveExecution"], children),
+            ]
+        ),
         opts=pulumi.ResourceOptions(parent=parent),
     )
     tally.grant("counts", [policy.allow(["states:DescribeMapRun"], runs)])
@@ -428,32 +492,56 @@ def _claims(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws
 def _bucket(parent: pulumi.Resource, name: str, own: DistributedSettings) -> aws.s3.Bucket:
     """Encrypted, private, reached over TLS only; results expire, and so does what an interrupted upload leaves behind."""
     keep = own.retainData
-    bucket = aws.s3.Bucket(
-        f"{name}-data", force_destroy=not keep, opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep))
+    bucket = aws.s3.Bucket(f"{name}-data", force_destroy=not keep, opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=keep))
     # A bucket that outlives its stack without these would be open to whoever is granted it, over any protocol.
     within = pulumi.ResourceOptions(parent=parent, retain_on_delete=keep)
     aws.s3.BucketPublicAccessBlock(
-        f"{name}-data", bucket=bucket.id, block_public_acls=True, block_public_policy=True, ignore_public_acls=True,
-        restrict_public_buckets=True, opts=within)
+        f"{name}-data",
+        bucket=bucket.id,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=within,
+    )
     aws.s3.BucketServerSideEncryptionConfiguration(
-        f"{name}-data", bucket=bucket.id, rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}], opts=within)
-    aws.s3.BucketLifecycleConfiguration(f"{name}-data", bucket=bucket.id, rules=[
-        {
-            "id": "results", "status": "Enabled", "filter": {"prefix": f"{RESULTS_PREFIX}/"},
-            "expiration": {"days": own.resultRetentionDays},
-        },
-        {
-            "id": "uploads", "status": "Enabled", "filter": {"prefix": ""},
-            "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
-        },
-    ], opts=within)
-    aws.s3.BucketPolicy(f"{name}-data", bucket=bucket.id, policy=policy.document([{
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }]), opts=within)
+        f"{name}-data", bucket=bucket.id, rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}], opts=within
+    )
+    aws.s3.BucketLifecycleConfiguration(
+        f"{name}-data",
+        bucket=bucket.id,
+        rules=[
+            {
+                "id": "results",
+                "status": "Enabled",
+                "filter": {"prefix": f"{RESULTS_PREFIX}/"},
+                "expiration": {"days": own.resultRetentionDays},
+            },
+            {
+                "id": "uploads",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+            },
+        ],
+        opts=within,
+    )
+    aws.s3.BucketPolicy(
+        f"{name}-data",
+        bucket=bucket.id,
+        policy=policy.document(
+            [
+                {
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ]
+        ),
+        opts=within,
+    )
     return bucket
 
 
@@ -479,7 +567,8 @@ def _check_size(own: DistributedSettings, mode: str) -> None:
     if mode == "INLINE" and own.sizeHint and own.sizeHint > inline_items(own):
         raise TooManyItems(
             f"distributed.sizeHint is {own.sizeHint}; allowed in mode INLINE with retries {own.retries}: a whole number up to "
-            f"{inline_items(own)}, whose events fit one execution (mode DISTRIBUTED takes more)")
+            f"{inline_items(own)}, whose events fit one execution (mode DISTRIBUTED takes more)"
+        )
 
 
 def _warn(resource: pulumi.Resource, name: str, own: DistributedSettings) -> None:
@@ -488,11 +577,15 @@ def _warn(resource: pulumi.Resource, name: str, own: DistributedSettings) -> Non
     if shortest > own.timeout_seconds:
         pulumi.log.warn(
             f"{name}: {own.sizeHint or 1} items, {own.maxConcurrency} at once with waitSeconds {own.wait_seconds}, take at "
-            f"least {shortest} s; timeoutSeconds {own.timeout_seconds} ends the run before that", resource)
+            f"least {shortest} s; timeoutSeconds {own.timeout_seconds} ends the run before that",
+            resource,
+        )
     if emulator.is_in_use():
         pulumi.log.warn(
             f"{name}: the emulator ignores timeoutSeconds, batchSize and the writing of results: a run never times out, each item is "
-            "an execution of its own, and S3 has the failed outcomes alone", resource)
+            "an execution of its own, and S3 has the failed outcomes alone",
+            resource,
+        )
 
 
 def shortest_seconds(own: DistributedSettings) -> int:

@@ -20,8 +20,11 @@ KEPT: Mapping[str, Callable[[str], Properties]] = {
     "aws:cloudwatch/logGroup:LogGroup": lambda key: {"kms_key_id": key},
     "aws:dynamodb/table:Table": lambda key: {"server_side_encryption": {"enabled": True, "kms_key_arn": key}},
     "aws:lambda/function:Function": lambda key: {"kms_key_arn": key},
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda key: {"rules": [{
-        "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key}, "bucket_key_enabled": True}]},
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda key: {
+        "rules": [
+            {"apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key}, "bucket_key_enabled": True}
+        ]
+    },
     "aws:sns/topic:Topic": lambda key: {"kms_master_key_id": key},
     "aws:sqs/queue:Queue": lambda key: {"kms_master_key_id": key, "sqs_managed_sse_enabled": None},
 }

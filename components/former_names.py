@@ -17,9 +17,14 @@ MOVED = {
 }
 """(type, name) now: (type with its parents', name) in 1.0.0. The children of a component follow it."""
 
-OF_A_QUEUE = frozenset({
-    "aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy", "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
-    "aws:lambda/eventSourceMapping:EventSourceMapping"})
+OF_A_QUEUE = frozenset(
+    {
+        "aws:sqs/queue:Queue",
+        "aws:sqs/queuePolicy:QueuePolicy",
+        "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
+        "aws:lambda/eventSourceMapping:EventSourceMapping",
+    }
+)
 """Part of SnsScatterGather itself in 1.0.0, and of a Queue now."""
 
 

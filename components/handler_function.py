@@ -67,12 +67,15 @@ class HandlerFunction(pulumi.ComponentResource):
         self.logs = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=args["logRetentionDays"], opts=child)
         self.role = aws.iam.Role(name, assume_role_policy=policy.trust("lambda.amazonaws.com", here), opts=child)
         self.roleName = self.role.name
-        rights = self.grant("runs", [
-            policy.allow(["logs:CreateLogStream", "logs:PutLogEvents"], policy.log_streams(self.logs.arn)),
-            policy.allow_without_resource("trace"),
-            *(policy.attach(here) if args.get("vpc") else []),
-            *args["statements"],
-        ])
+        rights = self.grant(
+            "runs",
+            [
+                policy.allow(["logs:CreateLogStream", "logs:PutLogEvents"], policy.log_streams(self.logs.arn)),
+                policy.allow_without_resource("trace"),
+                *(policy.attach(here) if args.get("vpc") else []),
+                *args["statements"],
+            ],
+        )
         self.function = aws.lambda_.Function(
             name,
             runtime=code.RUNTIME,
@@ -81,7 +84,8 @@ class HandlerFunction(pulumi.ComponentResource):
             code=code.archive(args["module"], *args["withModules"], provided=args.get("layerModules", frozenset())),
             layers=[handler_layer(self).arn, *args.get("layers", [])],
             vpc_config={"subnet_ids": args["vpc"]["subnetIds"], "security_group_ids": args["vpc"]["securityGroupIds"]}
-            if args.get("vpc") else None,
+            if args.get("vpc")
+            else None,
             role=self.role.arn,
             timeout=args["timeoutSeconds"],
             memory_size=args["memoryMb"],
@@ -107,18 +111,20 @@ class HandlerFunction(pulumi.ComponentResource):
 
 
 def _check_environment(name: str, environment: Mapping[str, pulumi.Input[str]]) -> None:
-    sizes = {key: len(json.dumps({key: value})) if isinstance(value, str) else len(key) + ARN_BYTES
-             for key, value in environment.items()}
+    sizes = {key: len(json.dumps({key: value})) if isinstance(value, str) else len(key) + ARN_BYTES for key, value in environment.items()}
     total = sum(sizes.values())
     if total > MAX_ENVIRONMENT_BYTES:
         largest = max(sizes, key=lambda key: sizes[key])
         raise EnvironmentTooLarge(
             f"{name}'s environment takes {total:,} bytes, {largest} {sizes[largest]:,} of them; Lambda allows {MAX_ENVIRONMENT_BYTES:,}: "
-            "give fewer or shorter names and settings")
+            "give fewer or shorter names and settings"
+        )
 
 
 def handler_layer(
-    component: pulumi.Resource, name: str = "layer", parent: Optional[pulumi.Resource] = None,
+    component: pulumi.Resource,
+    name: str = "layer",
+    parent: Optional[pulumi.Resource] = None,
 ) -> aws.lambda_.LayerVersion:
     """The layer with the packages that the handlers share, made once for each AWS provider of the program that runs, by the first that asks
     for it.
@@ -133,8 +139,13 @@ def handler_layer(
     return made[provider]
 
 
-def layer_version(name: str, archive: pulumi.Archive, description: str, parent: Optional[pulumi.Resource],
-                  provider: Optional[pulumi.ProviderResource] = None) -> aws.lambda_.LayerVersion:
+def layer_version(
+    name: str,
+    archive: pulumi.Archive,
+    description: str,
+    parent: Optional[pulumi.Resource],
+    provider: Optional[pulumi.ProviderResource] = None,
+) -> aws.lambda_.LayerVersion:
     return aws.lambda_.LayerVersion(
         name,
         # No name that could collide: each publication is a version of its own, and only that one is deleted.
@@ -154,7 +165,8 @@ def _layer_name(name: str) -> str:
     if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{LAYER_NAME_CHARACTERS}}}", layer):
         room = LAYER_NAME_CHARACTERS - len(layer) + len(stack)
         raise pulumi.RunError(
-            f'the stack is named "{stack}"; allowed: letters, digits, - and _, at most {room} of them with project {project}')
+            f'the stack is named "{stack}"; allowed: letters, digits, - and _, at most {room} of them with project {project}'
+        )
     return layer
 
 

@@ -5,7 +5,11 @@ import pulumi_aws as aws
 
 
 def vended_log_group(
-    name: str, service: str, owner: pulumi.Input[str], retention_days: int, parent: pulumi.Resource,
+    name: str,
+    service: str,
+    owner: pulumi.Input[str],
+    retention_days: int,
+    parent: pulumi.Resource,
 ) -> aws.cloudwatch.LogGroup:
     """owner: the name or the id, unique in the account, of what its logs are of. Pulumi's own unique names cannot begin with the prefix."""
     return aws.cloudwatch.LogGroup(

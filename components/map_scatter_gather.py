@@ -36,5 +36,4 @@ class MapScatterGather(pulumi.ComponentResource):
 
 
 def _definition(tokens: Tokens, functions: Mapping[str, str], max_concurrency: int) -> str:
-    return definition.render(
-        "map_scatter_gather.asl.json", {**tokens, "FunctionArns": functions, "MaxConcurrency": max_concurrency})
+    return definition.render("map_scatter_gather.asl.json", {**tokens, "FunctionArns": functions, "MaxConcurrency": max_concurrency})

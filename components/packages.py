@@ -92,8 +92,9 @@ def _pinned(file: str, text: str) -> dict[str, str]:
     shared = _shared()
     for name, version in found.items():
         if version != shared.get(name, version):
-            raise PackagesError(f"packages: {file} pins {name}=={version}, but every function has {shared[name]}; allowed: "
-                                f"{name}=={shared[name]}")
+            raise PackagesError(
+                f"packages: {file} pins {name}=={version}, but every function has {shared[name]}; allowed: {name}=={shared[name]}"
+            )
     return found
 
 
@@ -105,24 +106,42 @@ def _shared() -> dict[str, str]:
 def _install(file: str, folder: Path) -> None:
     """Raises PackagesError with what pip says last."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile",
-         "--only-binary=:all:", "--implementation=cp", f"--python-version={VERSION[0]}.{VERSION[1]}",
-         *(f"--platform={platform}" for platform in PLATFORMS), f"--target={folder}", f"--requirement={file}"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--implementation=cp",
+            f"--python-version={VERSION[0]}.{VERSION[1]}",
+            *(f"--platform={platform}" for platform in PLATFORMS),
+            f"--target={folder}",
+            f"--requirement={file}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     if ran.returncode == 0:
         return
     said = [line.removeprefix("ERROR: ") for line in ran.stderr.splitlines() if line.startswith("ERROR: ")]
     missing = [line.removeprefix("No matching distribution found for ") for line in said if line.startswith("No matching distribution")]
     if missing:
-        raise PackagesError(f"packages: {file} needs {missing[0]}, of which there is no wheel for Lambda ({RUNTIME}, {ARCHITECTURE}), "
-                            "perhaps only a source package; allowed: packages with a wheel for manylinux or for any platform")
+        raise PackagesError(
+            f"packages: {file} needs {missing[0]}, of which there is no wheel for Lambda ({RUNTIME}, {ARCHITECTURE}), "
+            "perhaps only a source package; allowed: packages with a wheel for manylinux or for any platform"
+        )
     raise PackagesError(f"packages: {file} cannot be installed: {said[-1] if said else 'there is no pip in this environment'}")
 
 
 def _check(file: str, folder: Path, pinned: dict[str, str]) -> None:
     """Whether all that is there was named, and runs on Lambda by the tags of its wheel."""
-    fitting = {*tags.cpython_tags(VERSION, platforms=PLATFORMS),
-               *tags.compatible_tags(VERSION, f"cp{VERSION[0]}{VERSION[1]}", PLATFORMS)}
+    fitting = {*tags.cpython_tags(VERSION, platforms=PLATFORMS), *tags.compatible_tags(VERSION, f"cp{VERSION[0]}{VERSION[1]}", PLATFORMS)}
     for metadata in sorted(folder.glob("*.dist-info")):
         name = canonicalize_name(email.message_from_bytes((metadata / "METADATA").read_bytes())["Name"])
         if name not in pinned:
@@ -152,16 +171,21 @@ def _write(file: str, folder: Path, target: Path) -> None:
             zipped.writestr(entry, source.read_bytes())
     if (size := part.stat().st_size) > MAX_ZIP_BYTES:
         part.unlink()
-        raise PackagesError(f"packages: the zip of {file} takes {size:,} bytes; Lambda takes {MAX_ZIP_BYTES:,} at once: make a layer of "
-                            "your own, by way of S3, and name it in layers")
+        raise PackagesError(
+            f"packages: the zip of {file} takes {size:,} bytes; Lambda takes {MAX_ZIP_BYTES:,} at once: make a layer of "
+            "your own, by way of S3, and name it in layers"
+        )
     part.replace(target)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Without what every function has, programs for a command line, and what tells how it was installed."""
-    shared = {path for metadata in folder.glob("*.dist-info")
-              if canonicalize_name(email.message_from_bytes((metadata / "METADATA").read_bytes())["Name"]) in _shared()
-              for path in _recorded(folder, metadata)}
+    shared = {
+        path
+        for metadata in folder.glob("*.dist-info")
+        if canonicalize_name(email.message_from_bytes((metadata / "METADATA").read_bytes())["Name"]) in _shared()
+        for path in _recorded(folder, metadata)
+    }
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         told = name.parts[0].endswith(".dist-info") and name.name in NOT_PACKED

@@ -24,11 +24,14 @@ class Place:
         what: the setting, for messages. owner_lets: what its owner has to allow, if that is another account, which is warned of. Raises
         pulumi.RunError where it is in another region or partition.
         """
+
         def check(known: dict[str, str]) -> str:
             _, partition, _, region, account, *_ = known["arn"].split(":", 5)
             if (partition, region) != (known["partition"], known["region"]):
-                raise pulumi.RunError(f"{what} is {known['arn']}, in {region}; allowed: one in {known['region']} "
-                                      f"(partition {known['partition']}), where the stack is")
+                raise pulumi.RunError(
+                    f"{what} is {known['arn']}, in {region}; allowed: one in {known['region']} "
+                    f"(partition {known['partition']}), where the stack is"
+                )
             if owner_lets and account != known["account"]:
                 pulumi.warn(f"{what} belongs to account {account}, not to the stack's: its owner must let {owner_lets}")
             return known["arn"]

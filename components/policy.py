@@ -17,8 +17,14 @@ WITHOUT_RESOURCES = {
     "attach": ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
     "sample": ["xray:GetSamplingRules", "xray:GetSamplingTargets"],
     "deliverLogs": [
-        "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
-        "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
     ],
 }
 """The only statements on "*": these actions know no resource (Service Authorization Reference: X-Ray, EC2, CloudWatch Logs),
@@ -47,32 +53,52 @@ def invoke_model(what: str, model: str, here: Place) -> list[Statement]:
     profile = here.usable(what, model) if model.startswith("arn:") else here.arn("bedrock", f"inference-profile/{model}")
     # The profile of an application says nothing of its model.
     behind = "*" if "application-inference-profile/" in model else model.rpartition("/")[2].partition(".")[2]
-    return [allow(["bedrock:InvokeModel"], profile),
-            allow(["bedrock:InvokeModel"], pulumi.Output.concat("arn:", here.partition, ":bedrock:*::foundation-model/", behind),
-                  {"StringEquals": {"bedrock:InferenceProfileArn": profile}})]
+    return [
+        allow(["bedrock:InvokeModel"], profile),
+        allow(
+            ["bedrock:InvokeModel"],
+            pulumi.Output.concat("arn:", here.partition, ":bedrock:*::foundation-model/", behind),
+            {"StringEquals": {"bedrock:InferenceProfileArn": profile}},
+        ),
+    ]
 
 
 def attach(here: Place) -> list[Statement]:
     """What Lambda does in the name of a function whose network is in a VPC, and its code must not do. Lambda's documentation of VPCs asks
     for all network interfaces of the region, whose ids nobody knows before."""
-    changes = [f"ec2:{verb}" for verb in (
-        "CreateNetworkInterface", "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")]
+    changes = [
+        f"ec2:{verb}"
+        for verb in ("CreateNetworkInterface", "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+    ]
     by_its_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
     every = [*WITHOUT_RESOURCES["attach"], *changes]
-    return [allow_without_resource("attach"), allow(changes, here.arn("ec2", "*/*")),
-            {"Effect": "Deny", "Action": every, "Resource": "*", "Condition": by_its_code}]
+    return [
+        allow_without_resource("attach"),
+        allow(changes, here.arn("ec2", "*/*")),
+        {"Effect": "Deny", "Action": every, "Resource": "*", "Condition": by_its_code},
+    ]
 
 
 def deny_without_tls(actions: str, resource: Any) -> Statement:
     """For a resource's own policy: whoever it is, not in the clear. actions: all that the resource's service checks it for."""
-    return {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": resource,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": actions,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
 def allow_topic(queue_arn: Any, topic_arn: Any) -> Statement:
     """For a queue's own policy: this topic, and no other, may send to it."""
-    return {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}}}
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
 
 
 def consume(queue_arn: Any) -> Statement:
@@ -91,9 +117,16 @@ def compact(value: Mapping[str, Any]) -> pulumi.Output[str]:
 
 def trust(service: str, here: Place) -> pulumi.Output[str]:
     """Who may take the role: an AWS service, such as lambda.amazonaws.com, and only for what is in this account."""
-    return document([{
-        "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": here.account}}}])
+    return document(
+        [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": here.account}},
+            }
+        ]
+    )
 
 
 def log_streams(log_group_arn: pulumi.Output[str]) -> pulumi.Output[str]:

@@ -30,22 +30,28 @@ class QueueArgs(TypedDict):
 class Queue(pulumi.ComponentResource):
     """dead_letters: the queue of what was given up."""
 
-    def __init__(self, name: str, args: QueueArgs, opts: Optional[pulumi.ResourceOptions] = None,
-                 topic_arn: Optional[pulumi.Input[str]] = None) -> None:
+    def __init__(
+        self, name: str, args: QueueArgs, opts: Optional[pulumi.ResourceOptions] = None, topic_arn: Optional[pulumi.Input[str]] = None
+    ) -> None:
         """topic_arn: who may send to both queues beside our own roles."""
         super().__init__("scatter-gather:index:Queue", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.dead_letters = aws.sqs.Queue(
-            args["deadLettersName"], message_retention_seconds=DEAD_LETTER_SECONDS, sqs_managed_sse_enabled=True, opts=child)
+            args["deadLettersName"], message_retention_seconds=DEAD_LETTER_SECONDS, sqs_managed_sse_enabled=True, opts=child
+        )
         self.queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=args["functionSeconds"] + VISIBILITY_MARGIN_SECONDS,
             redrive_policy=policy.compact({"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": args["receives"]}),
             sqs_managed_sse_enabled=True,
-            opts=child)
+            opts=child,
+        )
         aws.sqs.RedriveAllowPolicy(
-            name, queue_url=self.dead_letters.url,
-            redrive_allow_policy=policy.compact({"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}), opts=child)
+            name,
+            queue_url=self.dead_letters.url,
+            redrive_allow_policy=policy.compact({"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}),
+            opts=child,
+        )
         for its_name, queue in ((name, self.queue), (args["deadLettersName"], self.dead_letters)):
             statements = [policy.deny_without_tls("sqs:*", queue.arn)]
             if topic_arn is not None:
@@ -54,8 +60,9 @@ class Queue(pulumi.ComponentResource):
         self.url, self.arn = self.queue.url, self.queue.arn
         self.register_outputs({"url": self.url, "arn": self.arn})
 
-    def feed(self, name: str, function_arn: pulumi.Input[str], batch_size: int, concurrency: int,
-             allowed: pulumi.Resource) -> aws.lambda_.EventSourceMapping:
+    def feed(
+        self, name: str, function_arn: pulumi.Input[str], batch_size: int, concurrency: int, allowed: pulumi.Resource
+    ) -> aws.lambda_.EventSourceMapping:
         """Takes the messages to the function. allowed: the right to receive them comes first."""
         return aws.lambda_.EventSourceMapping(
             name,

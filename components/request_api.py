@@ -29,10 +29,20 @@ INTEGRATION_SECONDS = 30
 MEMORY_MB = 256
 
 ACCESS_LOG = {
-    field: f"$context.{variable}" for field, variable in {
-        "time": "requestTime", "requestId": "requestId", "ip": "identity.sourceIp", "caller": "identity.caller",
-        "subject": "authorizer.claims.sub", "route": "routeKey", "path": "path", "status": "status", "bytes": "responseLength",
-        "latencyMs": "responseLatency", "integrationLatencyMs": "integrationLatency", "integrationError": "integrationErrorMessage",
+    field: f"$context.{variable}"
+    for field, variable in {
+        "time": "requestTime",
+        "requestId": "requestId",
+        "ip": "identity.sourceIp",
+        "caller": "identity.caller",
+        "subject": "authorizer.claims.sub",
+        "route": "routeKey",
+        "path": "path",
+        "status": "status",
+        "bytes": "responseLength",
+        "latencyMs": "responseLatency",
+        "integrationLatencyMs": "integrationLatency",
+        "integrationError": "integrationErrorMessage",
         "authorizerError": "authorizer.error",
     }.items()
 }
@@ -76,8 +86,11 @@ class RequestApi(pulumi.ComponentResource):
     def __init__(self, name: str, args: RequestApiArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:RequestApi", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        own = checked(ApiSettings, f"RequestApi {name}", {
-            key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")})
+        own = checked(
+            ApiSettings,
+            f"RequestApi {name}",
+            {key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")},
+        )
         if own.auth == "NONE" and not emulator.is_in_use():
             pulumi.log.warn("auth is NONE: whoever has the API's address can send requests and read every one", self)
         self.function = _function(f"{name}-handler", args, own, child)
@@ -92,7 +105,9 @@ class RequestApi(pulumi.ComponentResource):
                 "allow_headers": ["authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"],
                 "expose_headers": ["location", "retry-after"],
                 "max_age": 3600,
-            } if own.corsOrigins else None,
+            }
+            if own.corsOrigins
+            else None,
             opts=child,
         )
         integration = aws.apigatewayv2.Integration(
@@ -163,8 +178,7 @@ def _scopes(route: Route, own: ApiSettings) -> list[str] | None:
     return [*own.scopes, *(own.readers if route.method == "GET" else [])]
 
 
-def _authorizer(
-        name: str, api: aws.apigatewayv2.Api, own: ApiSettings, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
+def _authorizer(name: str, api: aws.apigatewayv2.Api, own: ApiSettings, child: pulumi.ResourceOptions) -> aws.apigatewayv2.Authorizer:
     return aws.apigatewayv2.Authorizer(
         name,
         api_id=api.id,
@@ -178,27 +192,31 @@ def _authorizer(
 def _function(name: str, args: RequestApiArgs, own: ApiSettings, child: pulumi.ResourceOptions) -> HandlerFunction:
     store, settings = args["store"], args["store"].settings
     entrances = {carrier: component.entrance for carrier, component in args["carriers"].items()}
-    return HandlerFunction(name, {
-        "module": "handlers.api",
-        "withModules": [],
-        "environment": {
-            "TABLE_NAME": store.tableName,
-            "CARRIERS": pulumi.Output.json_dumps(entrances),
-            # As short as can be: there may be a hundred names.
-            "RESPONDERS": ",".join(args["fleet"].functions),
-            "COMPLETION": json.dumps(settings.completion.given, separators=(",", ":")),
-            "SELECTION": settings.selection,
-            "TOP_K": str(settings.topK),
-            "AUTH": own.auth,
-            "OWNERSHIP": json.dumps(own.ownership, separators=(",", ":")),
-            "SAMPLE": json.dumps(args.get("sample") or {}),
+    return HandlerFunction(
+        name,
+        {
+            "module": "handlers.api",
+            "withModules": [],
+            "environment": {
+                "TABLE_NAME": store.tableName,
+                "CARRIERS": pulumi.Output.json_dumps(entrances),
+                # As short as can be: there may be a hundred names.
+                "RESPONDERS": ",".join(args["fleet"].functions),
+                "COMPLETION": json.dumps(settings.completion.given, separators=(",", ":")),
+                "SELECTION": settings.selection,
+                "TOP_K": str(settings.topK),
+                "AUTH": own.auth,
+                "OWNERSHIP": json.dumps(own.ownership, separators=(",", ":")),
+                "SAMPLE": json.dumps(args.get("sample") or {}),
+            },
+            "timeoutSeconds": INTEGRATION_SECONDS,
+            "memoryMb": MEMORY_MB,
+            "reservedConcurrency": own.reservedConcurrency,
+            "logRetentionDays": settings.logRetentionDays,
+            "statements": _statements(store.tableArn, entrances.values()),
         },
-        "timeoutSeconds": INTEGRATION_SECONDS,
-        "memoryMb": MEMORY_MB,
-        "reservedConcurrency": own.reservedConcurrency,
-        "logRetentionDays": settings.logRetentionDays,
-        "statements": _statements(store.tableArn, entrances.values()),
-    }, child)
+        child,
+    )
 
 
 def _statements(table_arn: pulumi.Input[str], entrances: Iterable[Mapping[str, pulumi.Input[Any]]]) -> list[policy.Statement]:

@@ -95,8 +95,11 @@ class RequestStore(pulumi.ComponentResource):
         self.bus = aws.cloudwatch.EventBus(name, opts=self._child)
         self.selector = self._selector(name) if self.selection.is_code else None
         seconds = AGGREGATOR_SECONDS + (self._selector_seconds if self.selector else 0)
-        self.queue = Queue(f"{name}-responses", {
-            "functionSeconds": seconds, "receives": RESPONSE_RECEIVES, "deadLettersName": f"{name}-dead-responses"}, self._child)
+        self.queue = Queue(
+            f"{name}-responses",
+            {"functionSeconds": seconds, "receives": RESPONSE_RECEIVES, "deadLettersName": f"{name}-dead-responses"},
+            self._child,
+        )
         self.tableName, self.tableArn = self.table.name, self.table.arn
         self.responseQueueUrl, self.responseQueueArn = self.queue.url, self.queue.arn
         self.deadLetterQueueUrl = self.queue.dead_letters.url
@@ -136,8 +139,7 @@ class RequestStore(pulumi.ComponentResource):
             attributes=[{"name": name, "type": "S"} for name in ("requestId", "listed", "createdAt")],
             # The last requests are found without a scan. A day is one partition, which takes 1,000 new requests a second:
             # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
-            global_secondary_indexes=[{
-                "name": "listed", "hash_key": "listed", "range_key": "createdAt", "projection_type": "KEYS_ONLY"}],
+            global_secondary_indexes=[{"name": "listed", "hash_key": "listed", "range_key": "createdAt", "projection_type": "KEYS_ONLY"}],
             ttl={"attribute_name": "expiresAt", "enabled": True},
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True},
@@ -149,42 +151,61 @@ class RequestStore(pulumi.ComponentResource):
         """The function of the user's own selection."""
         code.check_defines(self.selection.by, "rank")
         given = self.settings.judge
-        judge = {"JUDGE": json.dumps({
-            "model": given.model, "instructions": given.instructions,
-            "inference": {"temperature": given.temperature, "maxTokens": given.maxTokens}}, sort_keys=True)} if given.model else {}
-        return HandlerFunction(f"{name}-selector", {
-            "module": "handlers.selector",
-            "withModules": [self.selection.by],
-            "environment": {"RANK_MODULE": self.selection.by, "TOP_K": str(self.selection.top_k), **judge},
-            "timeoutSeconds": self._selector_seconds,
-            "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": self.settings.logRetentionDays,
-            "statements": policy.invoke_model("judge.model", given.model, place.of(self)) if given.model else [],
-        }, self._child)
+        judge = (
+            {
+                "JUDGE": json.dumps(
+                    {
+                        "model": given.model,
+                        "instructions": given.instructions,
+                        "inference": {"temperature": given.temperature, "maxTokens": given.maxTokens},
+                    },
+                    sort_keys=True,
+                )
+            }
+            if given.model
+            else {}
+        )
+        return HandlerFunction(
+            f"{name}-selector",
+            {
+                "module": "handlers.selector",
+                "withModules": [self.selection.by],
+                "environment": {"RANK_MODULE": self.selection.by, "TOP_K": str(self.selection.top_k), **judge},
+                "timeoutSeconds": self._selector_seconds,
+                "memoryMb": HANDLER_MEMORY_MB,
+                "logRetentionDays": self.settings.logRetentionDays,
+                "statements": policy.invoke_model("judge.model", given.model, place.of(self)) if given.model else [],
+            },
+            self._child,
+        )
 
     def _aggregator(self, name: str, seconds: int) -> HandlerFunction:
         selector = self.selector
-        function = HandlerFunction(name, {
-            "module": "handlers.aggregator",
-            "withModules": [],
-            "environment": {
-                **self.environment,
-                "CURRENCY": self.settings.currency,
-                "EVENT_BUS_NAME": self.bus.name,
-                "DEAD_LETTER_QUEUE_URL": self.queue.dead_letters.url,
-                **({"SELECTOR_ARN": selector.functionArn} if selector else {}),
+        function = HandlerFunction(
+            name,
+            {
+                "module": "handlers.aggregator",
+                "withModules": [],
+                "environment": {
+                    **self.environment,
+                    "CURRENCY": self.settings.currency,
+                    "EVENT_BUS_NAME": self.bus.name,
+                    "DEAD_LETTER_QUEUE_URL": self.queue.dead_letters.url,
+                    **({"SELECTOR_ARN": selector.functionArn} if selector else {}),
+                },
+                "timeoutSeconds": seconds,
+                "memoryMb": HANDLER_MEMORY_MB,
+                "logRetentionDays": self.settings.logRetentionDays,
+                "statements": [
+                    *([policy.allow(["lambda:InvokeFunction"], selector.functionArn)] if selector else []),
+                    policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], self.table.arn),
+                    policy.allow(["events:PutEvents"], self.bus.arn),
+                    policy.allow(["sqs:SendMessage"], self.queue.dead_letters.arn),
+                    policy.allow(["sqs:ChangeMessageVisibility"], self.queue.arn),
+                    policy.consume(self.queue.arn),
+                ],
             },
-            "timeoutSeconds": seconds,
-            "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": self.settings.logRetentionDays,
-            "statements": [
-                *([policy.allow(["lambda:InvokeFunction"], selector.functionArn)] if selector else []),
-                policy.allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], self.table.arn),
-                policy.allow(["events:PutEvents"], self.bus.arn),
-                policy.allow(["sqs:SendMessage"], self.queue.dead_letters.arn),
-                policy.allow(["sqs:ChangeMessageVisibility"], self.queue.arn),
-                policy.consume(self.queue.arn),
-            ],
-        }, self._child)
+            self._child,
+        )
         self.queue.feed(name, function.functionArn, AGGREGATOR_BATCH, AGGREGATOR_CONCURRENCY, function)
         return function

@@ -33,33 +33,45 @@ def own_arguments(args: RequestWorkflowArgs) -> dict[str, Any]:
     return {key: value for key, value in args.items() if key not in ("store", "fleet")}
 
 
-def request_workflow(name: str, args: RequestWorkflowArgs, render: Callable[[Tokens, Mapping[str, str]], str],
-                     parent: pulumi.Resource) -> Workflow:
+def request_workflow(
+    name: str, args: RequestWorkflowArgs, render: Callable[[Tokens, Mapping[str, str]], str], parent: pulumi.Resource
+) -> Workflow:
     """The state machine of a carrier. render: its definition, from the tokens that they share and the responders' functions by name."""
     store, fleet, workflow_type = args["store"], args["fleet"], workflow_type_of(args)
     try:
         check_deadline(workflow_type, store.settings.completion)
     except ValueError as error:
         raise pulumi.RunError(f"{name}: {error}") from None
-    functions = [store.aggregatorFunctionArn, fleet.requester.functionArn,
-                 *(function.functionArn for function in fleet.functions.values())]
+    functions = [store.aggregatorFunctionArn, fleet.requester.functionArn, *(function.functionArn for function in fleet.functions.values())]
     timeout_seconds = workflow_seconds(workflow_type, store.settings.completion.deadlineSeconds)
     known = pulumi.Output.all(
-        partition=place.of(parent).partition, requester=fleet.requester.functionArn, aggregator=store.aggregatorFunctionArn,
-        functions=fleet.functionArns)
-    return Workflow(name, {
-        "definition": known.apply(lambda known: render({
-            "Partition": known["partition"],
-            "TimeoutSeconds": timeout_seconds,
-            "RequesterArn": known["requester"],
-            "AggregatorArn": known["aggregator"],
-        }, known["functions"])),
-        "workflowType": workflow_type,
-        "timeoutSeconds": timeout_seconds,
-        "functions": functions,
-        "statements": [],
-        "logRetentionDays": store.settings.logRetentionDays,
-    }, pulumi.ResourceOptions(parent=parent))
+        partition=place.of(parent).partition,
+        requester=fleet.requester.functionArn,
+        aggregator=store.aggregatorFunctionArn,
+        functions=fleet.functionArns,
+    )
+    return Workflow(
+        name,
+        {
+            "definition": known.apply(
+                lambda known: render(
+                    {
+                        "Partition": known["partition"],
+                        "TimeoutSeconds": timeout_seconds,
+                        "RequesterArn": known["requester"],
+                        "AggregatorArn": known["aggregator"],
+                    },
+                    known["functions"],
+                )
+            ),
+            "workflowType": workflow_type,
+            "timeoutSeconds": timeout_seconds,
+            "functions": functions,
+            "statements": [],
+            "logRetentionDays": store.settings.logRetentionDays,
+        },
+        pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def workflow_type_of(args: RequestWorkflowArgs) -> str:
@@ -73,8 +85,7 @@ def entrance(workflow: Workflow, args: RequestWorkflowArgs) -> dict[str, Any]:
 
 def watched(name: str, workflow: Workflow, args: RequestWorkflowArgs) -> Watched:
     log_group = workflow.logs.name if workflow_type_of(args) == "EXPRESS" else None
-    return Watched([{"name": name, "arn": workflow.stateMachineArn, "logGroupName": log_group}],
-                   {"requester": args["fleet"].requester})
+    return Watched([{"name": name, "arn": workflow.stateMachineArn, "logGroupName": log_group}], {"requester": args["fleet"].requester})
 
 
 def workflow_seconds(workflow_type: str, deadline_seconds: float) -> int:

@@ -184,14 +184,13 @@ class ResponderFleet(pulumi.ComponentResource):
         self._name, self._store = name, args["store"]
         self._requester: Optional[HandlerFunction] = None
         self._layers: dict[str, aws.lambda_.LayerVersion] = {}
-        responders = settings.checked(
-            settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
+        responders = settings.checked(settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
         self._check_policy(name, [responder.name for responder in responders])
         self.responders = [
             Responder(responder, self._function(responder), _function_timeout(responder) + self._longest_wait(responder))
-            for responder in responders]
-        self.functionArns = pulumi.Output.all(
-            **{responder.name: responder.function.functionArn for responder in self.responders})
+            for responder in responders
+        ]
+        self.functionArns = pulumi.Output.all(**{responder.name: responder.function.functionArn for responder in self.responders})
         self.register_outputs({"functionArns": self.functionArns})
 
     @property
@@ -211,18 +210,22 @@ class ResponderFleet(pulumi.ComponentResource):
     def requester(self) -> HandlerFunction:
         """The function that opens requests for state machines."""
         if self._requester is None:
-            self._requester = HandlerFunction(f"{self._store.name}-{self._name}-requester", {
-                "module": "handlers.requester",
-                "withModules": [],
-                "environment": self.environment,
-                "timeoutSeconds": REQUESTER_SECONDS,
-                "memoryMb": HANDLER_MEMORY_MB,
-                "logRetentionDays": self._store.settings.logRetentionDays,
-                "statements": [
-                    policy.allow(["dynamodb:PutItem"], self._store.tableArn),
-                    policy.allow(["sqs:SendMessage"], self._store.responseQueueArn),
-                ],
-            }, pulumi.ResourceOptions(parent=self))
+            self._requester = HandlerFunction(
+                f"{self._store.name}-{self._name}-requester",
+                {
+                    "module": "handlers.requester",
+                    "withModules": [],
+                    "environment": self.environment,
+                    "timeoutSeconds": REQUESTER_SECONDS,
+                    "memoryMb": HANDLER_MEMORY_MB,
+                    "logRetentionDays": self._store.settings.logRetentionDays,
+                    "statements": [
+                        policy.allow(["dynamodb:PutItem"], self._store.tableArn),
+                        policy.allow(["sqs:SendMessage"], self._store.responseQueueArn),
+                    ],
+                },
+                pulumi.ResourceOptions(parent=self),
+            )
         return self._requester
 
     def _check_policy(self, name: str, responders: Sequence[str]) -> None:
@@ -270,7 +273,9 @@ class ResponderFleet(pulumi.ComponentResource):
         for key in responder.in_the_clear:
             pulumi.log.warn(
                 f"responder {responder.name}: {key} looks like a credential, and is in clear in its function's environment, in the state "
-                "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets", self)
+                "and in a preview: keep it in Secrets Manager or Systems Manager and name it under secrets",
+                self,
+            )
         if breaker is not None:
             statements.append(_own_item(circuit_breaker.key(responder.name), store.tableArn, "dynamodb:GetItem", "dynamodb:UpdateItem"))
             variables["CIRCUIT_BREAKER"] = breaker.model_dump_json()
@@ -278,19 +283,23 @@ class ResponderFleet(pulumi.ComponentResource):
             statements.append(_own_item(rate_cap.key(responder.name), store.tableArn, "dynamodb:UpdateItem"))
             cap = {"perSecond": responder.requestsPerSecond, "longestWaitSeconds": self._longest_wait(responder)}
             variables["CAP"] = json.dumps(cap)
-        return HandlerFunction(f"{self._name}-{responder.name}", {
-            "module": "handlers.responder",
-            "withModules": modules,
-            "environment": variables,
-            "layers": layers,
-            "layerModules": None if responder.layers else built.modules if built else frozenset(),
-            "vpc": responder.vpc.model_dump() if responder.vpc else {},
-            "timeoutSeconds": _function_timeout(responder) + self._longest_wait(responder),
-            "memoryMb": responder.memoryMb,
-            "reservedConcurrency": responder.reservedConcurrency,
-            "logRetentionDays": store.settings.logRetentionDays,
-            "statements": statements,
-        }, pulumi.ResourceOptions(parent=self))
+        return HandlerFunction(
+            f"{self._name}-{responder.name}",
+            {
+                "module": "handlers.responder",
+                "withModules": modules,
+                "environment": variables,
+                "layers": layers,
+                "layerModules": None if responder.layers else built.modules if built else frozenset(),
+                "vpc": responder.vpc.model_dump() if responder.vpc else {},
+                "timeoutSeconds": _function_timeout(responder) + self._longest_wait(responder),
+                "memoryMb": responder.memoryMb,
+                "reservedConcurrency": responder.reservedConcurrency,
+                "logRetentionDays": store.settings.logRetentionDays,
+                "statements": statements,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
 
 
 def _check_sample(responder: settings.Responder, currency: str) -> None:
@@ -299,7 +308,8 @@ def _check_sample(responder: settings.Responder, currency: str) -> None:
         return
     try:
         answer = PartnerMapping(**responder.mapping).answer(
-            responder.name, responder.answer.sample, currency, contract.DETAILS_BUDGET_BYTES)
+            responder.name, responder.answer.sample, currency, contract.DETAILS_BUDGET_BYTES
+        )
         reason = answer["error"]["message"] if answer["status"] == "FAILED" else None
     except TransientError as error:
         reason = str(error)
@@ -330,9 +340,14 @@ def _secret_arn(responder: settings.Responder, id_: str, here: Place) -> pulumi.
 
 def _looks_whether_wanted(table_arn: pulumi.Input[str]) -> policy.Statement:
     """Whether a request is still open, and nothing else of it."""
-    return policy.allow(["dynamodb:GetItem"], table_arn, {
-        "ForAllValues:StringEquals": {"dynamodb:Attributes": list(still_wanted.ATTRIBUTES)},
-        "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}})
+    return policy.allow(
+        ["dynamodb:GetItem"],
+        table_arn,
+        {
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": list(still_wanted.ATTRIBUTES)},
+            "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+        },
+    )
 
 
 def _own_item(key: str, table_arn: pulumi.Input[str], *actions: str) -> policy.Statement:

@@ -127,11 +127,13 @@ class ScatterGather(pulumi.ComponentResource):
         store = RequestStore(name, settings.arguments(StoreSettings), child)
         fleet = ResponderFleet(f"{name}-responder", {"store": store, **settings.arguments(FleetSettings)}, child)
         carriers: dict[str, Any] = {
-            kind: make(f"{name}-{kind}", settings, store, fleet, child) for kind, make in CARRIERS.items() if kind in settings.variants}
+            kind: make(f"{name}-{kind}", settings, store, fleet, child) for kind, make in CARRIERS.items() if kind in settings.variants
+        }
         api = None
         if settings.api.enabled:
-            api = RequestApi(f"{name}-api", {
-                "store": store, "fleet": fleet, "carriers": carriers, **settings.api.arguments(ApiSettings)}, child)
+            api = RequestApi(
+                f"{name}-api", {"store": store, "fleet": fleet, "carriers": carriers, **settings.api.arguments(ApiSettings)}, child
+            )
         self.tableName, self.eventBusName = store.tableName, store.eventBusName
         self.responseQueueUrl, self.deadLetterQueueUrl = store.responseQueueUrl, store.deadLetterQueueUrl
         self.mapStateMachineArn = carriers["map"].stateMachineArn if "map" in carriers else None
@@ -141,8 +143,7 @@ class ScatterGather(pulumi.ComponentResource):
         self.alarmNames = self.dashboardName = None
         if settings.alarms.enabled:
             watches = [part for part in (store, fleet, *carriers.values(), api) if part]
-            self.alarmNames = Alarms(
-                f"{name}-alarms", {"watches": watches, **settings.alarms.arguments(AlarmSettings)}, child).alarmNames
+            self.alarmNames = Alarms(f"{name}-alarms", {"watches": watches, **settings.alarms.arguments(AlarmSettings)}, child).alarmNames
             if settings.alarms.dashboard:
                 self.dashboardName = Dashboard(f"{name}-dashboard", {"watches": watches, "store": store}, child).dashboardName
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})

@@ -48,14 +48,23 @@ DISTRIBUTED_CONCURRENCY = 10_000
 
 
 TAKEN_BY = {
-    "http": ("url",), "inference": ("model",), "request": ("functionArn", "url", "model"), "answer": ("functionArn", "url"),
-    "settings": ("module",), "secrets": ("module", "url"), "vpc": ("module", "url", "model"), "packages": ("module",),
-    "layers": ("module",), "permissions": ("module",), "environment": ("module",)}
+    "http": ("url",),
+    "inference": ("model",),
+    "request": ("functionArn", "url", "model"),
+    "answer": ("functionArn", "url"),
+    "settings": ("module",),
+    "secrets": ("module", "url"),
+    "vpc": ("module", "url", "model"),
+    "packages": ("module",),
+    "layers": ("module",),
+    "permissions": ("module",),
+    "environment": ("module",),
+}
 """The keys of a responder that are not for every kind."""
 
-OWN_VARIABLES = frozenset({
-    "RESPONDER", "CURRENCY", "TIMEOUT_SECONDS", "RETRIES", "QUOTE_MODULE", "SETTINGS", "SECRETS", "CIRCUIT_BREAKER", "CAP",
-    "TABLE_NAME"})
+OWN_VARIABLES = frozenset(
+    {"RESPONDER", "CURRENCY", "TIMEOUT_SECONDS", "RETRIES", "QUOTE_MODULE", "SETTINGS", "SECRETS", "CIRCUIT_BREAKER", "CAP", "TABLE_NAME"}
+)
 """What a responder's function has in its environment."""
 
 CREDENTIAL = re.compile(r"authorization|pass(word|wd|phrase)|secret|token|credential|(api|access|private|signing)[-_]?key", re.IGNORECASE)
@@ -110,8 +119,11 @@ def _number(least: float, most: float, *, whole: bool = False) -> BeforeValidato
     kind = "a whole number" if whole else "a number"
 
     def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)) or not re.fullmatch(
-                r"-?\d+" if whole else r"-?\d+(\.\d+)?", str(value)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, str))
+            or not re.fullmatch(r"-?\d+" if whole else r"-?\d+(\.\d+)?", str(value))
+        ):
             raise ValueError(f"allowed: {kind} from {least} to {most}")
         if not least <= float(value) <= most:
             raise ValueError(f"allowed: {kind} from {least} to {most}")
@@ -181,49 +193,71 @@ def _is_address(host: str) -> bool:
 def _url(value: str) -> str:
     url = urlsplit(value)
     # What a port may be is checked when it is asked for.
-    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment or not (
-            value.isascii() and value.isprintable() and " " not in value) or not re.fullmatch(r".*?(:[0-9]{1,5})?", url.netloc):
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or url.username
+        or url.fragment
+        or not (value.isascii() and value.isprintable() and " " not in value)
+        or not re.fullmatch(r".*?(:[0-9]{1,5})?", url.netloc)
+    ):
         raise ValueError("allowed: an https:// URL without user and fragment")
     return value
 
 
 def _selection(value: str) -> str:
     if value not in RANKINGS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value):
-        raise ValueError(f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as "
-                         "handlers.rankings.nearest")
+        raise ValueError(
+            f"allowed: {', '.join(RANKINGS)}, or a dotted Python module of your own with rank, such as handlers.rankings.nearest"
+        )
     return value
 
 
-Name = Annotated[str, _matching(
-    r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
+Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}", "1 to 30 letters, digits, _ or -, starting with a letter or digit")]
 SecretName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", "1 to 64 letters, digits, _ or -")]
-SecretId = Annotated[str, _matching(
-    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+"
-    r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
-    "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager")]
-FunctionArn = Annotated[Any, BeforeValidator(_known(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function"))]
+SecretId = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+"
+        r"|/[A-Za-z0-9/_.-]+|[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*",
+        "the ARN or the name of a secret of Secrets Manager, or the ARN or the name, with a / in front, of a parameter of Systems Manager",
+    ),
+]
+FunctionArn = Annotated[
+    Any,
+    BeforeValidator(
+        _known(
+            r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]+)?", "the ARN of a Lambda function"
+        )
+    ),
+]
 RequirementsFile = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\.txt", "a file of the project such as requirements-acme.txt")]
 Action = Annotated[str, _matching(r"[a-z0-9-]+:[A-Za-z*?]+", "an action of IAM such as s3:GetObject")]
 VariableName = Annotated[str, AfterValidator(_variable)]
 ResourceArn = Annotated[Any, BeforeValidator(_known(r"arn:aws[a-z-]*:\S+|\*", "the ARN of a resource"))]
 SubnetId = Annotated[Any, BeforeValidator(_known(r"subnet-[0-9a-f]+", "the id of a subnet"))]
 SecurityGroupId = Annotated[Any, BeforeValidator(_known(r"sg-[0-9a-f]+", "the id of a security group"))]
-LayerArn = Annotated[Any, BeforeValidator(_known(
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+", "the ARN of a version of a layer"))]
-ModelId = Annotated[str, _matching(
-    r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:[0-9]{0,12}:[a-z-]+/[A-Za-z0-9.:/_-]{1,200}|[a-z0-9-]+(\.[A-Za-z0-9-]+)+[A-Za-z0-9.:-]*",
-    "the id of a model or of an inference profile such as amazon.nova-lite-v1:0, or its ARN")]
+LayerArn = Annotated[
+    Any,
+    BeforeValidator(_known(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+", "the ARN of a version of a layer")),
+]
+ModelId = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:[0-9]{0,12}:[a-z-]+/[A-Za-z0-9.:/_-]{1,200}|[a-z0-9-]+(\.[A-Za-z0-9-]+)+[A-Za-z0-9.:-]*",
+        "the id of a model or of an inference profile such as amazon.nova-lite-v1:0, or its ARN",
+    ),
+]
 Price = Annotated[str | None, BeforeValidator(_price)]
 Url = Annotated[str, AfterValidator(_url)]
 HeaderName = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", "the name of a header such as x-api-key")]
-HostName = Annotated[str, _matching(
-    r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:]{2,39}", "a host in lower case such as prices.internal")]
+HostName = Annotated[
+    str, _matching(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:]{2,39}", "a host in lower case such as prices.internal")
+]
 Expression = Annotated[str, AfterValidator(_expression)]
 Carrier = Annotated[str, _named_in(carriers)]
 Variant = Annotated[str, _named_in(variants)]
-Module = Annotated[str, _matching(
-    r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a dotted Python module such as handlers.quotes.car_rental")]
+Module = Annotated[str, _matching(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a dotted Python module such as handlers.quotes.car_rental")]
 TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
 AttributeName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,255}", "1 to 255 letters, digits, _, . or -")]
@@ -325,8 +359,10 @@ class Inference(_Strict):
         if known and currency == "USD":
             given = {"inputPrice": known[0], "outputPrice": known[1], **given}
         if missing := [key for key in ("inputPrice", "outputPrice") if key not in given]:
-            raise ValueError(f"inference needs {' and '.join(missing)}, of a million tokens in {currency}: {model} has no price "
-                             f"in the table, which has those of {', '.join(USD_PER_MILLION)} in USD as of {AS_OF}")
+            raise ValueError(
+                f"inference needs {' and '.join(missing)}, of a million tokens in {currency}: {model} has no price "
+                f"in the table, which has those of {', '.join(USD_PER_MILLION)} in USD as of {AS_OF}"
+            )
         return given
 
 
@@ -400,8 +436,10 @@ class Responder(BaseModel):
         for key in self.model_extra or {}:
             meant = difflib.get_close_matches(key.lower(), {name.lower(): name for name in type(self).model_fields}, n=1, cutoff=0.8)
             if meant:
-                raise ValueError(f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}; a setting of its own with such "
-                                 "a name belongs under settings")
+                raise ValueError(
+                    f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}; a setting of its own with such "
+                    "a name belongs under settings"
+                )
         return self
 
     @model_validator(mode="after")
@@ -445,8 +483,10 @@ class Responder(BaseModel):
     @model_validator(mode="after")
     def _queue_within_reserve(self) -> Self:
         if 0 < self.reservedConcurrency < self.queueConcurrency:
-            raise ValueError(f"reservedConcurrency is {self.reservedConcurrency}; allowed with queueConcurrency "
-                             f"{self.queueConcurrency}: 0, or a whole number that is no less")
+            raise ValueError(
+                f"reservedConcurrency is {self.reservedConcurrency}; allowed with queueConcurrency "
+                f"{self.queueConcurrency}: 0, or a whole number that is no less"
+            )
         return self
 
     @property
@@ -468,8 +508,14 @@ class Responder(BaseModel):
             source = {"QUOTE_MODULE": self.module or DEFAULT_MODULE, "SETTINGS": json.dumps(self.own, sort_keys=True)}
         several = {"MAPPING": self.mapping, "SECRETS": self.secrets}
         return {
-            "RESPONDER": self.name, **source, **{key: json.dumps(value, sort_keys=True) for key, value in several.items() if value},
-            "CURRENCY": currency, "TIMEOUT_SECONDS": f"{self.timeoutSeconds:g}", "RETRIES": str(self.retries), **self.environment}
+            "RESPONDER": self.name,
+            **source,
+            **{key: json.dumps(value, sort_keys=True) for key, value in several.items() if value},
+            "CURRENCY": currency,
+            "TIMEOUT_SECONDS": f"{self.timeoutSeconds:g}",
+            "RETRIES": str(self.retries),
+            **self.environment,
+        }
 
     @property
     def in_the_clear(self) -> list[str]:
@@ -507,8 +553,10 @@ class Completion(_Strict):
                 raise ValueError(f"completion.{key} names {json.dumps(stranger)}; allowed: {', '.join(names)}")
         most = completion.policy_of(self.given).weight(names)
         if self.quorum is not None and self.quorum > most:
-            raise ValueError(f"completion.quorum is {self.quorum}; allowed: a whole number from 1 to {most}, "
-                             f"{'the sum of the weights' if self.weights else 'the number'} of the responders")
+            raise ValueError(
+                f"completion.quorum is {self.quorum}; allowed: a whole number from 1 to {most}, "
+                f"{'the sum of the weights' if self.weights else 'the number'} of the responders"
+            )
 
 
 class Distributed(_Strict):
@@ -555,8 +603,10 @@ class Distributed(_Strict):
         if self.sourceKmsKeyArn and not (self.table or self.bucket):
             raise ValueError("sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out")
         if self.childType == "EXPRESS" and self.wait_seconds + self.functionTimeoutSeconds > EXPRESS_SECONDS:
-            raise ValueError(f"waitSeconds {self.wait_seconds} and functionTimeoutSeconds {self.functionTimeoutSeconds} take more "
-                             f"than the {EXPRESS_SECONDS} seconds that a childType EXPRESS may run; allowed with them: STANDARD")
+            raise ValueError(
+                f"waitSeconds {self.wait_seconds} and functionTimeoutSeconds {self.functionTimeoutSeconds} take more "
+                f"than the {EXPRESS_SECONDS} seconds that a childType EXPRESS may run; allowed with them: STANDARD"
+            )
         return self
 
     @property
@@ -585,8 +635,10 @@ class DistributedSettings(Distributed):
     @model_validator(mode="after")
     def _concurrency(self) -> Self:
         if self.mode == "INLINE" and self.maxConcurrency > INLINE_CONCURRENCY:
-            raise ValueError(f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY} for mode "
-                             f"INLINE ({DISTRIBUTED_CONCURRENCY} for mode DISTRIBUTED)")
+            raise ValueError(
+                f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY} for mode "
+                f"INLINE ({DISTRIBUTED_CONCURRENCY} for mode DISTRIBUTED)"
+            )
         return self
 
 
@@ -626,8 +678,10 @@ class ApiSettings(_Strict):
         if self.ownedBy != "ALL" and self.auth != "AWS_IAM":
             raise ValueError(f"ownedBy would have no effect with auth {self.auth}: leave it out, or take AWS_IAM")
         if self.readers and not self.ownership:
-            raise ValueError("readers would have no effect where every caller reads every request: leave it out, or take auth JWT, "
-                             "or AWS_IAM with ownedBy ACCOUNT or ROLE")
+            raise ValueError(
+                "readers would have no effect where every caller reads every request: leave it out, or take auth JWT, "
+                "or AWS_IAM with ownedBy ACCOUNT or ROLE"
+            )
         for reader in self.readers:
             try:
                 TypeAdapter(Scope if self.auth == "JWT" else PrincipalArn).validate_python(reader)
@@ -765,7 +819,8 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
         if self.maxConcurrency > INLINE_CONCURRENCY and (inline or "distributed" not in self.variants):
             raise ValueError(
                 f"maxConcurrency is {self.maxConcurrency}; allowed: a whole number from 0 to {INLINE_CONCURRENCY}"
-                f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)")
+                f"{f' for {inline}' if inline else ''} ({DISTRIBUTED_CONCURRENCY} for distributed.mode DISTRIBUTED without map)"
+            )
         return self
 
 
@@ -822,8 +877,10 @@ def load(read: Callable[[str], str | None], keys: Iterable[str] = ()) -> Setting
 def check_deadline(workflow_type: str, policy: Completion) -> None:
     """Raises ValueError where an Express workflow would end before the deadline."""
     if workflow_type == "EXPRESS" and policy.deadlineSeconds > EXPRESS_DEADLINE:
-        raise ValueError(f"completion.deadlineSeconds is {policy.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
-                         f"a number from 1 to {EXPRESS_DEADLINE}")
+        raise ValueError(
+            f"completion.deadlineSeconds is {policy.deadlineSeconds:g}; allowed with workflowType EXPRESS: "
+            f"a number from 1 to {EXPRESS_DEADLINE}"
+        )
 
 
 def parse(values: Mapping[str, Any]) -> Settings:

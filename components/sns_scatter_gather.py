@@ -62,7 +62,8 @@ class SnsScatterGather(pulumi.ComponentResource):
         self.entrance = {"functionArn": self.requesterFunctionArn}
         self.watched = Watched(
             functions={f"{name}-requester": self.requester},
-            dead_letter_queues={of: queue.dead_letters.name for of, queue in self.queues.items()})
+            dead_letter_queues={of: queue.dead_letters.name for of, queue in self.queues.items()},
+        )
         self.register_outputs({output: getattr(self, output) for output in self.__annotations__})
 
     def _topic(self) -> aws.sns.Topic:
@@ -72,32 +73,48 @@ class SnsScatterGather(pulumi.ComponentResource):
         return topic
 
     def _requester(self, store: RequestStore, fleet: ResponderFleet) -> HandlerFunction:
-        return HandlerFunction(f"{self._name}-requester", {
-            "module": "handlers.sns_requester",
-            "withModules": [],
-            "environment": {**fleet.environment, "TOPIC_ARN": self.topic.arn},
-            "timeoutSeconds": REQUESTER_SECONDS,
-            "memoryMb": HANDLER_MEMORY_MB,
-            "logRetentionDays": store.settings.logRetentionDays,
-            "statements": [
-                policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], store.tableArn),
-                policy.allow(["sns:Publish"], self.topic.arn),
-                policy.allow(["sqs:SendMessage"], store.responseQueueArn),
-            ],
-        }, self._child)
+        return HandlerFunction(
+            f"{self._name}-requester",
+            {
+                "module": "handlers.sns_requester",
+                "withModules": [],
+                "environment": {**fleet.environment, "TOPIC_ARN": self.topic.arn},
+                "timeoutSeconds": REQUESTER_SECONDS,
+                "memoryMb": HANDLER_MEMORY_MB,
+                "logRetentionDays": store.settings.logRetentionDays,
+                "statements": [
+                    policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], store.tableArn),
+                    policy.allow(["sns:Publish"], self.topic.arn),
+                    policy.allow(["sqs:SendMessage"], store.responseQueueArn),
+                ],
+            },
+            self._child,
+        )
 
     def _queue(self, responder: Responder) -> Queue:
         name = f"{self._name}-ask-{responder.name}"
-        queue = Queue(name, {
-            "functionSeconds": responder.timeout_seconds,
-            "receives": max(MIN_RECEIVES, 1 + responder.retries + SPARE_RECEIVES),
-            "deadLettersName": f"{self._name}-dead-ask-{responder.name}",
-        }, self._child, topic_arn=self.topic.arn)
+        queue = Queue(
+            name,
+            {
+                "functionSeconds": responder.timeout_seconds,
+                "receives": max(MIN_RECEIVES, 1 + responder.retries + SPARE_RECEIVES),
+                "deadLettersName": f"{self._name}-dead-ask-{responder.name}",
+            },
+            self._child,
+            topic_arn=self.topic.arn,
+        )
         # A policy of this component's own, so that it comes and goes with it; the function belongs to the fleet.
-        allowed = aws.iam.RolePolicy(name, role=responder.function.roleName, policy=policy.document([
-            policy.consume(queue.arn),
-            policy.allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], queue.arn),
-        ]), opts=self._child)
+        allowed = aws.iam.RolePolicy(
+            name,
+            role=responder.function.roleName,
+            policy=policy.document(
+                [
+                    policy.consume(queue.arn),
+                    policy.allow(["sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], queue.arn),
+                ]
+            ),
+            opts=self._child,
+        )
         # One at a time: a responder may take its whole time limit for each.
         mapping = queue.feed(name, responder.function.functionArn, 1, responder.queue_concurrency, allowed)
         aws.sns.TopicSubscription(

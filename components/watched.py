@@ -70,7 +70,8 @@ def together(components: Iterable[Watchable]) -> Watched:
     parts = [component.watched for component in components]
     return Watched(
         [machine for part in parts for machine in part.machines],
-        *(_merged(getattr(part, kind) for part in parts) for kind in ("functions", "responders", "dead_letter_queues")))
+        *(_merged(getattr(part, kind) for part in parts) for kind in ("functions", "responders", "dead_letter_queues")),
+    )
 
 
 def _beside(some: Mapping[str, T], others: Mapping[str, T], kind: str) -> dict[str, T]:

@@ -49,15 +49,22 @@ class Workflow(pulumi.ComponentResource):
         rights = aws.iam.RolePolicy(
             f"{name}-runs",
             role=self.role.name,
-            policy=policy.document([
-                _invokes(args["functions"][:FUNCTIONS_PER_POLICY]), *args["statements"],
-                policy.allow_without_resource("deliverLogs"), policy.allow_without_resource("trace"),
-                policy.allow_without_resource("sample")]),
+            policy=policy.document(
+                [
+                    _invokes(args["functions"][:FUNCTIONS_PER_POLICY]),
+                    *args["statements"],
+                    policy.allow_without_resource("deliverLogs"),
+                    policy.allow_without_resource("trace"),
+                    policy.allow_without_resource("sample"),
+                ]
+            ),
             opts=child,
         )
         starts = range(FUNCTIONS_PER_POLICY, len(args["functions"]), FUNCTIONS_PER_POLICY)
-        further = [self._further_policy(f"{name}-invokes-{number}", args["functions"][start:start + FUNCTIONS_PER_POLICY])
-                   for number, start in enumerate(starts, start=2)]
+        further = [
+            self._further_policy(f"{name}-invokes-{number}", args["functions"][start : start + FUNCTIONS_PER_POLICY])
+            for number, start in enumerate(starts, start=2)
+        ]
         self.state_machine = aws.sfn.StateMachine(
             name,
             type=args["workflowType"],
@@ -72,10 +79,12 @@ class Workflow(pulumi.ComponentResource):
             },
             tracing_configuration={"enabled": True},
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[rights, *further],
+                parent=self,
+                depends_on=[rights, *further],
                 # AWS deletes a state machine after its executions have ended:
                 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
-                custom_timeouts=pulumi.CustomTimeouts(delete=f"{args['timeoutSeconds'] + DELETION_SECONDS}s")),
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{args['timeoutSeconds'] + DELETION_SECONDS}s"),
+            ),
         )
         self._name = name
         self.stateMachineArn = self.state_machine.arn
@@ -85,7 +94,8 @@ class Workflow(pulumi.ComponentResource):
     def grant(self, purpose: str, statements: Sequence[policy.Statement]) -> aws.iam.RolePolicy:
         """Lets the workflow do more, in a policy of its own: what can only be named once the workflow is there."""
         return aws.iam.RolePolicy(
-            f"{self._name}-{purpose}", role=self.role.name, policy=policy.document(statements), opts=pulumi.ResourceOptions(parent=self))
+            f"{self._name}-{purpose}", role=self.role.name, policy=policy.document(statements), opts=pulumi.ResourceOptions(parent=self)
+        )
 
     def _further_policy(self, name: str, functions: Sequence[pulumi.Input[str]]) -> aws.iam.RolePolicyAttachment:
         child = pulumi.ResourceOptions(parent=self)

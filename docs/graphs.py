@@ -16,7 +16,12 @@ diamond decides, a rounded box computes; a box with double sides calls a service
 or responder.
 """
 SHAPES = {
-    "Task": '[["{}"]]', "Pass": '("{}")', "Wait": '{{{{"{}"}}}}', "Choice": '{{"{}"}}', "Succeed": '(["{}"])', "Fail": '(["{}"])',
+    "Task": '[["{}"]]',
+    "Pass": '("{}")',
+    "Wait": '{{{{"{}"}}}}',
+    "Choice": '{{"{}"}}',
+    "Succeed": '(["{}"])',
+    "Fail": '(["{}"])',
 }
 FRAMES = {"INLINE": "for each, inline", "DISTRIBUTED": "for each, as an execution of its own", "PARALLEL": "a branch for each responder"}
 TOKEN = re.compile(r"( of)? \$\{\w+\}")

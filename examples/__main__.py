@@ -23,7 +23,9 @@ def main() -> int:
     try:
         return _run("local", "up", *local) or max(
             _run("client", "request", variant, *stack, "--input", str(scenario / "input.json"))
-            for variant in variants if variant in CARRIERS)
+            for variant in variants
+            if variant in CARRIERS
+        )
     finally:
         _run("local", "destroy", *local)
 

@@ -39,8 +39,7 @@ def check_public(host: str, addresses: Iterable[str]) -> None:
 def is_public(address: Address) -> bool:
     """Not one of a private network, of this machine, of a cloud's metadata, or reserved, in whatever form it is written."""
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (
-            ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None)
+        inner = address.ipv4_mapped or address.sixtofour or (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None)
         if inner is not None:
             return is_public(inner)
     return address.is_global and not address.is_multicast

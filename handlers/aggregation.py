@@ -20,6 +20,7 @@ from handlers.selection import Ranking, Selection
 
 Record = dict[str, Any]
 
+
 class Rejected(ValueError):
     """A message that can never be gathered; the text says why."""
 
@@ -152,8 +153,7 @@ def checked(record: Record, answer: contract.Json, currency: str) -> contract.Js
     name = answer.get("responder")
     if not isinstance(name, str) or name not in record["recipients"]:
         raise Rejected(f"{json.dumps(name, default=str)[:80]} was not asked")
-    kept = contract.normalise_answer(
-        name, answer, currency=currency, details_limit=contract.details_limit(len(record["recipients"])))
+    kept = contract.normalise_answer(name, answer, currency=currency, details_limit=contract.details_limit(len(record["recipients"])))
     if kept["status"] != answer.get("status"):
         raise Rejected(kept["error"]["message"] if "error" in kept else "the answer has no status")
     try:
@@ -223,8 +223,13 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
     since = record["deadlineAt"] if completed_by == "DEADLINE" else record["createdAt"]
     completed_at = max([now, since, *(answer["respondedAt"] for answer in given if "respondedAt" in answer)])
     return Closing(
-        status=contract.status_of([answer["status"] for answer in given], completed_by), completed_by=completed_by,
-        completed_at=completed_at, silent=silent, ranking=rules.rank(given), announce_by=announce_by)
+        status=contract.status_of([answer["status"] for answer in given], completed_by),
+        completed_by=completed_by,
+        completed_at=completed_at,
+        silent=silent,
+        ranking=rules.rank(given),
+        announce_by=announce_by,
+    )
 
 
 def result_of(record: Record, how: Selection) -> contract.Json:
@@ -240,12 +245,22 @@ def stored_result(record: Record, how: Selection) -> contract.Json:
     recipients."""
     late = record.get("late", {})
     return {
-        **result_of(record, how), "request": record["request"],
-        "lateAnswers": [late[name] for name in record["recipients"] if name in late]}
+        **result_of(record, how),
+        "request": record["request"],
+        "lateAnswers": [late[name] for name in record["recipients"] if name in late],
+    }
 
 
-def gather(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], announce: Callable[[contract.Json], None],
-           *, now: str, alive_until: str) -> Gathered:
+def gather(
+    store: Store,
+    rules: Rules,
+    request_id: str,
+    messages: Sequence[Message],
+    announce: Callable[[contract.Json], None],
+    *,
+    now: str,
+    alive_until: str,
+) -> Gathered:
     """Brings the messages of one request into its record; repeating it with the same messages changes nothing.
 
     announce: sends the completed event of a Result. alive_until: this invocation has ended by then. Whatever store or
@@ -277,7 +292,8 @@ def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Me
             if not done or record is None:
                 continue
         after_deadline = now >= record["deadlineAt"] or any(
-            message.deadline_at == record["deadlineAt"] or message.gave_up for message in messages)
+            message.deadline_at == record["deadlineAt"] or message.gave_up for message in messages
+        )
         change = closing(record, rules, after_deadline=after_deadline, now=now, announce_by=alive_until)
         if change is not None:
             record, closed = store.close(record, change)

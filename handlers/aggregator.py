@@ -65,13 +65,11 @@ def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
     returned = json.loads(called["Payload"].read())
     if "FunctionError" in called:
         logger.error("the selection crashed", extra={"reason": returned})
-        return Ranking(error=contract.error_of(
-            str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", ""))))
+        return Ranking(error=contract.error_of(str(returned.get("errorType", "Lambda.Unknown")), str(returned.get("errorMessage", ""))))
     return Ranking(error=returned["error"]) if "error" in returned else Ranking(returned["top"], reasons=returned.get("reasons"))
 
 
-RULES = Rules(environment.policy(), environment.selection(), os.environ["CURRENCY"],
-              rank_by_code if "SELECTOR_ARN" in os.environ else None)
+RULES = Rules(environment.policy(), environment.selection(), os.environ["CURRENCY"], rank_by_code if "SELECTOR_ARN" in os.environ else None)
 
 
 class EventNotSent(Exception):
@@ -117,7 +115,8 @@ def gather_messages(records: Sequence[Mapping[str, Any]], alive_until: str) -> d
 
 
 def _gather_or_give_back(
-        request_id: str, messages: list[Message], received: Mapping[str, Mapping[str, Any]], alive_until: str) -> list[str]:
+    request_id: str, messages: list[Message], received: Mapping[str, Mapping[str, Any]], alive_until: str
+) -> list[str]:
     """The ids of the messages to be delivered again."""
     logger.append_keys(correlation_id=request_id)
     ids = [message.message_id for message in messages]
@@ -126,8 +125,11 @@ def _gather_or_give_back(
         return _come_back(ids, received, 0)
     try:
         gathered = _gather(request_id, messages, alive_until)
-        again = [message.message_id for message, reason in gathered.rejected
-                 if not _is_rejected(message.message_id, received[message.message_id]["body"], reason)]
+        again = [
+            message.message_id
+            for message, reason in gathered.rejected
+            if not _is_rejected(message.message_id, received[message.message_id]["body"], reason)
+        ]
     except Exception:
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
         return _come_back(ids, received)
@@ -149,9 +151,16 @@ def announce(result: contract.Json) -> None:
     detail = {"schemaVersion": SCHEMA_VERSION, **result}
     if contract.byte_size(detail) > MAX_EVENT_BYTES:
         detail |= {"answers": [], "answersOmitted": len(result["answers"])}
-    response = events.put_events(Entries=[{
-        "EventBusName": EVENT_BUS_NAME, "Source": EVENT_SOURCE, "DetailType": DETAIL_TYPE,
-        "Detail": json.dumps(detail, ensure_ascii=False)}])
+    response = events.put_events(
+        Entries=[
+            {
+                "EventBusName": EVENT_BUS_NAME,
+                "Source": EVENT_SOURCE,
+                "DetailType": DETAIL_TYPE,
+                "Detail": json.dumps(detail, ensure_ascii=False),
+            }
+        ]
+    )
     if response["FailedEntryCount"]:
         raise EventNotSent(json.dumps(response["Entries"]))
 
@@ -164,8 +173,10 @@ def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_
         pause = min(2 ** (int(record["attributes"]["ApproximateReceiveCount"]) - 1), LONGEST_PAUSE_SECONDS)
         try:
             queues().change_message_visibility(
-                QueueUrl=RESPONSE_QUEUE_URL, ReceiptHandle=record["receiptHandle"],
-                VisibilityTimeout=pause if after_seconds is None else after_seconds)
+                QueueUrl=RESPONSE_QUEUE_URL,
+                ReceiptHandle=record["receiptHandle"],
+                VisibilityTimeout=pause if after_seconds is None else after_seconds,
+            )
         except Exception:
             logger.exception("delivered again no sooner than its queue would", extra={"messageId": message_id})
     return ids
@@ -185,5 +196,5 @@ def _reject(message_id: str, body: str, reason: str) -> None:
     """Sends a message straight to the dead-letter queue: delivering it again would not make it any better."""
     logger.warning("rejected", extra={"messageId": message_id, "reason": reason})
     queues().send_message(
-        QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body,
-        MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}})
+        QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body, MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}}
+    )

@@ -23,10 +23,15 @@ from handlers.routes import BOARD, ROUTES, Call, Carrier, NotFinished, Operation
 
 logger = Logger(service="api")
 
-THROTTLES = frozenset({
-    "ThrottlingException", "TooManyRequestsException", "ExecutionLimitExceeded", "RequestLimitExceeded",
-    "ProvisionedThroughputExceededException",
-})
+THROTTLES = frozenset(
+    {
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "ExecutionLimitExceeded",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+    }
+)
 """Errors of Step Functions, Lambda and DynamoDB that say: later."""
 
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -52,13 +57,15 @@ def respond(event: dict[str, Any]) -> Reply:
     route = BY_KEY.get(event["routeKey"])
     if route is None:
         raise Problem(404, "UnknownRoute", f"there is no {event['routeKey']}; there are {', '.join(BY_KEY)}")
-    return getattr(operations(), route.operation)(Call(
-        path=event.get("pathParameters") or {},
-        query=event.get("queryStringParameters") or {},
-        body=_body(event),
-        content_type=event["headers"].get("content-type"),
-        caller=_caller(event) if route.has_owner else Caller(),
-    ))
+    return getattr(operations(), route.operation)(
+        Call(
+            path=event.get("pathParameters") or {},
+            query=event.get("queryStringParameters") or {},
+            body=_body(event),
+            content_type=event["headers"].get("content-type"),
+            caller=_caller(event) if route.has_owner else Caller(),
+        )
+    )
 
 
 def _caller(event: dict[str, Any]) -> Caller:
@@ -129,4 +136,3 @@ def _response(event: dict[str, Any], reply: Reply) -> dict[str, Any]:
         "headers": {**HEADERS, **reply.headers},
         "body": reply.body if isinstance(reply.body, str) else json.dumps(reply.body),
     }
-

@@ -53,8 +53,15 @@ def pause_seconds(attempt: int) -> int:
     return min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
 
 
-def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work, guard: Guard = unguarded,
-           turn: Turn = at_once, wanted: Wanted = always) -> contract.Json:
+def answer(
+    question: Mapping[str, Any],
+    attempt: int,
+    limits: Limits,
+    work: Work,
+    guard: Guard = unguarded,
+    turn: Turn = at_once,
+    wanted: Wanted = always,
+) -> contract.Json:
     """The Answer, with respondedAt. Raises TransientError where the carrier is to try again.
 
     question: see `opening.question`; work: makes the Answer without times; guard: calls what it is given, or answers in its place.
@@ -89,8 +96,13 @@ def answer(question: Mapping[str, Any], attempt: int, limits: Limits, work: Work
 
 
 def _impatient(limits: Limits, fault: TransientError) -> contract.Json:
-    return contract.unsuccessful(limits.responder, "FAILED", type(fault).__name__, f"it asks to be left alone for {fault.after:g} seconds, "
-                                 f"which is longer than its time limit of {limits.timeout_seconds:g} or the deadline leaves: {fault}")
+    return contract.unsuccessful(
+        limits.responder,
+        "FAILED",
+        type(fault).__name__,
+        f"it asks to be left alone for {fault.after:g} seconds, "
+        f"which is longer than its time limit of {limits.timeout_seconds:g} or the deadline leaves: {fault}",
+    )
 
 
 def _in_time(until: str, limits: Limits, work: Work) -> contract.Json:

@@ -29,7 +29,7 @@ def encode_item(item: Mapping[str, Any]) -> Json:
 
 
 def decode(attribute: Mapping[str, Any]) -> Any:
-    (kind, value), = attribute.items()
+    ((kind, value),) = attribute.items()
     if kind == "M":
         return decode_item(value)
     if kind == "L":

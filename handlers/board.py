@@ -19,22 +19,24 @@ PAGE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
 
 def _hash(tag: str) -> str:
     """The page's only element of that name as a source of a Content-Security-Policy."""
-    content, = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", PAGE, re.DOTALL)
+    (content,) = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", PAGE, re.DOTALL)
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-POLICY = "; ".join((
-    "default-src 'none'",
-    f"script-src {_hash('script')}",
-    f"style-src {_hash('style')}",
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-))
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        f"script-src {_hash('script')}",
+        f"style-src {_hash('style')}",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",

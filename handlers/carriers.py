@@ -21,7 +21,8 @@ class StateMachine:
         """The execution's name begins with the request's id, for people to find it, and is new each time: a name stays taken for 90
         days even when the execution failed before it opened the record, while the record itself refuses what is asked twice."""
         self._states.start_execution(
-            stateMachineArn=self._state_machine_arn, name=f"{request['requestId']}-{uuid.uuid4().hex[:12]}", input=_json(request))
+            stateMachineArn=self._state_machine_arn, name=f"{request['requestId']}-{uuid.uuid4().hex[:12]}", input=_json(request)
+        )
 
 
 class Requester:

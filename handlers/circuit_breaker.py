@@ -73,4 +73,5 @@ def success_of(answer: contract.Json) -> bool | None:
 def refusal(responder: str, circuit: Circuit) -> contract.Json:
     """The Answer (without times) of a responder that is not asked, because its circuit is open."""
     return contract.unsuccessful(
-        responder, "FAILED", "CircuitOpen", f"not asked: its circuit is open since {circuit.opened_at}, until {circuit.next_trial_at}")
+        responder, "FAILED", "CircuitOpen", f"not asked: its circuit is open since {circuit.opened_at}, until {circuit.next_trial_at}"
+    )

@@ -44,8 +44,9 @@ def policy(failures: int, pause_seconds: float, timeout_seconds: float) -> Polic
 
 @functools.cache
 def store_client() -> Any:
-    return boto3.client("dynamodb", config=Config(
-        connect_timeout=STORE_SECONDS, read_timeout=STORE_SECONDS, retries={"total_max_attempts": 1}))
+    return boto3.client(
+        "dynamodb", config=Config(connect_timeout=STORE_SECONDS, read_timeout=STORE_SECONDS, retries={"total_max_attempts": 1})
+    )
 
 
 class CircuitBreaker:
@@ -111,12 +112,17 @@ class CircuitBreaker:
         absent = "attribute_not_exists(circuit) OR " if seen == CLOSED else ""
         try:
             self._client.update_item(
-                TableName=self._table, Key=self._key, UpdateExpression="SET circuit = :wanted, expiresAt = :expires",
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression="SET circuit = :wanted, expiresAt = :expires",
                 ConditionExpression=f"{absent}circuit = :seen",
                 ExpressionAttributeValues={
-                    ":seen": encode(_plain(seen)), ":wanted": encode(_plain(wanted)),
-                    ":expires": encode(int(expires.timestamp()))},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD")
+                    ":seen": encode(_plain(seen)),
+                    ":wanted": encode(_plain(wanted)),
+                    ":expires": encode(int(expires.timestamp())),
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             return _circuit_of(refusal.response.get("Item")), False
         return wanted, True

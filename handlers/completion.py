@@ -59,7 +59,8 @@ def tighten(stack: Policy, completion: Mapping[str, Any]) -> Policy:
         quorum=min(quorums, default=None),
         amount_below=max(amounts, default=None),
         required=stack.required | frozenset(completion.get("required", ())),
-        weights=stack.weights)
+        weights=stack.weights,
+    )
 
 
 def check_request(body: Any, known: Sequence[str], stack: Policy) -> contract.Json:
@@ -105,7 +106,8 @@ def _check_deadline(stack: Policy, completion: contract.Json) -> None:
     deadline = completion.get("deadlineSeconds", stack.deadline_seconds)
     if not (contract.is_number(deadline) and 0 < deadline <= stack.deadline_seconds):
         raise InvalidRequest(
-            f"completion.deadlineSeconds must be above 0 and at most {stack.deadline_seconds:g}, not {contract.show(deadline)}")
+            f"completion.deadlineSeconds must be above 0 and at most {stack.deadline_seconds:g}, not {contract.show(deadline)}"
+        )
 
 
 def _check_amount(stack: Policy, completion: contract.Json) -> None:
@@ -113,8 +115,10 @@ def _check_amount(stack: Policy, completion: contract.Json) -> None:
         return
     text = contract.amount_text(completion["amountBelow"])
     if text is None or not Decimal(text):
-        raise InvalidRequest(f"completion.amountBelow must be a decimal above 0 with at most {contract.MAX_AMOUNT_DIGITS} digits, not "
-                             f"{contract.show(completion['amountBelow'])}")
+        raise InvalidRequest(
+            f"completion.amountBelow must be a decimal above 0 with at most {contract.MAX_AMOUNT_DIGITS} digits, not "
+            f"{contract.show(completion['amountBelow'])}"
+        )
     if stack.amount_below is not None and Decimal(text) < stack.amount_below:
         raise InvalidRequest(f"completion.amountBelow must be at least {stack.amount_below}, as the stack has it, not {text}")
 
@@ -128,8 +132,9 @@ def _check_required(completion: contract.Json, recipients: Sequence[str]) -> Non
         raise InvalidRequest(f"completion.required names {contract.show(twice)} more than once")
 
 
-def completed_by(policy: Policy, recipients: Sequence[str], answers: Mapping[str, Mapping[str, Any]], *,
-                 after_deadline: bool) -> str | None:
+def completed_by(
+    policy: Policy, recipients: Sequence[str], answers: Mapping[str, Mapping[str, Any]], *, after_deadline: bool
+) -> str | None:
     """ALL, CONDITION, QUORUM or DEADLINE, or None while the request is open. answers: by responder.
 
     When all have answered after the deadline and one of them by giving up, it was the deadline that ended it.

@@ -150,21 +150,30 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
         error = answer.get("error")
         error = present(error) if isinstance(error, dict) else {}
         at = error.get("at")
-        return unsuccessful(responder, status, str(error.get("type", status.title())), str(error.get("message", NO_REASON)),
-                            at if isinstance(at, str) else None)
+        return unsuccessful(
+            responder,
+            status,
+            str(error.get("type", status.title())),
+            str(error.get("message", NO_REASON)),
+            at if isinstance(at, str) else None,
+        )
     if status != "QUOTED":
         return invalid_answer(responder, "status must be QUOTED, DECLINED, FAILED or TIMED_OUT")
     amount = amount_text(answer.get("amount"))
     if amount is None:
-        return invalid_answer(
-            responder, f"amount must be a decimal of 0 or more with at most {MAX_AMOUNT_DIGITS} digits")
+        return invalid_answer(responder, f"amount must be a decimal of 0 or more with at most {MAX_AMOUNT_DIGITS} digits")
     if answer.get("currency", currency) != currency:
         return invalid_answer(responder, f"currency must be {currency}")
     details = answer.get("details", {})
     if not isinstance(details, dict):
         return invalid_answer(responder, f"details must be an object, not {kind(details)}")
-    return {"responder": responder, "status": "QUOTED", "amount": amount, "currency": currency,
-            "details": fitting_details(details, details_limit)}
+    return {
+        "responder": responder,
+        "status": "QUOTED",
+        "amount": amount,
+        "currency": currency,
+        "details": fitting_details(details, details_limit),
+    }
 
 
 def fitting_details(details: Json, limit: int) -> Json:
@@ -273,8 +282,11 @@ def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
 
 def spared(record: Mapping[str, Any]) -> list[str]:
     """Who had not begun when the record closed; a message that came twice may have had another delivery that had."""
-    return [name for name in record.get("spared", {})
-            if name not in record.get("late", {}) and record["answers"].get(name, {}).get("status") not in ANSWERED]
+    return [
+        name
+        for name in record.get("spared", {})
+        if name not in record.get("late", {}) and record["answers"].get(name, {}).get("status") not in ANSWERED
+    ]
 
 
 def status_of(statuses: Iterable[str], completed_by: str | None) -> str:

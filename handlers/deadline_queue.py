@@ -19,5 +19,7 @@ class DeadlineQueue:
 
     def set_deadline(self, record: Record, seconds: int) -> None:
         self._sqs.send_message(
-            QueueUrl=self.url, DelaySeconds=min(seconds, MAX_DELAY_SECONDS),
-            MessageBody=json.dumps({"requestId": record["requestId"], "deadlineAt": record["deadlineAt"]}))
+            QueueUrl=self.url,
+            DelaySeconds=min(seconds, MAX_DELAY_SECONDS),
+            MessageBody=json.dumps({"requestId": record["requestId"], "deadlineAt": record["deadlineAt"]}),
+        )

@@ -22,8 +22,9 @@ class ExistingFunction:
     def __init__(self, responder: str, function_arn: str, currency: str, timeout_seconds: float, mapping: PartnerMapping) -> None:
         self._responder, self._function_arn, self._currency, self._mapping = responder, function_arn, currency, mapping
         # One try: a client that tries again on its own would ask the function twice without anybody knowing.
-        self._functions = boto3.client("lambda", config=Config(
-            read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
+        self._functions = boto3.client(
+            "lambda", config=Config(read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1})
+        )
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
         """The work of one attempt, see `attempt.answer`."""

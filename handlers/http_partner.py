@@ -42,9 +42,17 @@ class Unusable(Exception):
 class HttpPartner:
     """http: {"method", "headers", "maxBytes", "privateHosts", "hmac"?: {"secret", "header", "prefix", "timestampHeader"?}}."""
 
-    def __init__(self, responder: str, url: str, http: Mapping[str, Any], currency: str, timeout_seconds: float,
-                 partner_mapping: PartnerMapping, secrets: SecretValues,
-                 resolve: Callable[[str, int], Sequence[str]] = addresses.resolved) -> None:
+    def __init__(
+        self,
+        responder: str,
+        url: str,
+        http: Mapping[str, Any],
+        currency: str,
+        timeout_seconds: float,
+        partner_mapping: PartnerMapping,
+        secrets: SecretValues,
+        resolve: Callable[[str, int], Sequence[str]] = addresses.resolved,
+    ) -> None:
         self._responder, self._http, self._currency, self._timeout = responder, http, currency, timeout_seconds
         self._mapping, self._secrets, self._resolve = partner_mapping, secrets, resolve
         self._url = urlsplit(url)
@@ -103,8 +111,10 @@ class HttpPartner:
             headers |= _signature(signing, self._secrets[signing["secret"]], body or b"")
         for name, value in headers.items():
             if not (value.isascii() and value.isprintable()):
-                raise Unusable("InvalidHeader", f"the header {name} has a character that no header may have, such as a line break at the "
-                                                "end of its secret")
+                raise Unusable(
+                    "InvalidHeader",
+                    f"the header {name} has a character that no header may have, such as a line break at the end of its secret",
+                )
         return headers
 
     def _sent(self, target: str, body: bytes | None, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -115,8 +125,16 @@ class HttpPartner:
         for place, address in enumerate(found, start=1):
             try:
                 return self._pool(address).urlopen(
-                    self._http["method"], target, body=body, headers=headers, redirect=False, retries=False, assert_same_host=False,
-                    timeout=self._timeout, preload_content=False)
+                    self._http["method"],
+                    target,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    retries=False,
+                    assert_same_host=False,
+                    timeout=self._timeout,
+                    preload_content=False,
+                )
             except NewConnectionError as error:
                 if place == len(found):
                     raise TransientError(f"{self._host} cannot be reached: {self._reason(error)}") from None
@@ -131,9 +149,13 @@ class HttpPartner:
         if address not in self._pools:
             for former in self._pools.values():
                 former.close()
-            self._pools = {address: urllib3.HTTPSConnectionPool(
-                address, self._port, server_hostname=self._host, assert_hostname=self._host, cert_reqs="CERT_REQUIRED")
-                if self._url.scheme == "https" else urllib3.HTTPConnectionPool(address, self._port)}
+            self._pools = {
+                address: urllib3.HTTPSConnectionPool(
+                    address, self._port, server_hostname=self._host, assert_hostname=self._host, cert_reqs="CERT_REQUIRED"
+                )
+                if self._url.scheme == "https"
+                else urllib3.HTTPConnectionPool(address, self._port)
+            }
         return self._pools[address]
 
     def _text(self, response: urllib3.BaseHTTPResponse) -> str:
@@ -151,8 +173,9 @@ class HttpPartner:
         try:
             return content.decode(charset).removeprefix("\ufeff")
         except (LookupError, UnicodeError):
-            raise Unusable("InvalidAnswer", f"its reply is not the {charset[:SHOWN_CHARACTERS]} that it "
-                                            f"{'says that it is' if named else 'should be'}") from None
+            raise Unusable(
+                "InvalidAnswer", f"its reply is not the {charset[:SHOWN_CHARACTERS]} that it {'says that it is' if named else 'should be'}"
+            ) from None
 
     def _reason(self, error: BaseException) -> str:
         """What the connection or the protocol says, in one line, without the objects that it went through."""

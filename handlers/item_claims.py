@@ -76,7 +76,9 @@ class ItemClaims:
             ConditionExpression="#owner = :owner",
             ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
             ExpressionAttributeValues={
-                ":done": {"S": "DONE"}, ":owner": {"S": owner}, ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
+                ":done": {"S": "DONE"},
+                ":owner": {"S": owner},
+                ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
             },
         )
 

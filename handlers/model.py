@@ -19,8 +19,14 @@ from handlers import contract, json_limits
 from handlers.mapping import NotMapped, PartnerMapping
 from handlers.quoting import TransientError
 
-PASSING = ("ThrottlingException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException",
-           "ModelNotReadyException", "ModelStreamErrorException")
+PASSING = (
+    "ThrottlingException",
+    "ModelTimeoutException",
+    "InternalServerException",
+    "ServiceUnavailableException",
+    "ModelNotReadyException",
+    "ModelStreamErrorException",
+)
 STOPPED = ("guardrail_intervened", "content_filtered")
 MILLION = 1_000_000
 PLACES = Decimal("1e-9")
@@ -29,8 +35,7 @@ PLACES = Decimal("1e-9")
 
 def runtime(timeout_seconds: float) -> Any:
     # One try: a client that tries again on its own would pay twice without anybody knowing.
-    return boto3.client("bedrock-runtime", config=Config(
-        read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
+    return boto3.client("bedrock-runtime", config=Config(read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
 
 
 def converse(client: Any, model: str, inference: Mapping[str, Any], text: str) -> contract.Json:
@@ -38,8 +43,7 @@ def converse(client: Any, model: str, inference: Mapping[str, Any], text: str) -
     settings = {key: inference[key] for key in ("temperature", "maxTokens") if key in inference}
     system = {"system": [{"text": inference["system"]}]} if inference.get("system") else {}
     try:
-        return client.converse(
-            modelId=model, messages=[{"role": "user", "content": [{"text": text}]}], inferenceConfig=settings, **system)
+        return client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": text}]}], inferenceConfig=settings, **system)
     except ClientError as error:
         if (code := error.response["Error"]["Code"]) in PASSING:
             raise TransientError(f"{code}: {error}") from None
@@ -55,8 +59,9 @@ def text_of(response: Mapping[str, Any]) -> str:
 class Model:
     """inference: as of `converse`, with {"inputPrice", "outputPrice"}: decimal strings, of a million tokens in the stack's currency."""
 
-    def __init__(self, responder: str, model: str, inference: Mapping[str, Any], currency: str, timeout_seconds: float,
-                 mapping: PartnerMapping) -> None:
+    def __init__(
+        self, responder: str, model: str, inference: Mapping[str, Any], currency: str, timeout_seconds: float, mapping: PartnerMapping
+    ) -> None:
         self._responder, self._model, self._inference, self._currency, self._mapping = responder, model, inference, currency, mapping
         self._client = runtime(timeout_seconds)
 
@@ -77,8 +82,12 @@ class Model:
         if response["stopReason"] in STOPPED:
             return contract.declined(self._responder, response["stopReason"])
         usage = response["usage"]
-        details = {"text": text_of(response), "inputTokens": usage["inputTokens"], "outputTokens": usage["outputTokens"],
-                   "stopReason": response["stopReason"]}
+        details = {
+            "text": text_of(response),
+            "inputTokens": usage["inputTokens"],
+            "outputTokens": usage["outputTokens"],
+            "stopReason": response["stopReason"],
+        }
         quote = {"amount": self._cost(usage), "details": _fitting(details, details_limit)}
         return contract.normalise_answer(self._responder, quote, currency=self._currency, details_limit=details_limit)
 
@@ -91,5 +100,5 @@ def _fitting(details: contract.Json, limit: int) -> contract.Json:
     """With as much of the text as there is room for."""
     while (size := json_limits.byte_size(details)) > limit and details["text"]:
         text = details["text"]
-        details = {**details, "text": text[:min(len(text) - 1, len(text) * limit // size)], "truncated": True}
+        details = {**details, "text": text[: min(len(text) - 1, len(text) * limit // size)], "truncated": True}
     return details

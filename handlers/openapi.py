@@ -27,8 +27,11 @@ ANSWER: Json = {
         "error": {
             "type": "object",
             "required": ["type", "message"],
-            "properties": {"type": {"type": "string"}, "message": {"type": "string"},
-                           "at": {"type": "string", "description": "The line of the responder's own code that raised: acme.py:12"}},
+            "properties": {
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+                "at": {"type": "string", "description": "The line of the responder's own code that raised: acme.py:12"},
+            },
         },
         "latencyMs": COUNT,
         "respondedAt": TIME,
@@ -36,8 +39,24 @@ ANSWER: Json = {
 }
 RESULT: Json = {
     "type": "object",
-    "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "declined", "failed", "late", "spared", "best",
-                 "top", "missing", "answers", "createdAt", "completedAt"],
+    "required": [
+        "requestId",
+        "variant",
+        "status",
+        "completedBy",
+        "expected",
+        "received",
+        "declined",
+        "failed",
+        "late",
+        "spared",
+        "best",
+        "top",
+        "missing",
+        "answers",
+        "createdAt",
+        "completedAt",
+    ],
     "properties": {
         "requestId": {"type": "string"},
         "variant": {"type": "string"},
@@ -52,14 +71,19 @@ RESULT: Json = {
         "best": {"anyOf": [{"$ref": "#/components/schemas/Answer"}, {"type": "null"}]},
         "top": {"type": "array", "items": {"type": "string"}, "description": "The responders of the best quotes, best first"},
         "missing": {"type": "array", "items": {"type": "string"}, "description": "Who was asked and has given no answer of its own"},
-        "reasons": {"type": "object", "additionalProperties": {"type": "string"},
-                    "description": "By responder, what the stack's own selection says of its quote"},
+        "reasons": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "By responder, what the stack's own selection says of its quote",
+        },
         "answers": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
         "createdAt": TIME,
         "completedAt": {"type": ["string", "null"], "format": "date-time"},
         "selectionError": {
             "description": "Why nobody is the best, where the stack's own selection failed",
-            "type": "object", "required": ["type", "message"], "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
         },
     },
 }
@@ -110,7 +134,11 @@ def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> 
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, variants, sample)
     schemas = {
         "Request": {key: value for key, value in request.SCHEMA.items() if key != "$schema"},
-        "Answer": ANSWER, "Result": RESULT, "StoredRequest": STORED, "Taken": TAKEN, "Error": ERROR,
+        "Answer": ANSWER,
+        "Result": RESULT,
+        "StoredRequest": STORED,
+        "Taken": TAKEN,
+        "Error": ERROR,
     }
     described: Json = {
         "openapi": "3.1.0",
@@ -130,18 +158,25 @@ def completed_event() -> Json:
     """The detail of the event that announces a closed request, as JSON Schema. A field may be added to it; whatever else changes is another
     schemaVersion."""
     properties = {**RESULT["properties"], "status": {"enum": ["COMPLETE", "PARTIAL", "FAILED"]}, "completedAt": TIME}
-    return json.loads(json.dumps({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Request Completed, detail",
-        **RESULT,
-        "required": ["schemaVersion", *RESULT["required"]],
-        "properties": {
-            "schemaVersion": {"const": 1},
-            **properties,
-            "answersOmitted": {**COUNT, "description": "So many answers made the event too large, and answers is []; the record has them"},
-        },
-        "$defs": {"Answer": ANSWER},
-    }).replace("#/components/schemas/", "#/$defs/"))
+    return json.loads(
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "title": "Request Completed, detail",
+                **RESULT,
+                "required": ["schemaVersion", *RESULT["required"]],
+                "properties": {
+                    "schemaVersion": {"const": 1},
+                    **properties,
+                    "answersOmitted": {
+                        **COUNT,
+                        "description": "So many answers made the event too large, and answers is []; the record has them",
+                    },
+                },
+                "$defs": {"Answer": ANSWER},
+            }
+        ).replace("#/components/schemas/", "#/$defs/")
+    )
 
 
 def _operation(route: Route, variants: Sequence[str], sample: Json | None) -> Json:
@@ -153,7 +188,8 @@ def _operation(route: Route, variants: Sequence[str], sample: Json | None) -> Js
     parameters = [_path_parameter(name, variants) for name in ("variant", "requestId") if f"{{{name}}}" in route.path]
     parameters += [
         {"name": name, "in": "query", "description": parameter.description, "schema": parameter.schema}
-        for name, parameter in route.query.items()]
+        for name, parameter in route.query.items()
+    ]
     if parameters:
         operation["parameters"] = parameters
     if route.takes_request:

@@ -54,8 +54,19 @@ class Store(Protocol):
         """Keeps the record and returns it and True; the one that has its id already, and False."""
 
 
-def open_request(store: Store, set_deadline: SetDeadline, rules: Rules, body: Any, *, variant: str, own_id: str, opened_by: str,
-                 now: str, gathered_at_the_end: bool, publish_seconds: float | None = None) -> Opened:
+def open_request(
+    store: Store,
+    set_deadline: SetDeadline,
+    rules: Rules,
+    body: Any,
+    *,
+    variant: str,
+    own_id: str,
+    opened_by: str,
+    now: str,
+    gathered_at_the_end: bool,
+    publish_seconds: float | None = None,
+) -> Opened:
     """Opens the request in `body` for a carrier. Raises InvalidRequest.
 
     own_id: its id when it brings none. gathered_at_the_end: whether the carrier hands its answers over all at once, unless they may
@@ -81,8 +92,17 @@ def open_request(store: Store, set_deadline: SetDeadline, rules: Rules, body: An
     if _is_asked(kept):
         return Opened(kept, False)
     return open_request(
-        store, set_deadline, rules, body, variant=variant, own_id=own_id, opened_by=opened_by, now=clock.now(),
-        gathered_at_the_end=gathered_at_the_end, publish_seconds=publish_seconds)
+        store,
+        set_deadline,
+        rules,
+        body,
+        variant=variant,
+        own_id=own_id,
+        opened_by=opened_by,
+        now=clock.now(),
+        gathered_at_the_end=gathered_at_the_end,
+        publish_seconds=publish_seconds,
+    )
 
 
 def _create(store: Store, record: Record, now: str) -> tuple[Record, bool]:

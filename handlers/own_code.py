@@ -28,9 +28,15 @@ class OwnCode:
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
         """The work of one attempt, see `attempt.answer`."""
         request = QuoteRequest(
-            request_id=question["requestId"], description=question["description"], data=question["data"], responder=self._responder,
-            settings=self._settings, deadline_at=question["deadlineAt"], secrets=self._secrets,
-            wanted=question.get("wanted", lambda: True))
+            request_id=question["requestId"],
+            description=question["description"],
+            data=question["data"],
+            responder=self._responder,
+            settings=self._settings,
+            deadline_at=question["deadlineAt"],
+            secrets=self._secrets,
+            wanted=question.get("wanted", lambda: True),
+        )
         return lambda: self._secrets.kept_from(lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell))
 
     def _tell(self, error: BaseException) -> None:

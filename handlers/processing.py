@@ -18,8 +18,21 @@ from handlers import exact_json
 from handlers.quoting import TransientError
 from handlers.raised import line_of, message_of, untold
 
-__all__ = ["FAILURES_FILE", "MAX_MESSAGE_CHARS", "MAX_OUTCOMES_BYTES", "STATE_BYTES", "Entry", "ItemInProgress", "Outcome",
-           "ProcessFunction", "ResultTooLarge", "TransientError", "cut", "failure", "outcome_of"]
+__all__ = [
+    "FAILURES_FILE",
+    "MAX_MESSAGE_CHARS",
+    "MAX_OUTCOMES_BYTES",
+    "STATE_BYTES",
+    "Entry",
+    "ItemInProgress",
+    "Outcome",
+    "ProcessFunction",
+    "ResultTooLarge",
+    "TransientError",
+    "cut",
+    "failure",
+    "outcome_of",
+]
 
 ProcessFunction = Callable[[Any], Any]
 Entry = Mapping[str, Any]

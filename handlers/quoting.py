@@ -73,8 +73,13 @@ class Decline:
 QuoteFunction = Callable[[QuoteRequest], Amount | Quote | Decline]
 
 
-def ask(load: Callable[[], QuoteFunction], request: QuoteRequest, currency: str, details_limit: int,
-        tell: Callable[[BaseException], None] = untold) -> contract.Json:
+def ask(
+    load: Callable[[], QuoteFunction],
+    request: QuoteRequest,
+    currency: str,
+    details_limit: int,
+    tell: Callable[[BaseException], None] = untold,
+) -> contract.Json:
     """The Answer (without times) of one responder's code. load: imports it. TransientError passes through; whatever else the code
     raises, even while it is imported, is a FAILED answer. details_limit: bytes. tell: is told what was raised."""
     try:

@@ -50,8 +50,11 @@ class RateCap:
                 raise TransientError(f"not asked: its cap is in the table, which cannot be reached: {error}") from None
             if place is None:
                 return contract.unsuccessful(
-                    self._responder, "TIMED_OUT", "Capped",
-                    f"not asked: its cap of {self._per_second:g} requests per second left no place before the deadline")
+                    self._responder,
+                    "TIMED_OUT",
+                    "Capped",
+                    f"not asked: its cap of {self._per_second:g} requests per second left no place before the deadline",
+                )
             time.sleep(max(place / 1000 - time.time(), 0))
             if time.time() - place / 1000 <= SLACK / 2:
                 return None
@@ -64,7 +67,8 @@ class RateCap:
             if taken:
                 return now
             free, taken = self._take(
-                "nextAt > :now AND nextAt <= :latest", "nextAt + :interval", {":now": now, ":latest": latest, ":interval": self._interval})
+                "nextAt > :now AND nextAt <= :latest", "nextAt + :interval", {":now": now, ":latest": latest, ":interval": self._interval}
+            )
             if taken:
                 return free - self._interval
             if free > latest:
@@ -75,10 +79,14 @@ class RateCap:
         expires = int(time.time() + KEPT.total_seconds())
         try:
             kept = self._client.update_item(
-                TableName=self._table, Key={"requestId": {"S": key(self._responder)}},
-                UpdateExpression=f"SET nextAt = {following}, expiresAt = :expires", ConditionExpression=condition,
+                TableName=self._table,
+                Key={"requestId": {"S": key(self._responder)}},
+                UpdateExpression=f"SET nextAt = {following}, expiresAt = :expires",
+                ConditionExpression=condition,
                 ExpressionAttributeValues={name: {"N": str(value)} for name, value in {**values, ":expires": expires}.items()},
-                ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             return int(refusal.response.get("Item", {}).get("nextAt", {"N": "0"})["N"]), False
         return int(kept["Attributes"]["nextAt"]["N"]), True

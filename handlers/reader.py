@@ -31,8 +31,17 @@ s3: Any = boto3.client("s3") if {"SOURCE_BUCKET", "RESULTS_BUCKET"} & os.environ
 LIST_BYTES = STATE_BYTES - 2_048
 """For what the answer of a function, or the input of an execution, has beside its items."""
 
-TYPES = {"S": "a string", "N": "a number", "M": "a map", "BOOL": "a boolean", "NULL": "null", "SS": "a set", "NS": "a set", "BS": "a set",
-         "B": "binary"}
+TYPES = {
+    "S": "a string",
+    "N": "a number",
+    "M": "a map",
+    "BOOL": "a boolean",
+    "NULL": "null",
+    "SS": "a set",
+    "NS": "a set",
+    "BS": "a set",
+    "B": "binary",
+}
 
 
 class InvalidSource(ValueError):
@@ -70,8 +79,8 @@ class ListSource:
         self.table = table
         self.key = key
         self.attribute = attribute
-        (self.key_name, typed), = key.items()
-        (self.key_type, self.key_value), = typed.items()
+        ((self.key_name, typed),) = key.items()
+        ((self.key_type, self.key_value),) = typed.items()
 
     def __str__(self) -> str:
         return f"the item of table {self.table} with {self.key_name} = {self.key_value}"
@@ -81,22 +90,27 @@ def read_list(dynamodb: Any, source: ListSource) -> list[Any]:
     """Its items as plain JSON. Raises InvalidSource."""
     try:
         found = dynamodb.get_item(
-            TableName=source.table, Key=source.key, ConsistentRead=True, ProjectionExpression="#key, #list",
-            ExpressionAttributeNames={"#key": source.key_name, "#list": source.attribute})
+            TableName=source.table,
+            Key=source.key,
+            ConsistentRead=True,
+            ProjectionExpression="#key, #list",
+            ExpressionAttributeNames={"#key": source.key_name, "#list": source.attribute},
+        )
     except ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code == "ResourceNotFoundException":
             raise InvalidSource(f"table {source.table} does not exist") from None
         if code == "ValidationException":
-            raise InvalidSource(f"the key of table {source.table} is not {source.key_name} ({TYPES[source.key_type]}) alone: "
-                                f"DynamoDB says: {message}") from None
+            raise InvalidSource(
+                f"the key of table {source.table} is not {source.key_name} ({TYPES[source.key_type]}) alone: DynamoDB says: {message}"
+            ) from None
         raise
     if not found.get("Item"):
         raise InvalidSource(f"{source} does not exist")
     value = found["Item"].get(source.attribute)
     if value is None:
         raise InvalidSource(f"{source} has no attribute {source.attribute}")
-    (kind, items), = value.items()
+    ((kind, items),) = value.items()
     if kind != "L":
         raise InvalidSource(f"{source.attribute} in {source} is {TYPES[kind]}, not a list")
     return [plain(item) for item in items]
@@ -108,8 +122,9 @@ def fitting_inline(items: list[Any], source: ListSource, most: int) -> list[Any]
         raise InvalidSource(f"{source.attribute} in {source} has {len(items)} items; an inline Map takes {most}: use mode DISTRIBUTED")
     size = _bytes(items)
     if size > LIST_BYTES:
-        raise InvalidSource(f"{source.attribute} in {source} takes {size} bytes as JSON; an inline Map takes {LIST_BYTES}: "
-                            "use mode DISTRIBUTED")
+        raise InvalidSource(
+            f"{source.attribute} in {source} takes {size} bytes as JSON; an inline Map takes {LIST_BYTES}: use mode DISTRIBUTED"
+        )
     return items
 
 
@@ -119,7 +134,8 @@ def as_lines(items: list[Any], source: ListSource) -> bytes:
         size = _bytes(item)
         if size > LIST_BYTES:
             raise InvalidSource(
-                f"item {index} of {source.attribute} in {source} takes {size} bytes as JSON; an execution takes {LIST_BYTES}")
+                f"item {index} of {source.attribute} in {source} takes {size} bytes as JSON; an execution takes {LIST_BYTES}"
+            )
     return b"".join(_json(item) + b"\n" for item in items)
 
 
@@ -140,7 +156,7 @@ def check_object(s3: Any, bucket: str, key: str) -> dict[str, str]:
 
 def plain(attribute: Mapping[str, Any]) -> Any:
     """A DynamoDB attribute value as JSON."""
-    (kind, value), = attribute.items()
+    ((kind, value),) = attribute.items()
     return _PLAIN[kind](value)
 
 

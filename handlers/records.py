@@ -51,46 +51,65 @@ class Records:
         token = uuid.uuid4().hex
         try:
             self.client.put_item(
-                TableName=self.table, Item=encode_item({**record, "writtenBy": token}),
+                TableName=self.table,
+                Item=encode_item({**record, "writtenBy": token}),
                 ConditionExpression="attribute_not_exists(requestId) OR (#status = :open AND publishBy < :now"
-                                    " AND size(answers) = :none AND size(late) = :none AND variant = :variant AND #request = :request)",
+                " AND size(answers) = :none AND size(late) = :none AND variant = :variant AND #request = :request)",
                 ExpressionAttributeNames={"#status": "status", "#request": "request"},
-                ExpressionAttributeValues=encode_item({
-                    ":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD")
+                ExpressionAttributeValues=encode_item(
+                    {":open": "OPEN", ":now": now, ":none": 0, ":variant": record["variant"], ":request": record["request"]}
+                ),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
         except self.client.exceptions.ConditionalCheckFailedException as refusal:
             kept = decode_item(refusal.response["Item"])
             return (record, True) if kept.get("writtenBy") == token else (kept, False)
         return record, True
 
     def published(self, record: Record, now: str) -> None:
-        self._update(record, "SET publishedAt = :now REMOVE publishBy", "createdAt = :createdAt",
-                     {":now": now, ":createdAt": record["createdAt"]})
+        self._update(
+            record, "SET publishedAt = :now REMOVE publishBy", "createdAt = :createdAt", {":now": now, ":createdAt": record["createdAt"]}
+        )
 
     def not_published(self, record: Record, now: str) -> None:
         """The next attempt with the same id need not wait for `publishBy`."""
-        self._update(record, "SET publishBy = :now", "createdAt = :createdAt AND attribute_exists(publishBy)",
-                     {":now": now, ":createdAt": record["createdAt"]})
+        self._update(
+            record,
+            "SET publishBy = :now",
+            "createdAt = :createdAt AND attribute_exists(publishBy)",
+            {":now": now, ":createdAt": record["createdAt"]},
+        )
 
     def add(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", answers)
         return self._update(
-            record, f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
+            record,
+            f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
             "#status = :open AND createdAt = :createdAt",
-            {":open": "OPEN", ":createdAt": record["createdAt"], **values}, {"#status": "status", **names})
+            {":open": "OPEN", ":createdAt": record["createdAt"], **values},
+            {"#status": "status", **names},
+        )
 
     def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
         places, names, values = _places("late", answers)
         return self._update(
-            record, f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
-            "createdAt = :createdAt", {":createdAt": record["createdAt"], **values}, names)
+            record,
+            f"SET {','.join(f'{place}=if_not_exists({place},{value})' for place, value in places)}",
+            "createdAt = :createdAt",
+            {":createdAt": record["createdAt"], **values},
+            names,
+        )
 
     def add_spared(self, record: Record, names: Sequence[str]) -> tuple[Record | None, bool]:
         places, its, values = _places("spared", dict.fromkeys(names, True))
         # A record of before has no place for them, and does without.
         return self._update(
-            record, f"SET {','.join(f'{place}={value}' for place, value in places)}",
-            "createdAt = :createdAt AND attribute_exists(spared)", {":createdAt": record["createdAt"], **values}, its)
+            record,
+            f"SET {','.join(f'{place}={value}' for place, value in places)}",
+            "createdAt = :createdAt AND attribute_exists(spared)",
+            {":createdAt": record["createdAt"], **values},
+            its,
+        )
 
     def close(self, record: Record, change: Closing) -> tuple[Record | None, bool]:
         places, names, values = _places("answers", change.silent)
@@ -100,36 +119,56 @@ class Records:
             "SET #status = :status, completedBy = :completedBy, completedAt = :completedAt, #top = :top,"
             f" selectionError = :selectionError, reasons = :reasons, announceBy = :announceBy{silent}",
             "#status = :open AND createdAt = :createdAt AND size(answers) = :seen",
-            {":open": "OPEN", ":createdAt": record["createdAt"], ":seen": len(record["answers"]), ":status": change.status,
-             ":completedBy": change.completed_by, ":completedAt": change.completed_at, ":top": list(change.ranking.top),
-             ":selectionError": change.ranking.error, ":reasons": change.ranking.reasons,
-             ":announceBy": change.announce_by, **values},
-            {"#status": "status", "#top": "top", **names})
+            {
+                ":open": "OPEN",
+                ":createdAt": record["createdAt"],
+                ":seen": len(record["answers"]),
+                ":status": change.status,
+                ":completedBy": change.completed_by,
+                ":completedAt": change.completed_at,
+                ":top": list(change.ranking.top),
+                ":selectionError": change.ranking.error,
+                ":reasons": change.ranking.reasons,
+                ":announceBy": change.announce_by,
+                **values,
+            },
+            {"#status": "status", "#top": "top", **names},
+        )
 
     def claim_announcement(self, record: Record, now: str, until: str) -> bool:
         _, claimed = self._update_once(
-            record, "SET announceBy = :until",
+            record,
+            "SET announceBy = :until",
             "createdAt = :createdAt AND announceBy < :now AND attribute_not_exists(announcedAt)",
-            {":createdAt": record["createdAt"], ":now": now, ":until": until})
+            {":createdAt": record["createdAt"], ":now": now, ":until": until},
+        )
         return claimed
 
     def announced(self, record: Record, now: str) -> None:
         self._update(record, "SET announcedAt = :now", "createdAt = :createdAt", {":createdAt": record["createdAt"], ":now": now})
 
-    def _update_once(self, record: Record, expression: str, condition: str, values: Mapping[str, Any],
-                     names: Mapping[str, str] | None = None) -> tuple[Record | None, bool]:
+    def _update_once(
+        self, record: Record, expression: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None
+    ) -> tuple[Record | None, bool]:
         """expression: begins with its SET."""
         token = uuid.uuid4().hex
         kept, done = self._update(record, f"{expression}, writtenBy = :token", condition, {**values, ":token": token}, names)
         return kept, done or (kept is not None and kept.get("writtenBy") == token)
 
-    def _update(self, record: Record, expression: str, condition: str, values: Mapping[str, Any],
-                names: Mapping[str, str] | None = None) -> tuple[Record | None, bool]:
+    def _update(
+        self, record: Record, expression: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None
+    ) -> tuple[Record | None, bool]:
         try:
             updated = self.client.update_item(
-                TableName=self.table, Key=_key(record["requestId"]), UpdateExpression=expression, ConditionExpression=condition,
-                ExpressionAttributeValues=encode_item(dict(values)), ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD", **({"ExpressionAttributeNames": names} if names else {}))
+                TableName=self.table,
+                Key=_key(record["requestId"]),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=encode_item(dict(values)),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **({"ExpressionAttributeNames": names} if names else {}),
+            )
         except self.client.exceptions.ConditionalCheckFailedException as refusal:
             return _as_it_is(refusal), False
         return decode_item(updated["Attributes"]), True

@@ -33,22 +33,31 @@ def handler(event: dict[str, Any], context: Any) -> contract.Json:
     execution = event["execution"]
     try:
         opened = opening.open_request(
-            records, deadlines.set_deadline, RULES, event["request"], variant=event["variant"], own_id=own_id(execution["name"]),
-            opened_by=execution["id"], now=clock.now(), gathered_at_the_end=True)
+            records,
+            deadlines.set_deadline,
+            RULES,
+            event["request"],
+            variant=event["variant"],
+            own_id=own_id(execution["name"]),
+            opened_by=execution["id"],
+            now=clock.now(),
+            gathered_at_the_end=True,
+        )
     except contract.InvalidRequest as reason:
         logger.info("rejected", extra={"reason": str(reason), "execution": execution["id"]})
         return {"outcome": "REJECTED", "error": {"type": "InvalidRequest", "message": str(reason)}}
     record = opened.record
-    logger.info("opened" if opened.is_new else "repeated", extra={
-        "correlation_id": record["requestId"], "variant": record["variant"], "execution": execution["id"]})
+    logger.info(
+        "opened" if opened.is_new else "repeated",
+        extra={"correlation_id": record["requestId"], "variant": record["variant"], "execution": execution["id"]},
+    )
     if not opened.is_new:
         return {"outcome": "REPEATED", "requestId": record["requestId"], "replies": []}
     return plan(record, event.get("functions"))
 
 
 def plan(record: opening.Record, functions: contract.Json | None) -> contract.Json:
-    asks = {} if functions is None else {
-        "asks": [{"responder": name, "functionArn": functions[name]} for name in record["recipients"]]}
+    asks = {} if functions is None else {"asks": [{"responder": name, "functionArn": functions[name]} for name in record["recipients"]]}
     early = opening.closes_early(RULES.policy, record)
     return {
         "outcome": "OPENED",

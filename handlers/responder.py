@@ -68,7 +68,8 @@ def _turn() -> attempt.Turn:
 
     settings = json.loads(os.environ["CAP"])
     return rate_cap.RateCap(
-        RESPONDER, settings["perSecond"], settings["longestWaitSeconds"], os.environ["TABLE_NAME"], circuit_store.store_client()).wait
+        RESPONDER, settings["perSecond"], settings["longestWaitSeconds"], os.environ["TABLE_NAME"], circuit_store.store_client()
+    ).wait
 
 
 def _wanted() -> attempt.Wanted:
@@ -111,8 +112,11 @@ def _answer(question: dict[str, Any], attempts: int) -> contract.Json:
 def respond(question: dict[str, Any], attempts: int) -> contract.Json:
     """The answer to one question, see `attempt.answer`. attempts: this one and those before."""
     limit = contract.details_limit(len(question["recipients"]))
-    work = source.ask(question, attempts, limit) if wanted is attempt.always else source.ask(
-        {**question, "wanted": lambda: wanted(question)}, attempts, limit)
+    work = (
+        source.ask(question, attempts, limit)
+        if wanted is attempt.always
+        else source.ask({**question, "wanted": lambda: wanted(question)}, attempts, limit)
+    )
     return attempt.answer(question, attempts, LIMITS, work, guard, turn, wanted)
 
 

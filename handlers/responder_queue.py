@@ -80,7 +80,8 @@ class ResponderQueue:
         pause = attempt.pause_seconds(int(record["attributes"]["ApproximateReceiveCount"]))
         try:
             self._sqs.change_message_visibility(
-                QueueUrl=self._url(record["eventSourceARN"]), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=pause)
+                QueueUrl=self._url(record["eventSourceARN"]), ReceiptHandle=record["receiptHandle"], VisibilityTimeout=pause
+            )
         except Exception:
             logger.exception("asked again no sooner than its queue would", extra={"messageId": record["messageId"]})
 

@@ -61,24 +61,41 @@ class Route:
 
 
 ROUTES = (
-    Route("POST", "/{variant}/requests", "send", "Send a request to the responders", takes_request=True, has_owner=True, replies={
-        200: "Closed: the result",
-        202: "Taken: the request's address",
-        400: "The request breaks the contract",
-        403: "The caller cannot be told from others",
-        404: "The variant is not deployed here",
-        409: "The requestId belongs to another request",
-        413: "The request is too large",
-        415: "The body is not JSON by its content-type",
-        429: "Too many requests at this moment",
-    }, query={"wait": Parameter("true: answer with the result, if the request closes in time", {"enum": ["true", "false"]})}),
-    Route("GET", "/requests/{requestId}", "read", "The request, its status, its answers so far and the best", has_owner=True, replies={
-        200: "The request and its result",
-        400: "The query is wrong",
-        403: "The caller cannot be told from others, or is no reader",
-        404: "No such request of the caller's",
-        429: "Too many requests at this moment",
-    }, query={"owner": Parameter("For readers: whose the request is", {"type": "string", "minLength": 1})}),
+    Route(
+        "POST",
+        "/{variant}/requests",
+        "send",
+        "Send a request to the responders",
+        takes_request=True,
+        has_owner=True,
+        replies={
+            200: "Closed: the result",
+            202: "Taken: the request's address",
+            400: "The request breaks the contract",
+            403: "The caller cannot be told from others",
+            404: "The variant is not deployed here",
+            409: "The requestId belongs to another request",
+            413: "The request is too large",
+            415: "The body is not JSON by its content-type",
+            429: "Too many requests at this moment",
+        },
+        query={"wait": Parameter("true: answer with the result, if the request closes in time", {"enum": ["true", "false"]})},
+    ),
+    Route(
+        "GET",
+        "/requests/{requestId}",
+        "read",
+        "The request, its status, its answers so far and the best",
+        has_owner=True,
+        replies={
+            200: "The request and its result",
+            400: "The query is wrong",
+            403: "The caller cannot be told from others, or is no reader",
+            404: "No such request of the caller's",
+            429: "Too many requests at this moment",
+        },
+        query={"owner": Parameter("For readers: whose the request is", {"type": "string", "minLength": 1})},
+    ),
     Route("GET", "/openapi.json", "describe", "This document", replies={200: "OpenAPI 3.1"}),
 )
 
@@ -196,9 +213,15 @@ class Operations:
                 record = self._read_record(request_id)
         if record is None:
             raise Problem(404, "UnknownRequest", f"there is no request {request_id}")
-        return Reply(200, {
-            **aggregation.stored_result(record, self._selection), "requestId": request_id, "recipients": record["recipients"],
-            "deadlineAt": record["deadlineAt"]})
+        return Reply(
+            200,
+            {
+                **aggregation.stored_result(record, self._selection),
+                "requestId": request_id,
+                "recipients": record["recipients"],
+                "deadlineAt": record["deadlineAt"],
+            },
+        )
 
     def describe(self, call: Call) -> Reply:
         return Reply(200, self._document)

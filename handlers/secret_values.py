@@ -119,5 +119,4 @@ def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    return boto3.client(service, config=Config(
-        connect_timeout=READ_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 2}))
+    return boto3.client(service, config=Config(connect_timeout=READ_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 2}))

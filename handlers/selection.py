@@ -27,8 +27,7 @@ def median(quotes: Sequence[Answer]) -> list[Answer]:
     return [by_amount[place] for place in sorted(range(len(by_amount)), key=lambda place: abs(place - middle))]
 
 
-RANKINGS: dict[str, Callable[[Sequence[Answer]], list[Answer]]] = {
-    "lowest": lowest, "highest": highest, "first": first, "median": median}
+RANKINGS: dict[str, Callable[[Sequence[Answer]], list[Answer]]] = {"lowest": lowest, "highest": highest, "first": first, "median": median}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def top(answers: Iterable[Answer], selection: Selection) -> list[str]:
     once, when a request closes; until then nobody is the best."""
     if selection.is_code:
         return []
-    return [quote["responder"] for quote in RANKINGS[selection.by](quotes_of(answers))[:selection.top_k]]
+    return [quote["responder"] for quote in RANKINGS[selection.by](quotes_of(answers))[: selection.top_k]]
 
 
 def _amount(quote: Answer) -> Decimal:

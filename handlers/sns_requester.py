@@ -55,8 +55,17 @@ class NotPublished(Exception):
 def scatter(body: Any, own_id: str) -> contract.Json:
     """The Result of a request, published unless its id is known already. own_id: its id when it brings none. Raises InvalidRequest."""
     opened = opening.open_request(
-        records, deadlines.set_deadline, RULES, body, variant=VARIANT, own_id=own_id, opened_by=own_id,
-        now=clock.now(), gathered_at_the_end=False, publish_seconds=PUBLISH_SECONDS)
+        records,
+        deadlines.set_deadline,
+        RULES,
+        body,
+        variant=VARIANT,
+        own_id=own_id,
+        opened_by=own_id,
+        now=clock.now(),
+        gathered_at_the_end=False,
+        publish_seconds=PUBLISH_SECONDS,
+    )
     logger.append_keys(correlation_id=opened.record["requestId"])
     if opened.is_new:
         _publish(opened.record)
@@ -72,7 +81,8 @@ def _publish(record: Record) -> None:
         sns.publish(
             TopicArn=TOPIC_ARN,
             Message=json.dumps(opening.question(record, deadlines.url, early=opening.closes_early(RULES.policy, record))),
-            MessageAttributes={"recipients": {"DataType": "String.Array", "StringValue": json.dumps(record["recipients"])}})
+            MessageAttributes={"recipients": {"DataType": "String.Array", "StringValue": json.dumps(record["recipients"])}},
+        )
     except (BotoCoreError, ClientError):
         records.not_published(record, clock.now())
         raise

@@ -30,9 +30,16 @@ class StillWanted:
         if not question.get("closesEarly"):
             return True
         try:
-            found = self._client().get_item(
-                TableName=self._table, Key={"requestId": {"S": question["requestId"]}}, ProjectionExpression="requestId, #status",
-                ExpressionAttributeNames={"#status": "status"}).get("Item")
+            found = (
+                self._client()
+                .get_item(
+                    TableName=self._table,
+                    Key={"requestId": {"S": question["requestId"]}},
+                    ProjectionExpression="requestId, #status",
+                    ExpressionAttributeNames={"#status": "status"},
+                )
+                .get("Item")
+            )
         except (BotoCoreError, ClientError) as error:
             logger.warning("begun without knowing whether it is wanted: the table cannot be reached", extra={"error": str(error)})
             return True

@@ -48,8 +48,10 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     count = Count()
     if s3 is None:
         results = list(count.of(outcomes))
-        found: dict[str, Any] = {"results": [outcome for outcome in results if outcome["status"] == "SUCCEEDED"],
-                                 "failures": [outcome for outcome in results if outcome["status"] == "FAILED"]}
+        found: dict[str, Any] = {
+            "results": [outcome for outcome in results if outcome["status"] == "SUCCEEDED"],
+            "failures": [outcome for outcome in results if outcome["status"] == "FAILED"],
+        }
     else:
         found = {"results": _write_failures(event["run"], outcomes, count)}
     summary = {**count.summary(event["tolerance"]), **found}
@@ -78,8 +80,12 @@ class Count:
 
     def summary(self, tolerance: Mapping[str, float]) -> dict[str, Any]:
         return {
-            "items": self.items, "succeeded": self.items - self.failed, "failed": self.failed,
-            "withinTolerance": is_within(tolerance, self.failed, self.items), "tolerance": dict(tolerance)}
+            "items": self.items,
+            "succeeded": self.items - self.failed,
+            "failed": self.failed,
+            "withinTolerance": is_within(tolerance, self.failed, self.items),
+            "tolerance": dict(tolerance),
+        }
 
 
 def is_within(tolerance: Mapping[str, float], failed: int, items: int) -> bool:

@@ -485,7 +485,7 @@ def _parser() -> argparse.ArgumentParser:
     status = verb("status", _status, "Say whether the emulator runs; exit code 1 when it doesn't")
     shown = status.add_mutually_exclusive_group()
     _add_json(shown)
-    shown.add_argument("--env", action="store_true", help="print its address and credentials as a shell sets them: eval \"$(...)\"")
+    shown.add_argument("--env", action="store_true", help='print its address and credentials as a shell sets them: eval "$(...)"')
     return parser
 
 

@@ -123,9 +123,7 @@ def _declaration(where: str, declared: Any) -> Declaration:
     items = _declaration(f"{where} items", declared["items"]) if "items" in declared else None
     if type_ == "array" and items is None:
         raise ConfigError(f"{where}: an array must say what its items are")
-    declaration = Declaration(
-        type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret"))
-    )
+    declaration = Declaration(type_, items, declared.get("value", declared.get("default")), bool(declared.get("secret")))
     if declaration.default is not None and not declaration.allows(declaration.default):
         raise ConfigError(f"{where}: default {declaration.default!r} must be {declaration.allowed()}")
     return declaration

@@ -241,7 +241,12 @@ def require_loopback(endpoint: str) -> None:
 
 
 def _launch(
-    folder: Path, lock: IO[str], record: Mapping[str, Any], auth: bool, state_folder: Path | None, wait_scale: float | None,
+    folder: Path,
+    lock: IO[str],
+    record: Mapping[str, Any],
+    auth: bool,
+    state_folder: Path | None,
+    wait_scale: float | None,
     script: Sequence[str | Path],
 ) -> subprocess.Popen[bytes]:
     # Real credentials and profiles must not reach the functions that run in the emulator.

@@ -76,7 +76,8 @@ class Door:
     def _is_known(self, headers: Mapping[str, list[str]], query: bytes) -> bool:
         sent = headers.get(TOKEN) or [value for name, value in parse_qsl(query.decode("latin-1")) if name.lower() == TOKEN]
         return len(sent) == 1 and any(
-            hmac.compare_digest(sent[0].encode(), token.encode()) for token in (self._session_token, *self._issued()))
+            hmac.compare_digest(sent[0].encode(), token.encode()) for token in (self._session_token, *self._issued())
+        )
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

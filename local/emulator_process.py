@@ -33,8 +33,16 @@ emulator_door, forked_workers = _beside("emulator_door"), _beside("forked_worker
 
 STEPS = {
     dynamodb: ("_put_item", "_update_item", "_delete_item"),
-    sqs: ("_act_send_message", "_act_delete_message", "_act_delete_message_batch", "_expire_retained", "_dlq_sweep", "_collect_msgs",
-          "_receive_messages_for_esm", "_delete_messages_for_esm"),
+    sqs: (
+        "_act_send_message",
+        "_act_delete_message",
+        "_act_delete_message_batch",
+        "_expire_retained",
+        "_dlq_sweep",
+        "_collect_msgs",
+        "_receive_messages_for_esm",
+        "_delete_messages_for_esm",
+    ),
     sns: ("_deliver_to_sqs",),
     eventbridge: ("_dispatch_to_sqs",),
 }
@@ -95,8 +103,11 @@ def shut_the_door(session_token: str, port: int) -> None:
     """Before MiniStack serves: what lacks the token, or comes from a page that isn't its own, doesn't reach it."""
     # A function's session has no end, and a token that is made of its names, which can be guessed: it gets this one instead.
     ministack.app = emulator_door.Door(
-        ministack.app, session_token, port,
-        issued=lambda: [session["SessionToken"] for session in [*sts._sessions.values()] if "Expiration" in session])
+        ministack.app,
+        session_token,
+        port,
+        issued=lambda: [session["SessionToken"] for session in [*sts._sessions.values()] if "Expiration" in session],
+    )
     credentials_of = _with_token(lambda_runtime.execution_credentials, session_token)
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = credentials_of  # ty: ignore[invalid-assignment]
 

@@ -26,9 +26,14 @@ def of_a_resource(rule: ResourceRule) -> ResourceValidationPolicy:
 def of_the_stack(rule: StackRule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: Callable[[str, str], None]) -> None:
         resources = [
-            Resource(each.urn, each.resource_type, each.props, {
-                name: [used.urn for used in others] for name, others in each.property_dependencies.items()})
-            for each in args.resources]
+            Resource(
+                each.urn,
+                each.resource_type,
+                each.props,
+                {name: [used.urn for used in others] for name, others in each.property_dependencies.items()},
+            )
+            for each in args.resources
+        ]
         for urn, wrong in rule.check(resources):
             report(f"{urn.rpartition('::')[2]} {wrong}", urn)
 

@@ -30,11 +30,24 @@ OWN_POLICIES = {
 }
 """What gives a resource of the type its own policy, and the property that says to which."""
 
-KNOW_NO_RESOURCE = frozenset({
-    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
-    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery",
-    "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-    "xray:PutTelemetryRecords", "xray:PutTraceSegments"})
+KNOW_NO_RESOURCE = frozenset(
+    {
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+)
 """Actions that can only be allowed on "*": Service Authorization Reference, CloudWatch Logs, EC2 and X-Ray."""
 
 
@@ -106,16 +119,26 @@ def _silent_alarm(properties: Properties) -> Iterator[str]:
 
 def _in_the_clear(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     for type_, (policy, names) in OWN_POLICIES.items():
-        closed = {urn for each in resources if each.type == policy and _refuses_the_clear(each.properties["policy"])
-                  for urn in each.uses.get(names, ())}
-        yield from ((each.urn, "may be reached without TLS: deny aws:SecureTransport false in its policy")
-                    for each in resources if each.type == type_ and each.urn not in closed)
+        closed = {
+            urn
+            for each in resources
+            if each.type == policy and _refuses_the_clear(each.properties["policy"])
+            for urn in each.uses.get(names, ())
+        }
+        yield from (
+            (each.urn, "may be reached without TLS: deny aws:SecureTransport false in its policy")
+            for each in resources
+            if each.type == type_ and each.urn not in closed
+        )
 
 
 def _refuses_the_clear(document: Any) -> bool:
     return any(
-        statement["Effect"] == "Deny" and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-        and statement["Principal"] in ("*", {"AWS": "*"}) for statement in _statements(document))
+        statement["Effect"] == "Deny"
+        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        and statement["Principal"] in ("*", {"AWS": "*"})
+        for statement in _statements(document)
+    )
 
 
 def _without_dead_letters(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
@@ -127,12 +150,19 @@ def _without_dead_letters(resources: Sequence[Resource]) -> Iterator[tuple[str, 
 
 def _forgetful_functions(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     """Lambda gives up an event that a function failed on three times, and nobody else has it."""
-    called = {urn for each in resources if each.type == INVOKE_CONFIG
-              or (each.type == PERMISSION and each.properties.get("principal") in CALL_ASYNCHRONOUSLY)
-              for name in ("function", "functionName") for urn in each.uses.get(name, ())}
-    kept = {urn for each in resources if each.type == INVOKE_CONFIG
-            and ((each.properties.get("destinationConfig") or {}).get("onFailure") or {}).get("destination")
-            for urn in each.uses.get("functionName", ())}
+    called = {
+        urn
+        for each in resources
+        if each.type == INVOKE_CONFIG or (each.type == PERMISSION and each.properties.get("principal") in CALL_ASYNCHRONOUSLY)
+        for name in ("function", "functionName")
+        for urn in each.uses.get(name, ())
+    }
+    kept = {
+        urn
+        for each in resources
+        if each.type == INVOKE_CONFIG and ((each.properties.get("destinationConfig") or {}).get("onFailure") or {}).get("destination")
+        for urn in each.uses.get("functionName", ())
+    }
     for each in resources:
         if each.type == FUNCTION and each.urn in called - kept and not (each.properties.get("deadLetterConfig") or {}).get("targetArn"):
             yield each.urn, "is called asynchronously and loses what it fails on: set deadLetterConfig, or a destination for failures"
@@ -140,10 +170,17 @@ def _forgetful_functions(resources: Sequence[Resource]) -> Iterator[tuple[str, s
 
 def _public_buckets(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     wanted = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    closed = {urn for each in resources if each.type == BUCKET_BLOCK and all(each.properties.get(name) for name in wanted)
-              for urn in each.uses.get("bucket", ())}
-    yield from ((each.urn, f"may be made public: block it by a BucketPublicAccessBlock with {', '.join(wanted)}")
-                for each in resources if each.type == BUCKET and each.urn not in closed)
+    closed = {
+        urn
+        for each in resources
+        if each.type == BUCKET_BLOCK and all(each.properties.get(name) for name in wanted)
+        for urn in each.uses.get("bucket", ())
+    }
+    yield from (
+        (each.urn, f"may be made public: block it by a BucketPublicAccessBlock with {', '.join(wanted)}")
+        for each in resources
+        if each.type == BUCKET and each.urn not in closed
+    )
 
 
 RESOURCE_RULES = (

@@ -34,8 +34,20 @@ if TYPE_CHECKING:
 __version__ = "1.0.0"
 
 __all__ = [
-    "Alarms", "Dashboard", "Decline", "DistributedMapProcessor", "MapScatterGather", "ParallelScatterGather", "Quote", "QuoteRequest",
-    "RequestApi", "RequestStore", "ResponderFleet", "ScatterGather", "SnsScatterGather", "TransientError",
+    "Alarms",
+    "Dashboard",
+    "Decline",
+    "DistributedMapProcessor",
+    "MapScatterGather",
+    "ParallelScatterGather",
+    "Quote",
+    "QuoteRequest",
+    "RequestApi",
+    "RequestStore",
+    "ResponderFleet",
+    "ScatterGather",
+    "SnsScatterGather",
+    "TransientError",
 ]
 
 IN_FUNCTIONS = frozenset({"Decline", "Quote", "QuoteRequest", "TransientError"})

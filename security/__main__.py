@@ -37,7 +37,10 @@ EVERYTHING: dict[str, Any] = {
     "alarms": {"email": "ops@example.com"},
 }
 STRICT: dict[str, Any] = {
-    "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k", "logRetentionDays": 365, "alarms": {"email": "ops@example.com"}}
+    "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
+    "logRetentionDays": 365,
+    "alarms": {"email": "ops@example.com"},
+}
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "every option": EVERYTHING,
@@ -83,11 +86,15 @@ def of_the_program(registered: Registered, folder: Path) -> tuple[int, list[Find
     for type_, resources in terraform.render(registered).items():
         # By its file a finding tells the type, which checkov leaves out of the resource's name.
         (folder / f"{type_}.tf.json").write_text(json.dumps({"resource": {type_: resources}}, indent=1))
-    found = json.loads(_output("checkov", "-d", str(folder), "--framework", "terraform_json", "--compact", "--quiet", "--skip-download",
-                               "--output", "json"))
+    found = json.loads(
+        _output(
+            "checkov", "-d", str(folder), "--framework", "terraform_json", "--compact", "--quiet", "--skip-download", "--output", "json"
+        )
+    )
     return found["summary"]["passed"], [
         Finding(each["check_id"], f"{_stem(each['file_path'])}.{each['resource'].partition('.')[2]}", each["check_name"])
-        for each in found["results"]["failed_checks"]]
+        for each in found["results"]["failed_checks"]
+    ]
 
 
 def _stem(path: str) -> str:

@@ -30,16 +30,31 @@ def running() -> Generator[analyzer_pb2_grpc.AnalyzerStub]:
 
 def broken(pack: analyzer_pb2_grpc.AnalyzerStub, registered: Registered) -> list[tuple[str, str, bool]]:
     """(rule, what is wrong, whether that stops an update) of a whole program."""
-    found = [diagnostic for each in registered.of_aws
-             for diagnostic in pack.Analyze(messages.AnalyzeRequest(
-                 type=each.type, properties=_struct(each), urn=_urn(each), name=each.name)).diagnostics]
-    found += pack.AnalyzeStack(messages.AnalyzeStackRequest(resources=[
-        messages.AnalyzerResource(
-            type=each.type, properties=_struct(each), urn=_urn(each), name=each.name,
-            dependencies=[_urn(other) for others in registered.used_by(each).values() for other in others],
-            propertyDependencies={key: messages.AnalyzerPropertyDependencies(urns=[_urn(other) for other in others])
-                                  for key, others in registered.used_by(each).items()})
-        for each in registered.of_aws])).diagnostics
+    found = [
+        diagnostic
+        for each in registered.of_aws
+        for diagnostic in pack.Analyze(
+            messages.AnalyzeRequest(type=each.type, properties=_struct(each), urn=_urn(each), name=each.name)
+        ).diagnostics
+    ]
+    found += pack.AnalyzeStack(
+        messages.AnalyzeStackRequest(
+            resources=[
+                messages.AnalyzerResource(
+                    type=each.type,
+                    properties=_struct(each),
+                    urn=_urn(each),
+                    name=each.name,
+                    dependencies=[_urn(other) for others in registered.used_by(each).values() for other in others],
+                    propertyDependencies={
+                        key: messages.AnalyzerPropertyDependencies(urns=[_urn(other) for other in others])
+                        for key, others in registered.used_by(each).items()
+                    },
+                )
+                for each in registered.of_aws
+            ]
+        )
+    ).diagnostics
     mandatory = messages.EnforcementLevel.Value("MANDATORY")
     return [(each.policyName, " ".join(each.message.splitlines()), each.enforcementLevel == mandatory) for each in found]
 

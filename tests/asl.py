@@ -21,8 +21,16 @@ MACHINE = {"Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLa
 EVERY_STATE = {"Type", "Comment", "QueryLanguage"}
 MOVES = {"Next", "End"}
 RETRIES = {"Retry", "Catch"}
-DISTRIBUTED = {"ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailureCount", "ToleratedFailurePercentage", "Label",
-               "ToleratedFailureCountPath", "ToleratedFailurePercentagePath"}
+DISTRIBUTED = {
+    "ItemReader",
+    "ItemBatcher",
+    "ResultWriter",
+    "ToleratedFailureCount",
+    "ToleratedFailurePercentage",
+    "Label",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
+}
 MAP = {"ItemProcessor", "ItemSelector", "MaxConcurrency", *DISTRIBUTED}
 
 FIELDS: dict[str, set[str]] = {
@@ -59,19 +67,33 @@ JSONATA: dict[str, set[str]] = {
     "Parallel": {"Output", "Assign", "Arguments"},
     "Map": {"Output", "Assign", "Items"},
 }
-PATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ItemsPath", "TimeoutSecondsPath", "HeartbeatSecondsPath", "SecondsPath",
-               "TimestampPath", "MaxConcurrencyPath", "ErrorPath", "CausePath"}
+PATH_FIELDS = {
+    "InputPath",
+    "OutputPath",
+    "ResultPath",
+    "ItemsPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "SecondsPath",
+    "TimestampPath",
+    "MaxConcurrencyPath",
+    "ErrorPath",
+    "CausePath",
+}
 NULLABLE = {"InputPath", "OutputPath", "ResultPath"}
 REQUIRED = {"Task": {"Resource"}, "Choice": {"Choices"}, "Parallel": {"Branches"}, "Map": {"ItemProcessor"}}
 NESTED = {"Branches", "ItemProcessor"}
 """Hold machines, whose states say for themselves what their query language is."""
 
 RETRIER = {"ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "Comment"}
-CATCHER = {"JSONPath": {"ErrorEquals", "Next", "ResultPath", "Assign", "Comment"},
-           "JSONata": {"ErrorEquals", "Next", "Output", "Assign", "Comment"}}
+CATCHER = {
+    "JSONPath": {"ErrorEquals", "Next", "ResultPath", "Assign", "Comment"},
+    "JSONata": {"ErrorEquals", "Next", "Output", "Assign", "Comment"},
+}
 COMPARISON = re.compile(
     r"(String|Numeric|Timestamp|Boolean)(Equals|LessThan|GreaterThan|LessThanEquals|GreaterThanEquals|Matches)(Path)?"
-    r"|Is(Null|Present|Numeric|String|Boolean|Timestamp)")
+    r"|Is(Null|Present|Numeric|String|Boolean|Timestamp)"
+)
 READERS = {"JSON", "JSONL", "CSV", "MANIFEST", "PARQUET"}
 
 
@@ -268,8 +290,21 @@ def _reader(reader: Mapping[str, Any], where: str, arguments: str) -> Iterator[s
         yield f"{where}: Resource must be s3:getObject or s3:listObjectsV2"
         return
     config = reader.get("ReaderConfig", {})
-    yield from _unknown(config, {"InputType", "CSVHeaderLocation", "CSVHeaders", "CSVDelimiter", "MaxItems", "MaxItemsPath", "ItemsPointer",
-                                 "Transformation", "ManifestType"}, where)
+    yield from _unknown(
+        config,
+        {
+            "InputType",
+            "CSVHeaderLocation",
+            "CSVHeaders",
+            "CSVDelimiter",
+            "MaxItems",
+            "MaxItemsPath",
+            "ItemsPointer",
+            "Transformation",
+            "ManifestType",
+        },
+        where,
+    )
     if reader["Resource"].endswith("getObject") and config.get("InputType") not in READERS:
         yield f"{where}: InputType {config.get('InputType')!r} is unknown"
     if (config.get("InputType") == "CSV") != ("CSVHeaderLocation" in config):
@@ -296,8 +331,11 @@ def _writer(writer: Mapping[str, Any], where: str, arguments: str) -> Iterator[s
     if writer.get("Resource", "arn:aws:states:::s3:putObject") != "arn:aws:states:::s3:putObject":
         yield f"{where}: Resource must be s3:putObject"
     config = writer.get("WriterConfig", {"Transformation": "NONE", "OutputType": "JSON"})
-    if config.keys() != {"Transformation", "OutputType"} or config["Transformation"] not in ("NONE", "COMPACT", "FLATTEN") \
-            or config["OutputType"] not in ("JSON", "JSONL"):
+    if (
+        config.keys() != {"Transformation", "OutputType"}
+        or config["Transformation"] not in ("NONE", "COMPACT", "FLATTEN")
+        or config["OutputType"] not in ("JSON", "JSONL")
+    ):
         yield f"{where}: WriterConfig {config} is not allowed"
 
 

@@ -21,9 +21,15 @@ def function(trace: Path) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("evil.py", f"def handler(event, context):\n    open({str(trace)!r}, 'w').close()\n")
-    return json.dumps({
-        "FunctionName": "evil", "Runtime": "python3.13", "Handler": "evil.handler", "Role": f"arn:aws:iam::{ACCOUNT}:role/evil",
-        "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()}})
+    return json.dumps(
+        {
+            "FunctionName": "evil",
+            "Runtime": "python3.13",
+            "Handler": "evil.handler",
+            "Role": f"arn:aws:iam::{ACCOUNT}:role/evil",
+            "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
+        }
+    )
 
 
 @contextmanager
@@ -33,8 +39,13 @@ def leaves_nothing(emulator: Emulator, trace: Path) -> Generator[Path]:
 
     def client(service: str) -> Any:
         return boto3.client(
-            service, endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=ACCOUNT, aws_secret_access_key="test",
-            aws_session_token=emulator.session_token)
+            service,
+            endpoint_url=emulator.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="test",
+            aws_session_token=emulator.session_token,
+        )
 
     functions = [each["FunctionName"] for each in client("lambda").list_functions()["Functions"]]
     queues = client("sqs").list_queues().get("QueueUrls", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,11 @@ from local import emulator as emulator_control
 from local.emulator import Emulator
 
 _account_numbers = itertools.count(1)
+
+# What nohup or a shell's & starts ignores these signals, and so does all that it starts: no test could interrupt a command.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,7 +63,8 @@ def clients(emulator: Emulator, account: str, region: str) -> Callable[..., Any]
     from botocore.config import Config
 
     session = boto3.Session(
-        aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name=region)
+        aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name=region
+    )
     config = Config(inject_host_prefix=False, retries={"max_attempts": 1})
 
     @functools.cache

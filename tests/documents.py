@@ -48,7 +48,7 @@ def pages() -> list[Path]:
 def blocks(page: Path, *languages: str) -> list[Block]:
     """Those in one of the languages, or all."""
     text = page.read_text()
-    found = [Block(page, text[:match.start("text")].count("\n") + 1, match["language"], match["text"]) for match in FENCE.finditer(text)]
+    found = [Block(page, text[: match.start("text")].count("\n") + 1, match["language"], match["text"]) for match in FENCE.finditer(text)]
     return [block for block in found if not languages or block.language in languages]
 
 

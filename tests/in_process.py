@@ -47,8 +47,12 @@ class Context:
 def loaded(name: str, environment: Mapping[str, str], emulator: Emulator, account: str) -> Generator[ModuleType]:
     """The module, imported anew with this environment, as Lambda does for each function."""
     surroundings = {
-        **emulator.environment, "AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_MAX_ATTEMPTS": "1"}
+        **emulator.environment,
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for key, value in {**environment, **surroundings}.items():
             patch.setenv(key, value)
@@ -63,8 +67,11 @@ def loaded(name: str, environment: Mapping[str, str], emulator: Emulator, accoun
 
 def make_table(dynamodb: Any) -> str:
     dynamodb.create_table(
-        TableName="quotes", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "requestId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "requestId", "AttributeType": "S"}])
+        TableName="quotes",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "requestId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "requestId", "AttributeType": "S"}],
+    )
     return "quotes"
 
 
@@ -77,8 +84,9 @@ def make_queue(sqs: Any, name: str) -> tuple[str, str]:
 def taken(sqs: Any, queue_url: str) -> list[dict[str, Any]]:
     """The messages that are in a queue at this moment, taken out of it."""
     found: list[dict[str, Any]] = []
-    while messages := sqs.receive_message(
-            QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0).get("Messages"):
+    while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0).get(
+        "Messages"
+    ):
         for message in messages:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         found += messages

@@ -44,8 +44,7 @@ class Workflows:
 
     def create(self, definition: str) -> str:
         """Its ARN."""
-        return self._client.create_state_machine(
-            name=uuid.uuid4().hex, definition=definition, roleArn=self._role)["stateMachineArn"]
+        return self._client.create_state_machine(name=uuid.uuid4().hex, definition=definition, roleArn=self._role)["stateMachineArn"]
 
     def start(self, machine: str, request: Any) -> str:
         # moto gives an execution no name of its own accord.
@@ -78,5 +77,6 @@ def calling(emulator: Emulator) -> Generator[Workflows]:
             patch.setattr(boto3, "DEFAULT_SESSION", session)
             # moto calls functions with credentials of its own; the emulator's door asks for its token all the same.
             session.events.register(
-                "before-sign.lambda.*", lambda request, **_: request.headers.add_header("X-Amz-Security-Token", emulator.session_token))
+                "before-sign.lambda.*", lambda request, **_: request.headers.add_header("X-Amz-Security-Token", emulator.session_token)
+            )
             yield Workflows()

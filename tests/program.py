@@ -58,8 +58,9 @@ class Registered:
 
     def used_by(self, resource: Resource) -> dict[str, list[Resource]]:
         """The resources that its properties are, by property."""
-        return {key: [self.meant_by[value][0]] for key, value in resource.inputs.items()
-                if isinstance(value, str) and value in self.meant_by}
+        return {
+            key: [self.meant_by[value][0]] for key, value in resource.inputs.items() if isinstance(value, str) and value in self.meant_by
+        }
 
 
 class _Mocks(mocks.Mocks):
@@ -72,10 +73,14 @@ class _Mocks(mocks.Mocks):
         if not args.typ.startswith("aws:"):
             return "", {}
         service = args.typ.split(":")[1].split("/")[0]
-        computed = {"arn": f"arn:aws:{service}:us-east-1:000000000000:{args.name}", "name": args.name, "bucket": args.name,
-                    "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}",
-                    "apiEndpoint": f"https://{args.name}.execute-api.us-east-1.amazonaws.com",
-                    "executionArn": f"arn:aws:execute-api:us-east-1:000000000000:{args.name}"}
+        computed = {
+            "arn": f"arn:aws:{service}:us-east-1:000000000000:{args.name}",
+            "name": args.name,
+            "bucket": args.name,
+            "url": f"https://{service}.us-east-1.amazonaws.com/000000000000/{args.name}",
+            "apiEndpoint": f"https://{args.name}.execute-api.us-east-1.amazonaws.com",
+            "executionArn": f"arn:aws:execute-api:us-east-1:000000000000:{args.name}",
+        }
         self.outputs[args.typ, args.name] = {"id": f"{args.name}-id", **computed}
         return f"{args.name}-id", {**computed, **args.inputs}
 

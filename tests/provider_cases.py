@@ -79,9 +79,7 @@ class Caller:
         return Made(token, response.id, inputs, from_struct(response.properties))
 
     def preview_create(self, token: str, news: Properties) -> Properties:
-        request = provider_pb2.CreateRequest(
-            urn=urn(token, "thing"), properties=to_struct(self.check(token, news)), preview=True
-        )
+        request = provider_pb2.CreateRequest(urn=urn(token, "thing"), properties=to_struct(self.check(token, news)), preview=True)
         return from_struct(self._call("Create", request).properties)
 
     def diff(self, old: Made, news: Properties, ignore: tuple[str, ...] = ()) -> provider_pb2.DiffResponse:
@@ -340,14 +338,16 @@ CASES = [
     ),
     Case(
         "aws:lambda/function:Function",
-        lambda w: FUNCTION
-        | {
-            "code": archive("def handler(event, context): return 1"),
-            "environment": {"variables": {"CURRENCY": "EUR"}},
-            "role": w.role,
-            "tags": {"a": "b"},
-            "tracingConfig": {"mode": "Active"},
-        },
+        lambda w: (
+            FUNCTION
+            | {
+                "code": archive("def handler(event, context): return 1"),
+                "environment": {"variables": {"CURRENCY": "EUR"}},
+                "role": w.role,
+                "tags": {"a": "b"},
+                "tracingConfig": {"mode": "Active"},
+            }
+        ),
         lambda w: {
             "code": archive("def handler(event, context): return 2"),
             "environment": None,
@@ -411,9 +411,7 @@ CASES = [
             "bucket": w.bucket,
             "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}],
         },
-        lambda w: {
-            "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}, "bucketKeyEnabled": True}]
-        },
+        lambda w: {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}, "bucketKeyEnabled": True}]},
         {"bucket": "other"},
         stays=True,
     ),

@@ -21,8 +21,16 @@ records, deadlines, functions = Records.of_the_stack(), DeadlineQueue(), boto3.c
 def handler(event, context):
     try:
         opened = opening.open_request(
-            records, deadlines.set_deadline, RULES, event, variant="direct", own_id=context.aws_request_id,
-            opened_by=context.aws_request_id, now=clock.now(), gathered_at_the_end=True)
+            records,
+            deadlines.set_deadline,
+            RULES,
+            event,
+            variant="direct",
+            own_id=context.aws_request_id,
+            opened_by=context.aws_request_id,
+            now=clock.now(),
+            gathered_at_the_end=True,
+        )
     except contract.InvalidRequest as reason:
         return {"error": {"type": "InvalidRequest", "message": str(reason)}}
     record = opened.record

@@ -9,6 +9,5 @@ def process(item: Mapping[str, str]) -> dict[str, Any]:
     try:
         total = int(item["quantity"]) * Decimal(item["unit_price"])
     except (ValueError, InvalidOperation):
-        raise ValueError(
-            f"row {item['id']}: quantity {item['quantity']!r} and unit_price {item['unit_price']!r} must be numbers") from None
+        raise ValueError(f"row {item['id']}: quantity {item['quantity']!r} and unit_price {item['unit_price']!r} must be numbers") from None
     return {"id": item["id"], "total": str(total)}

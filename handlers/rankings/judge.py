@@ -35,7 +35,8 @@ def rank(quotes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = {f"A{number}": quote["responder"] for number, quote in enumerate(quotes, start=1)}
     shown = "\n".join(_shown(label, quote) for label, quote in zip(names, quotes, strict=True))
     response = model.converse(
-        model.runtime(TIMEOUT_SECONDS), judge["model"], judge["inference"], TASK.format(instructions=judge["instructions"], quotes=shown))
+        model.runtime(TIMEOUT_SECONDS), judge["model"], judge["inference"], TASK.format(instructions=judge["instructions"], quotes=shown)
+    )
     ranked = _ranking(model.text_of(response), names)
     return {"ranked": list(ranked), "reasons": ranked}
 
@@ -49,7 +50,7 @@ def _shown(label: str, quote: Mapping[str, Any]) -> str:
 def _ranking(text: str, names: Mapping[str, str]) -> dict[str, str]:
     """Reasons by the names of responders, best first."""
     try:
-        ranking = json.loads(text[text.index("{"):text.rindex("}") + 1])["ranking"]
+        ranking = json.loads(text[text.index("{") : text.rindex("}") + 1])["ranking"]
         return {names[each["quote"]]: str(each.get("reason", "")) for each in ranking}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NoRanking(f"the judge replied with no ranking: {contract.show(text)}") from None

@@ -293,7 +293,8 @@ def _refuse_another(settings: Settings, other: Settings) -> None:
     if names:
         raise ProviderError(
             f"the local provider has one configuration for all resources, and an explicit provider has another {', '.join(names)}: "
-            "leave it out, or deploy it as a stack of its own")
+            "leave it out, or deploy it as a stack of its own"
+        )
 
 
 def _decode(value: Any) -> Any:

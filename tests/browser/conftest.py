@@ -16,8 +16,15 @@ from tests.browser import scripted_api
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--window-size=1280,900",
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
     # Names of other sites, which lead to this machine.
     "--host-resolver-rules=MAP *.example 127.0.0.1",
 )
@@ -73,14 +80,22 @@ class Page:
 
     def rows(self) -> dict[str, str]:
         """What the table says of each responder; nothing of those that are not in it."""
-        return defaultdict(str, self.run(
-            "return Array.from(document.querySelectorAll('#answers tr'), row =>"
-            " [row.cells[0].innerText, row.cells[1].innerText + ' | ' + row.cells[2].innerText])"))
+        return defaultdict(
+            str,
+            self.run(
+                "return Array.from(document.querySelectorAll('#answers tr'), row =>"
+                " [row.cells[0].innerText, row.cells[1].innerText + ' | ' + row.cells[2].innerText])"
+            ),
+        )
 
     def counts(self) -> dict[str, int]:
-        return {name: int(count) for name, count in self.run(
-            "return Array.from(document.querySelectorAll('#counts div'), one =>"
-            " [one.querySelector('dt').textContent, one.querySelector('dd').textContent])")}
+        return {
+            name: int(count)
+            for name, count in self.run(
+                "return Array.from(document.querySelectorAll('#counts div'), one =>"
+                " [one.querySelector('dt').textContent, one.querySelector('dd').textContent])"
+            )
+        }
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

@@ -73,9 +73,14 @@ class Script:
         on_time = {name: answer for name, answer in said.items() if self.says[name][0] <= (deadline if enough is None else enough)}
         created = clock.later("1970-01-01T00:00:00Z", began)
         record = {
-            "requestId": request_id, "variant": variant, "status": "OPEN", "recipients": list(names), "answers": on_time,
+            "requestId": request_id,
+            "variant": variant,
+            "status": "OPEN",
+            "recipients": list(names),
+            "answers": on_time,
             "request": {key: value for key, value in request.items() if key != "requestId"},
-            "createdAt": created, "deadlineAt": clock.later(created, deadline),
+            "createdAt": created,
+            "deadlineAt": clock.later(created, deadline),
             "late": {name: answer for name, answer in said.items() if name not in on_time},
         }
         if enough is not None:
@@ -89,9 +94,14 @@ class Script:
             return record
         answers = on_time if enough is not None else {**{name: contract.silent(name) for name in names}, **on_time}
         top = selection.top([answers[name] for name in names if name in answers], Selection("lowest", 3))
-        return {**record, "answers": answers, "completedBy": completed_by, "completedAt": clock.later(created, ended),
-                "status": contract.status_of([answer["status"] for answer in answers.values()], completed_by),
-                "top": top}
+        return {
+            **record,
+            "answers": answers,
+            "completedBy": completed_by,
+            "completedAt": clock.later(created, ended),
+            "status": contract.status_of([answer["status"] for answer in answers.values()], completed_by),
+            "top": top,
+        }
 
     def _answer(self, began: float, name: str) -> contract.Json:
         after, said = self.says[name]
@@ -100,7 +110,6 @@ class Script:
 
 
 class _Carrier:
-
     def __init__(self, variant: str, script: Script) -> None:
         self.variant, self.script = variant, script
 
@@ -113,9 +122,13 @@ def serve(script: Script, monkeypatch: pytest.MonkeyPatch, prefix: str = PREFIX)
     """The API's address, without a slash at its end."""
     variants = ("map", "parallel", "sns")
     operations = Operations(
-        {variant: _Carrier(variant, script) for variant in variants}, script.record, known=script.names, policy=Policy(300),
+        {variant: _Carrier(variant, script) for variant in variants},
+        script.record,
+        known=script.names,
+        policy=Policy(300),
         selection=Selection("lowest", 3),
-        document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}))
+        document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}),
+    )
     monkeypatch.setattr(api, "operations", lambda: operations)
     monkeypatch.setattr(api, "ownership", Ownership)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script, prefix))
@@ -152,9 +165,17 @@ def _handler(script: Script, prefix: str) -> type[BaseHTTPRequestHandler]:
             route, parameters = _match(method, path)
             if route is None or not self.path.startswith(prefix):
                 return {"statusCode": 404, "headers": {}, "body": '{"message":"Not Found"}'}
-            return api.handler({
-                "routeKey": route, "rawPath": path, "requestContext": {"requestId": "r"}, "pathParameters": parameters,
-                "headers": {name.lower(): value for name, value in self.headers.items()}, "body": body}, None)
+            return api.handler(
+                {
+                    "routeKey": route,
+                    "rawPath": path,
+                    "requestContext": {"requestId": "r"},
+                    "pathParameters": parameters,
+                    "headers": {name.lower(): value for name, value in self.headers.items()},
+                    "body": body,
+                },
+                None,
+            )
 
         def _reply(self, answer: dict[str, Any] | None) -> None:
             if answer is None:
@@ -177,8 +198,11 @@ def _handler(script: Script, prefix: str) -> type[BaseHTTPRequestHandler]:
 def _match(method: str, path: str) -> tuple[str | None, dict[str, str]]:
     for route in (*ROUTES, BOARD):
         wanted, given = route.path.split("/"), path.split("?")[0].split("/")
-        if route.method == method and len(wanted) == len(given) and all(
-                part.startswith("{") or part == other for part, other in zip(wanted, given, strict=True)):
+        if (
+            route.method == method
+            and len(wanted) == len(given)
+            and all(part.startswith("{") or part == other for part, other in zip(wanted, given, strict=True))
+        ):
             return route.key, {part[1:-1]: other for part, other in zip(wanted, given, strict=True) if part.startswith("{")}
     return None, {}
 

@@ -30,6 +30,7 @@ BROWSERS_OWN_ACCOUNT = "000000000000"
 
 # Send and watch
 
+
 @pytest.mark.parametrize("prefix", [PREFIX, "", "/stage"])
 def test_it_works_wherever_the_api_is(page, serve, prefix):
     script = Script(NAMES, {name: (0.1, quoted("100")) for name in NAMES})
@@ -47,7 +48,10 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
     page.ready()
     assert json.loads(page.value("body"))["recipients"] == NAMES
     assert [label.text for label in page.driver.find_elements("css selector", "#carriers label")] == [
-        "map\nStep Functions Map", "parallel\nStep Functions Parallel", "sns\nSNS and SQS"]
+        "map\nStep Functions Map",
+        "parallel\nStep Functions Parallel",
+        "sns\nSNS and SQS",
+    ]
 
     page.driver.find_element("css selector", "input[value=sns]").click()
     page.send()
@@ -77,8 +81,13 @@ def test_answers_come_in_one_by_one_and_the_best_is_shown(page, serve):
 
 
 def test_a_quorum_leaves_some_not_needed_and_some_late(page, serve):
-    script = Script(NAMES, {"avis": (0.1, quoted("120")), "alamo": (0.2, quoted("100")), "hertz": (5, quoted("90.50")),
-                            "europcar": (6, declined("sold out"))}, quorum=2, spared=["sixt"], age=1)
+    script = Script(
+        NAMES,
+        {"avis": (0.1, quoted("120")), "alamo": (0.2, quoted("100")), "hertz": (5, quoted("90.50")), "europcar": (6, declined("sold out"))},
+        quorum=2,
+        spared=["sixt"],
+        age=1,
+    )
     page.open(serve(script))
     page.send()
     page.until_closed()
@@ -90,7 +99,10 @@ def test_a_quorum_leaves_some_not_needed_and_some_late(page, serve):
     script.age = 10
     page.until(lambda: page.counts()["Late"] == 2)
     assert {name: page.rows()[name] for name in ("hertz", "europcar", "sixt")} == {
-        "hertz": "Late, quoted after 5.0 s | 90.50 USD", "europcar": "Late, declined after 6.0 s | ", "sixt": "Not needed | "}
+        "hertz": "Late, quoted after 5.0 s | 90.50 USD",
+        "europcar": "Late, declined after 6.0 s | ",
+        "sixt": "Not needed | ",
+    }
     assert (page.counts()["Not needed"], page.counts()["Not begun"]) == (1, 1)
     assert "alamo" in page.text("best-text")
     page.picture("quorum")
@@ -100,8 +112,10 @@ def test_the_deadline_counts_down_and_late_answers_are_told(page, serve):
     script = Script(NAMES, {**MIXED, "sixt": (100, quoted("1"))}, deadline_seconds=4)
     page.open(serve(script))
     page.ready()
-    page.run("window.told = []; new MutationObserver(() => told.push(document.getElementById('clock').textContent))"
-             ".observe(document.getElementById('clock'), {childList: true, characterData: true, subtree: true})")
+    page.run(
+        "window.told = []; new MutationObserver(() => told.push(document.getElementById('clock').textContent))"
+        ".observe(document.getElementById('clock'), {childList: true, characterData: true, subtree: true})"
+    )
 
     page.send()
     page.until_closed()
@@ -156,7 +170,7 @@ def test_numbers_are_sent_as_they_were_typed(page, serve):
 
     page.send('{"data": {"price": 1234567890.10}}')
     page.until_closed()
-    page.send(' {} ')
+    page.send(" {} ")
     page.until(lambda: "(400)" in page.text("problem"))
 
     assert script.bodies[0].endswith(', "data": {"price": 1234567890.10}}')
@@ -165,11 +179,15 @@ def test_numbers_are_sent_as_they_were_typed(page, serve):
 
 # What goes wrong
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ('{"data": ', "The request is not JSON"),
-    ("[1]", "must be a JSON object"),
-    ('{"data": {}, "recipients": ["nobody"]}', "The request is not valid (400): "),
-])
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"data": ', "The request is not JSON"),
+        ("[1]", "must be a JSON object"),
+        ('{"data": {}, "recipients": ["nobody"]}', "The request is not valid (400): "),
+    ],
+)
 def test_a_request_that_breaks_the_contract_is_explained_where_it_is_mended(page, serve, text, reason):
     page.open(serve(Script(NAMES, {})))
 
@@ -307,6 +325,7 @@ def test_what_is_long_can_be_read_to_its_end(page, serve):
 
 # For everybody
 
+
 def test_the_keyboard_alone_is_enough(page, serve):
     page.open(serve(Script(["avis"], {"avis": (0.2, quoted("1", text="x" * 300))})))
     page.ready()
@@ -364,7 +383,8 @@ def axe(page: Any) -> list[str]:
     page.run(resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
     found = page.driver.execute_async_script(
         "const done = arguments[arguments.length - 1];"
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(found => done(found.violations))")
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(found => done(found.violations))"
+    )
     return [f"{violation['id']}: {violation['help']}: {[node['html'][:120] for node in violation['nodes']]}" for violation in found]
 
 
@@ -389,8 +409,10 @@ def test_those_who_hear_the_page_are_told_and_not_flooded(page, serve):
     names = [f"r{number:02d}" for number in range(40)]
     page.open(serve(Script(names, {name: (0.1 * number, quoted("1")) for number, name in enumerate(names)})))
     page.ready()
-    page.run("window.told = []; new MutationObserver(() => told.push(document.getElementById('news').textContent))"
-             ".observe(document.getElementById('news'), {childList: true, characterData: true, subtree: true})")
+    page.run(
+        "window.told = []; new MutationObserver(() => told.push(document.getElementById('news').textContent))"
+        ".observe(document.getElementById('news'), {childList: true, characterData: true, subtree: true})"
+    )
 
     page.send()
     page.until_closed()
@@ -404,12 +426,15 @@ def test_those_who_hear_the_page_are_told_and_not_flooded(page, serve):
 
 # A hundred answers
 
+
 def test_a_hundred_answers_are_shown_smoothly(page, serve):
     """Smooth is what leaves the page's thread free: a person notices a pause from about 200 ms on. What counts is the time that the thread
     computed, not the time that passed, which is the machine's affair; and that a row is drawn for its answer, not at every look."""
     names = [f"responder-{number:03d}" for number in range(100)]
-    says = {name: (0.02 * number, quoted(f"{2000 + 7 * number}.50", ratePerDay="99", days=30, note="free cancellation " * 12))
-            for number, name in enumerate(names)}
+    says = {
+        name: (0.02 * number, quoted(f"{2000 + 7 * number}.50", ratePerDay="99", days=30, note="free cancellation " * 12))
+        for number, name in enumerate(names)
+    }
     script = Script(names, says)
     page.open(serve(script))
     page.ready()
@@ -446,19 +471,25 @@ def busy(page: Any) -> float:
 
 # From end to end
 
+
 @pytest.fixture(scope="module")
 def stack(emulator: Any) -> Stack:
-    deployed = deploy(emulator, BROWSERS_OWN_ACCOUNT, {
-        "variants": ["map", "sns"],
-        "api": {"auth": "NONE"},
-        "completion": {"deadlineSeconds": 40},
-        "responders": [
-            {"name": "avis", "rate": 99},
-            {"name": "alamo", "rate": 120},
-            {"name": "trap", "module": "tests.browser.trap"},
-            {"name": "silent", "module": "tests.responders", "behaviour": "sleep", "seconds": 40, "timeoutSeconds": 45},
-        ],
-    }, "board")
+    deployed = deploy(
+        emulator,
+        BROWSERS_OWN_ACCOUNT,
+        {
+            "variants": ["map", "sns"],
+            "api": {"auth": "NONE"},
+            "completion": {"deadlineSeconds": 40},
+            "responders": [
+                {"name": "avis", "rate": 99},
+                {"name": "alamo", "rate": 120},
+                {"name": "trap", "module": "tests.browser.trap"},
+                {"name": "silent", "module": "tests.responders", "behaviour": "sleep", "seconds": 40, "timeoutSeconds": 45},
+            ],
+        },
+        "board",
+    )
     # The functions' first calls are slow where the machine is busy, and the deadline below is short.
     for variant in deployed.variants:
         deployed.request(variant, {"data": {"days_rental": 30}, "recipients": ["avis", "alamo", "trap"]})

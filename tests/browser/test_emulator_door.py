@@ -106,7 +106,14 @@ def test_a_page_of_another_origin_gets_nothing(browser, emulator, evil_port, web
     refused = dict.fromkeys(("fetch", "call", "preflight", "health", "reset"), "TypeError")
     unread = ["opaque", 0]
     assert got == {
-        **refused, "blind": unread, "blindCall": unread, "form": "loaded", "action": "loaded", "image": "failed", "webSocket": "failed"}
+        **refused,
+        "blind": unread,
+        "blindCall": unread,
+        "form": "loaded",
+        "action": "loaded",
+        "image": "failed",
+        "webSocket": "failed",
+    }
 
 
 def test_a_page_whose_name_was_rebound_gets_nothing(browser, emulator, trace):
@@ -115,7 +122,9 @@ def test_a_page_whose_name_was_rebound_gets_nothing(browser, emulator, trace):
     read = browser.find_element("tag name", "body").text
     made = browser.execute_async_script(
         "fetch(arguments[0], {method: 'POST', body: arguments[1]}).then(answer => arguments[2](answer.status), arguments[2])",
-        attacker.FUNCTIONS, attacker.function(trace))
+        attacker.FUNCTIONS,
+        attacker.function(trace),
+    )
 
     assert json.loads(read)["message"] == "the emulator is at 127.0.0.1, and at no other name"
     assert made == 403
@@ -126,6 +135,7 @@ def test_its_own_page_opens_a_websocket(browser, emulator, websocket_url):
 
     opened = browser.execute_async_script(
         "const socket = new WebSocket(arguments[0]); socket.onopen = () => arguments[1](true); socket.onerror = () => arguments[1](false)",
-        websocket_url)
+        websocket_url,
+    )
 
     assert opened

@@ -26,7 +26,8 @@ DUPLICATES = ("message repeated", "submission repeated", "responder twice")
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed injects the same faults into the same requests")
     parser.add_argument("--requests", type=int, default=240)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the ledgers and the emulator's log there")
@@ -47,8 +48,12 @@ def planned_figures(planned: Plan, seed: int) -> Table:
     figures = _table(f"planned by seed {seed}")
 
     def row(name: str, figure: Callable[[Request], int], of_the_stack: int = 0) -> None:
-        _row(figures, name, [sum(figure(request) for request in planned.all_requests if request.variant == carrier)
-                             for carrier in CARRIERS], of_the_stack)
+        _row(
+            figures,
+            name,
+            [sum(figure(request) for request in planned.all_requests if request.variant == carrier) for carrier in CARRIERS],
+            of_the_stack,
+        )
 
     row("requests", lambda request: 1)
     row("responders asked", lambda request: len(request.asks))
@@ -66,8 +71,13 @@ def show(report: Report, out: Console) -> None:
 
     def row(name: str, of: dict[str, Counter[str]], kinds: Iterable[str], style: str = "") -> None:
         kinds = [*kinds]
-        _row(figures, name, [sum(of[carrier][kind] for kind in kinds) for carrier in CARRIERS],
-             sum(of[STACK][kind] for kind in kinds) if of is report.injected else 0, style)
+        _row(
+            figures,
+            name,
+            [sum(of[carrier][kind] for kind in kinds) for carrier in CARRIERS],
+            sum(of[STACK][kind] for kind in kinds) if of is report.injected else 0,
+            style,
+        )
 
     row("answers", counts, ["answers"])
     for name in ("in answers", "in late", "in dead letters", "repetitions", "cut off", "poison in dead letters"):
@@ -84,8 +94,9 @@ def show(report: Report, out: Console) -> None:
     out.print(figures)
     out.print(f"requests that were hit by a fault: {report.hit}; dead letters redriven: {report.redriven}")
     for carrier, kinds in report.injected.items():
-        out.print(f"{carrier}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()) if count),
-                  soft_wrap=True, style="dim")
+        out.print(
+            f"{carrier}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()) if count), soft_wrap=True, style="dim"
+        )
     for finding in report.verdict.findings:
         out.print(finding, style="red", soft_wrap=True, markup=False)
 

@@ -57,6 +57,7 @@ class Faults:
 
 def faulty(call: Callable[[str, Any], Any], failure: Callable[[str, str], Exception], faults: Faults) -> Callable[[str, Any], Any]:
     """`call`, a workflow's call of whatever it uses, with faults. failure: makes what the workflow sees, of a name and a cause."""
+
     def called(resource: str, arguments: Any) -> Any:
         if not resource.endswith("lambda:invoke"):
             return call(resource, arguments)
@@ -74,6 +75,7 @@ def faulty(call: Callable[[str, Any], Any], failure: Callable[[str, str], Except
 
 def received_again(receive: Callable[[str, int], list[dict[str, Any]]], faults: Faults) -> Callable[[str, int], list[dict[str, Any]]]:
     """`receive`, which hides messages of a queue for its visibility timeout, and leaves some where the next may receive them too."""
+
     def received(queue_url: str, most: int) -> list[dict[str, Any]]:
         messages = receive(queue_url, most)
         for message in messages:

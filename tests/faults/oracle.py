@@ -177,8 +177,9 @@ def _told(trial: _Trial, responder: str) -> str:
 
 
 def _places(entry: Entry, kept: Mapping[str, Answer], dead: Sequence[str]) -> list[str]:
-    return ([place for place, answer in kept.items() if is_kept_as(entry, answer)]
-            + (["dead letters"] if any(entry["token"] in body for body in dead) else []))
+    return [place for place, answer in kept.items() if is_kept_as(entry, answer)] + (
+        ["dead letters"] if any(entry["token"] in body for body in dead) else []
+    )
 
 
 def is_kept_as(entry: Entry, answer: Answer) -> bool:
@@ -221,9 +222,14 @@ def _excuse(trial: _Trial) -> str | None:
         return None
     ends = _seconds(trial.record["deadlineAt"])
     for ask in trial.request.asks:
-        if trial.request.outcome(ask) in ("QUOTED", "DECLINED", "FAILED") and ask.behaviour != "crash" and not any(
+        if (
+            trial.request.outcome(ask) in ("QUOTED", "DECLINED", "FAILED")
+            and ask.behaviour != "crash"
+            and not any(
                 entry["kind"] in ("answered", "busy") and entry["at"] < ends - SLOW_SECONDS
-                for entry in trial.entries.get(ask.responder, ())):
+                for entry in trial.entries.get(ask.responder, ())
+            )
+        ):
             return SLOW
     return None
 
@@ -235,8 +241,10 @@ def _seconds(written: str) -> float:
 def _went_as_planned(request: Request, record: Record) -> bool:
     """Whether each answer that closed the record is what the plan says; a slow machine makes it another one."""
     kept = {name: answer["status"] for name, answer in record["answers"].items()}
-    return all(kept.get(ask.responder) in ((None, "TIMED_OUT") if (planned := request.outcome(ask)) is None else (None, planned))
-               for ask in request.asks)
+    return all(
+        kept.get(ask.responder) in ((None, "TIMED_OUT") if (planned := request.outcome(ask)) is None else (None, planned))
+        for ask in request.asks
+    )
 
 
 def _judge_closing(trial: _Trial) -> None:

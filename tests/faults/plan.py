@@ -103,12 +103,15 @@ def _request(chance: random.Random, seed: int, number: int) -> Request:
     is_tampered = chance.random() > UNTAMPERED
     asks = _asks(chance, policy, is_tampered)
     request = Request(
-        f"{seed}-{number}", variant, asks,
+        f"{seed}-{number}",
+        variant,
+        asks,
         submissions=chance.choice((1, 1, 1, 2)),
         quorum={"quorum": _quorum(chance, asks), "required": 1}.get(policy),
         wants_bargain=policy == "bargain",
         required=(chance.choice([ask.responder for ask in asks if ask.behaviour != "held"]),) if policy == "required" else (),
-        deadline_seconds=DEADLINE_SECONDS if is_tampered and policy == "all" else LONG_SECONDS)
+        deadline_seconds=DEADLINE_SECONDS if is_tampered and policy == "all" else LONG_SECONDS,
+    )
     if is_tampered:
         faults = _sns_faults(chance) if variant == "sns" else _workflow_faults(chance, asks)
         request = replace(request, copies=chance.choice((1, 1, 1, 2)) if variant == "sns" else 1, faults=faults)
@@ -159,7 +162,7 @@ def _workflow_faults(chance: random.Random, asks: tuple[Ask, ...]) -> dict[str, 
         "announce": _some(chance, CALL_FAULTS, (0, 0, 1)),
     }
     spent = len(faults["workflow gathers"]) + len(faults["announce"])
-    return faults | {"gather": _some(chance, CALL_FAULTS, (0, 0, 1, 2, 3))[:MOST_OF_A_CALL - spent]}
+    return faults | {"gather": _some(chance, CALL_FAULTS, (0, 0, 1, 2, 3))[: MOST_OF_A_CALL - spent]}
 
 
 def _faults_of_all(chance: random.Random) -> dict[str, tuple[str, ...]]:

@@ -20,8 +20,13 @@ LOST_CLOSE = Request("lost-close", "", ONE_IS_HELD, quorum=1, deadline_seconds=3
 """After a read and an answer that is added, the reply to the write that closes is lost, and the SDK repeats it: only the condition stands
 between that and closing twice."""
 
-DEAD_CLOSER = Request("dead-closer", "", ONE_IS_HELD, deadline_seconds=4, faults={
-    "announce": ("kill-before",), "receive": ("none", "again", "again", "again")})
+DEAD_CLOSER = Request(
+    "dead-closer",
+    "",
+    ONE_IS_HELD,
+    deadline_seconds=4,
+    faults={"announce": ("kill-before",), "receive": ("none", "again", "again", "again")},
+)
 """Closed by the deadline's message, which another aggregator receives too, while the one that has closed dies before it announces."""
 
 CRASHED = Request("crashed", "", (ALL_QUOTE[0], Ask("hertz", "crash")), deadline_seconds=6)
@@ -50,8 +55,11 @@ class Sabotage:
         assert text.count(self.sound) == 1, f"{self.file} has {text.count(self.sound)} times {self.sound}"
         archive = packed(self.module, instead={self.file: text.replace(self.sound, self.broken)})
         functions = bench.stack.client("lambda")
-        names = [function["FunctionName"] for function in functions.list_functions()["Functions"]
-                 if function["Handler"] == f"{self.module}.handler"]
+        names = [
+            function["FunctionName"]
+            for function in functions.list_functions()["Functions"]
+            if function["Handler"] == f"{self.module}.handler"
+        ]
         assert names, f"no function of {self.module} is deployed"
         for name in names:
             functions.update_function_code(FunctionName=name, ZipFile=archive)
@@ -64,27 +72,50 @@ WHATEVER_THERE_IS = 'ConditionExpression="attribute_not_exists(requestId) OR att
 
 SABOTAGES = {
     "an aggregator closes what is closed": Sabotage(
-        AGGREGATOR, "handlers/records.py", '"#status = :open AND createdAt = :createdAt AND size(answers) = :seen"',
-        '"createdAt = :createdAt OR #status = :open OR size(answers) = :seen"', LOST_CLOSE, "closed twice"),
+        AGGREGATOR,
+        "handlers/records.py",
+        '"#status = :open AND createdAt = :createdAt AND size(answers) = :seen"',
+        '"createdAt = :createdAt OR #status = :open OR size(answers) = :seen"',
+        LOST_CLOSE,
+        "closed twice",
+    ),
     "an aggregator does not announce": Sabotage(
-        AGGREGATOR, "handlers/aggregation.py", "        announce(result_of(record, rules.selection))\n", "", REPEATED, "unannounced"),
+        AGGREGATOR, "handlers/aggregation.py", "        announce(result_of(record, rules.selection))\n", "", REPEATED, "unannounced"
+    ),
     "an aggregator leaves the announcement to the dead": Sabotage(
-        AGGREGATOR, "handlers/aggregator.py", "if not gathered.announced and gathered.record is not None:", "if False:", DEAD_CLOSER,
-        "unannounced"),
+        AGGREGATOR,
+        "handlers/aggregator.py",
+        "if not gathered.announced and gathered.record is not None:",
+        "if False:",
+        DEAD_CLOSER,
+        "unannounced",
+    ),
     "the requester of sns sets no deadline": Sabotage(
-        SNS_REQUESTER, "handlers/opening.py", DEADLINE_SET, "    kept", CRASHED, "left open", ("sns",)),
+        SNS_REQUESTER, "handlers/opening.py", DEADLINE_SET, "    kept", CRASHED, "left open", ("sns",)
+    ),
     "a requester keeps its record whatever there is": Sabotage(
-        REQUESTER, "handlers/records.py", NOBODY_HAS_IT, WHATEVER_THERE_IS, CLOSED_BEFORE, "closed twice", WORKFLOWS),
+        REQUESTER, "handlers/records.py", NOBODY_HAS_IT, WHATEVER_THERE_IS, CLOSED_BEFORE, "closed twice", WORKFLOWS
+    ),
     "the requester of sns keeps its record whatever there is": Sabotage(
-        SNS_REQUESTER, "handlers/records.py", NOBODY_HAS_IT, WHATEVER_THERE_IS, CLOSED_BEFORE, "closed twice", ("sns",)),
+        SNS_REQUESTER, "handlers/records.py", NOBODY_HAS_IT, WHATEVER_THERE_IS, CLOSED_BEFORE, "closed twice", ("sns",)
+    ),
     "a requester asks for a repetition": Sabotage(
-        REQUESTER, "handlers/requester.py", "    if not opened.is_new:\n", "    if False:\n", REPEATED, "asked twice", WORKFLOWS),
+        REQUESTER, "handlers/requester.py", "    if not opened.is_new:\n", "    if False:\n", REPEATED, "asked twice", WORKFLOWS
+    ),
     "the requester of sns asks for a repetition": Sabotage(
-        SNS_REQUESTER, "handlers/opening.py", "        return Opened(kept, False)\n    return open_request(",
-        '        return Opened({**kept, "publishBy": clock.LAST}, True)\n    return open_request(', REPEATED, "asked twice", ("sns",)),
+        SNS_REQUESTER,
+        "handlers/opening.py",
+        "        return Opened(kept, False)\n    return open_request(",
+        '        return Opened({**kept, "publishBy": clock.LAST}, True)\n    return open_request(',
+        REPEATED,
+        "asked twice",
+        ("sns",),
+    ),
     "the requester of sns does not ask in the place of the dead": Sabotage(
-        SNS_REQUESTER, "handlers/opening.py", "    if _is_asked(kept):\n", "    if True:\n", DEAD_REQUESTER, "closed wrongly", ("sns",)),
+        SNS_REQUESTER, "handlers/opening.py", "    if _is_asked(kept):\n", "    if True:\n", DEAD_REQUESTER, "closed wrongly", ("sns",)
+    ),
 }
+
 
 def request_of(request: Request, carrier: str) -> Request:
     return replace(request, id=f"{carrier}-{request.id}", variant=carrier)

@@ -24,9 +24,17 @@ BARGAIN_BELOW = 10**13
 """A bargain costs less than that, every other quote more."""
 
 OUTCOMES: dict[str, str | None] = {
-    "quote": "QUOTED", "bargain": "QUOTED", "huge": "QUOTED", "busy": "QUOTED", "twice": "QUOTED", "poison": "QUOTED",
+    "quote": "QUOTED",
+    "bargain": "QUOTED",
+    "huge": "QUOTED",
+    "busy": "QUOTED",
+    "twice": "QUOTED",
+    "poison": "QUOTED",
     "decline": "DECLINED",
-    "throw": "FAILED", "garbage": "FAILED", "tired": "FAILED", "crash": "FAILED",
+    "throw": "FAILED",
+    "garbage": "FAILED",
+    "tired": "FAILED",
+    "crash": "FAILED",
     "hang": "TIMED_OUT",
     "held": None,
 }
@@ -87,8 +95,13 @@ class Request:
     def held_up_seconds(self) -> float:
         """For how long its faults and delays may keep it from closing. What hits it before it has a record, or after it is closed, holds
         nothing up; a message that is received twice neither."""
-        faults = [fault for point, faults in self.faults.items() if point not in ("deadline", "create", "announce", "receive")
-                  for fault in faults if fault != "none"]
+        faults = [
+            fault
+            for point, faults in self.faults.items()
+            if point not in ("deadline", "create", "announce", "receive")
+            for fault in faults
+            if fault != "none"
+        ]
         return sum(PAUSE_SECONDS.get(fault, FAULT_SECONDS) for fault in faults) + max(max(ask.delays) for ask in self.asks)
 
     def _rules(self, outcomes: dict[str, str | None]) -> set[str]:
@@ -115,15 +128,26 @@ class Request:
         lets_go = "DEADLINE" not in self.rules()
         return sum(
             lets_go if ask.behaviour == "held" else ask.behaviour != "crash" and self.outcome(ask) in ("QUOTED", "DECLINED", "FAILED")
-            for ask in self.asks)
+            for ask in self.asks
+        )
 
     @property
     def planned_duplicates(self) -> int:
-        return (self.submissions - 1 + self.is_repeated_when_closed + self.copies - 1 + sum(len(ask.delays) - 1 for ask in self.asks)
-                + sum(ask.behaviour == "twice" for ask in self.asks))
+        return (
+            self.submissions
+            - 1
+            + self.is_repeated_when_closed
+            + self.copies
+            - 1
+            + sum(len(ask.delays) - 1 for ask in self.asks)
+            + sum(ask.behaviour == "twice" for ask in self.asks)
+        )
 
     @property
     def planned_faults(self) -> int:
-        return (self.is_stopped + sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
-                + sum(delay > 0 for ask in self.asks for delay in ask.delays)
-                + sum(ask.behaviour not in (*BENIGN, "twice") for ask in self.asks))
+        return (
+            self.is_stopped
+            + sum(kind != "none" for kinds in self.faults.values() for kind in kinds)
+            + sum(delay > 0 for ask in self.asks for delay in ask.delays)
+            + sum(ask.behaviour not in (*BENIGN, "twice") for ask in self.asks)
+        )

@@ -38,9 +38,22 @@ def quote(request: QuoteRequest) -> Quote | Decline:
     if behaviour == "tired" or (behaviour == "busy" and _is_first_time(request)):
         raise TransientError(f"ask again {_noting(request, kind='busy')}")
     if behaviour == "twice":
-        _send(request, json.dumps({"requestId": request.request_id, "answer": {
-            "responder": request.responder, "status": "QUOTED", "amount": _answering(request, "QUOTED"), "currency": "USD",
-            "details": {}, "respondedAt": clock.now()}}))
+        _send(
+            request,
+            json.dumps(
+                {
+                    "requestId": request.request_id,
+                    "answer": {
+                        "responder": request.responder,
+                        "status": "QUOTED",
+                        "amount": _answering(request, "QUOTED"),
+                        "currency": "USD",
+                        "details": {},
+                        "respondedAt": clock.now(),
+                    },
+                }
+            ),
+        )
     if behaviour == "poison":
         _send(request, f"no JSON {_noting(request, kind='poison')}")
     if behaviour == "throw":
@@ -49,8 +62,10 @@ def quote(request: QuoteRequest) -> Quote | Decline:
         return Decline(f"sold out {_answering(request, 'DECLINED')}")
     if behaviour == "garbage":
         return Quote(f"about {_answering(request, 'GARBAGE')}")
-    return Quote(_answering(request, "QUOTED", is_bargain=behaviour == "bargain"),
-                 details={"padding": "x" * HUGE_BYTES} if behaviour == "huge" else {})
+    return Quote(
+        _answering(request, "QUOTED", is_bargain=behaviour == "bargain"),
+        details={"padding": "x" * HUGE_BYTES} if behaviour == "huge" else {},
+    )
 
 
 def _await_gate(gate: Path) -> None:
@@ -84,5 +99,8 @@ def _note(request: QuoteRequest, **entry: Any) -> None:
 
 
 def _send(request: QuoteRequest, body: str) -> None:
-    sqs.send_message(QueueUrl=request.data["replyTo"], MessageBody=body,
-                     MessageAttributes={"fromQuote": {"DataType": "String", "StringValue": request.responder}})
+    sqs.send_message(
+        QueueUrl=request.data["replyTo"],
+        MessageBody=body,
+        MessageAttributes={"fromQuote": {"DataType": "String", "StringValue": request.responder}},
+    )

@@ -81,8 +81,13 @@ def make_existing_function(emulator: Emulator) -> str:
     """Its ARN."""
     functions = Stack({"functionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:"}, emulator.endpoint, emulator.session_token).client("lambda")
     return functions.create_function(
-        FunctionName=EXISTING, Runtime=code.RUNTIME, Handler="tests.faults.existing.handler", Timeout=EXISTING_SECONDS,
-        Role=f"arn:aws:iam::{ACCOUNT}:role/existing", Code={"ZipFile": packed("tests.faults.existing")})["FunctionArn"]
+        FunctionName=EXISTING,
+        Runtime=code.RUNTIME,
+        Handler="tests.faults.existing.handler",
+        Timeout=EXISTING_SECONDS,
+        Role=f"arn:aws:iam::{ACCOUNT}:role/existing",
+        Code={"ZipFile": packed("tests.faults.existing")},
+    )["FunctionArn"]
 
 
 def packed(*modules: str, instead: Mapping[str, str] | None = None) -> bytes:
@@ -102,15 +107,20 @@ def config_for(plan: Plan, existing_function: str) -> dict[str, Any]:
         **CONFIG,
         "variants": [*CARRIERS],
         "responders": [
-            {"name": name, **source.get(name, {"module": "tests.faults.responders"}), "timeoutSeconds": TIME_LIMITS[name],
-             "queueConcurrency": 4, "retries": RETRIES}
-            for name in sorted(asked)],
+            {
+                "name": name,
+                **source.get(name, {"module": "tests.faults.responders"}),
+                "timeoutSeconds": TIME_LIMITS[name],
+                "queueConcurrency": 4,
+                "retries": RETRIES,
+            }
+            for name in sorted(asked)
+        ],
     }
 
 
 def _start(folder: Path, port: int) -> Emulator:
-    return emulator_control.start(
-        folder / "emulator", port=port, state_folder=folder / "state", script=(faulty_emulator.__file__, folder))
+    return emulator_control.start(folder / "emulator", port=port, state_folder=folder / "state", script=(faulty_emulator.__file__, folder))
 
 
 class Bench:
@@ -160,9 +170,20 @@ class Bench:
         journal = ledger.read(self.folder / "journal.jsonl")
         carriers = {request.id: request.variant for request in plan.all_requests}
         entries = ledger.read(self.ledger)
-        verdict = judge(Evidence(
-            plan.all_requests, entries, self._records(plan), self.results, self._completed_events(), self._dead_bodies(), self.proxy.closes,
-            left_open, self.outages, self.proxy.killed))
+        verdict = judge(
+            Evidence(
+                plan.all_requests,
+                entries,
+                self._records(plan),
+                self.results,
+                self._completed_events(),
+                self._dead_bodies(),
+                self.proxy.closes,
+                left_open,
+                self.outages,
+                self.proxy.killed,
+            )
+        )
         for request_id, its in self.proxy.injected.items():
             self.injected[carriers[request_id]] += its
         for entry in journal:
@@ -281,14 +302,21 @@ class Bench:
                 return
 
     def _body(self, request: Request) -> dict[str, Any]:
-        policy = {"quorum": request.quorum, "amountBelow": str(BARGAIN_BELOW) if request.wants_bargain else None,
-                  "required": list(request.required)}
+        policy = {
+            "quorum": request.quorum,
+            "amountBelow": str(BARGAIN_BELOW) if request.wants_bargain else None,
+            "required": list(request.required),
+        }
         return {
             "requestId": request.id,
             "recipients": [ask.responder for ask in request.asks],
-            "data": {"ledger": str(self.ledger), "replyTo": self.stack.outputs["responseQueueUrl"],
-                     "gate": str(self._gate(request)), "busy": str(self.folder / f"busy-{request.id}"),
-                     "behaviours": {ask.responder: ask.behaviour for ask in request.asks}},
+            "data": {
+                "ledger": str(self.ledger),
+                "replyTo": self.stack.outputs["responseQueueUrl"],
+                "gate": str(self._gate(request)),
+                "busy": str(self.folder / f"busy-{request.id}"),
+                "behaviours": {ask.responder: ask.behaviour for ask in request.asks},
+            },
             "completion": {"deadlineSeconds": request.deadline_seconds, **{key: value for key, value in policy.items() if value}},
         }
 
@@ -297,8 +325,12 @@ class Bench:
         for request in requests:
             self._send(request)
         awaited = {(request.id, ask.responder) for request in requests for ask in request.asks}
-        _until(lambda: awaited <= {(entry["requestId"], entry["responder"]) for entry in ledger.read(self.ledger)
-                                   if entry["kind"] == "answered"}, RESTART_DEADLINE_SECONDS / 2)
+        _until(
+            lambda: (
+                awaited <= {(entry["requestId"], entry["responder"]) for entry in ledger.read(self.ledger) if entry["kind"] == "answered"}
+            ),
+            RESTART_DEADLINE_SECONDS / 2,
+        )
         time.sleep(1)  # the last of them is on its way to the queue
         stopped = time.time()
         port = int(self.emulator.endpoint.rpartition(":")[2])
@@ -331,8 +363,11 @@ class Bench:
         """The names of those that run."""
         workflows = self.stack.client("stepfunctions")
         arns = [machine["stateMachineArn"] for machine in workflows.list_state_machines()["stateMachines"]]
-        return [execution["name"] for arn in arns
-                for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]]
+        return [
+            execution["name"]
+            for arn in arns
+            for execution in workflows.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]
+        ]
 
     def _records(self, plan: Plan) -> dict[str, Any]:
         found = ((request.id, self.stack.record(request.id)) for request in plan.all_requests)

@@ -25,11 +25,14 @@ class Workflow:
         self.call(INVOKE, {"FunctionName": "aggregator", "Payload": {"requestId": "r", "replies": []}})
 
 
-@pytest.mark.parametrize(("fault", "error", "is_done"), [
-    ("throttle", "Lambda.TooManyRequestsException", False),
-    ("refuse", "Lambda.ServiceException", False),
-    ("lose", "Lambda.ServiceException", True),
-])
+@pytest.mark.parametrize(
+    ("fault", "error", "is_done"),
+    [
+        ("throttle", "Lambda.TooManyRequestsException", False),
+        ("refuse", "Lambda.ServiceException", False),
+        ("lose", "Lambda.ServiceException", True),
+    ],
+)
 def test_a_planned_fault_happens_once(fault, error, is_done):
     workflow = Workflow({"workflow gathers": (fault,)})
 
@@ -50,11 +53,14 @@ def test_what_is_no_call_of_a_function_goes_through():
     assert len(workflow.done) == 1
 
 
-@pytest.mark.parametrize(("payload", "point"), [
-    ({"variant": "map", "execution": {"id": "e", "name": "n"}, "request": {"requestId": "r"}}, "workflow opens"),
-    ({"question": {"requestId": "r"}, "retryCount": 0}, "workflow asks"),
-    ({"requestId": "r", "replies": []}, "workflow gathers"),
-])
+@pytest.mark.parametrize(
+    ("payload", "point"),
+    [
+        ({"variant": "map", "execution": {"id": "e", "name": "n"}, "request": {"requestId": "r"}}, "workflow opens"),
+        ({"question": {"requestId": "r"}, "retryCount": 0}, "workflow asks"),
+        ({"requestId": "r", "replies": []}, "workflow gathers"),
+    ],
+)
 def test_the_point_of_a_call_is_what_it_sends(payload, point):
     assert point_of(payload) == (point, "r")
 

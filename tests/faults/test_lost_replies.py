@@ -19,6 +19,7 @@ from tests.integration.conftest import deploy
 
 def repeats(write: Callable[..., Any]) -> Callable[..., Any]:
     """As the SDK does after a lost reply: the first time it was done, but only the answer to the second is known."""
+
     def twice(**request: Any) -> Any:
         write(**request)
         return write(**request)
@@ -35,9 +36,19 @@ def store(clients: Any) -> Records:
 @pytest.fixture
 def record() -> dict[str, Any]:
     now = clock.now()
-    return {"requestId": "r1", "variant": "sns", "status": "OPEN", "request": {"data": {}}, "recipients": ["avis"], "answers": {},
-            "late": {}, "createdAt": now, "deadlineAt": clock.later(now, 60), "expiresAt": 2_000_000_000,
-            "publishBy": clock.later(now, 10)}
+    return {
+        "requestId": "r1",
+        "variant": "sns",
+        "status": "OPEN",
+        "request": {"data": {}},
+        "recipients": ["avis"],
+        "answers": {},
+        "late": {},
+        "createdAt": now,
+        "deadlineAt": clock.later(now, 60),
+        "expiresAt": 2_000_000_000,
+        "publishBy": clock.later(now, 10),
+    }
 
 
 def closing() -> Closing:
@@ -84,8 +95,15 @@ def requester(emulator: Emulator, account: str, clients: Any) -> Iterator[tuple[
     topic = sns.create_topic(Name="topic")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=asked_arn)
     environment = {
-        "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": "avis",
-        "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
+        "TABLE_NAME": make_table(clients("dynamodb")),
+        "TOPIC_ARN": topic,
+        "RESPONSE_QUEUE_URL": responses,
+        "RESPONDERS": "avis",
+        "COMPLETION": json.dumps({"deadlineSeconds": 60}),
+        "SELECTION": "lowest",
+        "TOP_K": "3",
+        "RESULT_RETENTION_SECONDS": "86400",
+    }
     with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield module, lambda: taken(sqs, asked)
 
@@ -100,8 +118,11 @@ def test_a_request_is_published_though_the_reply_to_its_record_was_lost(requeste
     assert len(published()) == 1
 
 
-WORKFLOWS = {"variants": ["map", "parallel"], "api": {"enabled": False}, "responders": [{"name": "avis", "module": "tests.responders",
-                                                                                       "behaviour": "quote"}]}
+WORKFLOWS = {
+    "variants": ["map", "parallel"],
+    "api": {"enabled": False},
+    "responders": [{"name": "avis", "module": "tests.responders", "behaviour": "quote"}],
+}
 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])

@@ -28,9 +28,17 @@ def received(sqs: Any, url: str) -> dict[str, Any]:
         assert time.monotonic() < ends, "it does not come again"
         time.sleep(0.05)
     [message] = messages
-    return {"Records": [{
-        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-        "attributes": message["Attributes"], "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}"}]}
+    return {
+        "Records": [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}",
+            }
+        ]
+    }
 
 
 def slow_queue(sqs: Any, name: str) -> str:
@@ -40,14 +48,31 @@ def slow_queue(sqs: Any, name: str) -> str:
 
 
 def test_an_answer_that_could_not_be_sent_is_given_again_before_the_queue_would_ask_again(
-        emulator: Emulator, account: str, clients: Callable[[str], Any]):
+    emulator: Emulator, account: str, clients: Callable[[str], Any]
+):
     sqs = clients("sqs")
     asked = slow_queue(sqs, "asked")
-    sqs.send_message(QueueUrl=asked, MessageBody=json.dumps({
-        "requestId": "r1", "description": "", "data": {}, "recipients": ["avis"], "deadlineAt": clock.later(clock.now(), 60),
-        "replyTo": asked.replace("asked", "gone")}))
-    environment = {"RESPONDER": "avis", "QUOTE_MODULE": "tests.responders", "SETTINGS": '{"behaviour": "quote"}', "CURRENCY": "USD",
-                   "TIMEOUT_SECONDS": "10", "RETRIES": "2"}
+    sqs.send_message(
+        QueueUrl=asked,
+        MessageBody=json.dumps(
+            {
+                "requestId": "r1",
+                "description": "",
+                "data": {},
+                "recipients": ["avis"],
+                "deadlineAt": clock.later(clock.now(), 60),
+                "replyTo": asked.replace("asked", "gone"),
+            }
+        ),
+    )
+    environment = {
+        "RESPONDER": "avis",
+        "QUOTE_MODULE": "tests.responders",
+        "SETTINGS": '{"behaviour": "quote"}',
+        "CURRENCY": "USD",
+        "TIMEOUT_SECONDS": "10",
+        "RETRIES": "2",
+    }
 
     with loaded("handlers.responder", environment, emulator, account) as module:
         event = received(sqs, asked)
@@ -66,8 +91,15 @@ def requester(emulator: Emulator, account: str, clients: Callable[[str], Any]) -
     topic = sns.create_topic(Name="topic")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=asked_arn)
     environment = {
-        "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses, "RESPONDERS": "avis",
-        "COMPLETION": json.dumps({"deadlineSeconds": 60}), "SELECTION": "lowest", "TOP_K": "3", "RESULT_RETENTION_SECONDS": "86400"}
+        "TABLE_NAME": make_table(clients("dynamodb")),
+        "TOPIC_ARN": topic,
+        "RESPONSE_QUEUE_URL": responses,
+        "RESPONDERS": "avis",
+        "COMPLETION": json.dumps({"deadlineSeconds": 60}),
+        "SELECTION": "lowest",
+        "TOP_K": "3",
+        "RESULT_RETENTION_SECONDS": "86400",
+    }
     with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield module, lambda: taken(sqs, asked)
 
@@ -110,8 +142,19 @@ def test_a_repetition_waits_for_a_requester_that_is_about_to_ask(requester, monk
 def test_a_record_with_late_answers_does_not_give_way(clients):
     dynamodb = clients("dynamodb")
     store, now = Records(make_table(dynamodb), dynamodb), clock.now()
-    record = {"requestId": "r1", "variant": "sns", "status": "OPEN", "request": {"data": {}}, "recipients": ["avis"], "answers": {},
-              "late": {}, "createdAt": now, "deadlineAt": clock.later(now, 60), "expiresAt": 2_000_000_000, "publishBy": now}
+    record = {
+        "requestId": "r1",
+        "variant": "sns",
+        "status": "OPEN",
+        "request": {"data": {}},
+        "recipients": ["avis"],
+        "answers": {},
+        "late": {},
+        "createdAt": now,
+        "deadlineAt": clock.later(now, 60),
+        "expiresAt": 2_000_000_000,
+        "publishBy": now,
+    }
     store.create(record, now)
     store.add_late(record, {"avis": {"responder": "avis", "status": "DECLINED", "respondedAt": now}})
 
@@ -126,8 +169,10 @@ def test_a_workflow_keeps_its_answers_through_an_outage(carrier):
     gather = definition.load(f"{carrier}_scatter_gather.asl.json")["States"]["Gather"]
     [retrier] = gather["Retry"]
 
-    pauses = [min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number, retrier["MaxDelaySeconds"])
-              for number in range(retrier["MaxAttempts"])]
+    pauses = [
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number, retrier["MaxDelaySeconds"])
+        for number in range(retrier["MaxAttempts"])
+    ]
 
     # Full jitter takes half of each pause, on average.
     assert sum(pauses) / 2 > 2 * LONGEST_OUTAGE_SECONDS

@@ -49,8 +49,19 @@ def test_every_carrier_policy_behaviour_and_fault_has_its_turn(seed):
         assert (carrier, "receive", "again") in faults
     assert ("sns", "publish", "kill-before") in faults
     assert {point for _, point, _ in faults} == {
-        "deadline", "create", "publish", "published", "answer", "invoke", "gather", "announce", "receive", "workflow opens",
-        "workflow asks", "workflow gathers"}
+        "deadline",
+        "create",
+        "publish",
+        "published",
+        "answer",
+        "invoke",
+        "gather",
+        "announce",
+        "receive",
+        "workflow opens",
+        "workflow asks",
+        "workflow gathers",
+    }
     assert any(ask.responder == EXISTING for request in planned.requests for ask in request.asks)
     assert any(request.is_stopped for request in planned.requests)
     assert any(request.is_repeated_when_closed for request in planned.requests)
@@ -61,8 +72,9 @@ def test_every_carrier_policy_behaviour_and_fault_has_its_turn(seed):
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("carrier", planning.CARRIERS)
 def test_each_rule_is_the_only_one_for_some_requests_of_each_carrier(seed, carrier):
-    decided = Counter(rule for request in plan(seed, 240).requests if request.variant == carrier and len(request.rules()) == 1
-                      for rule in request.rules())
+    decided = Counter(
+        rule for request in plan(seed, 240).requests if request.variant == carrier and len(request.rules()) == 1 for rule in request.rules()
+    )
 
     assert set(decided) == set(RULES)
     assert any(request.required for request in plan(seed, 240).requests if request.variant == carrier)
@@ -94,27 +106,32 @@ QUOTES = (Ask("avis", "quote"), Ask("alamo", "bargain"))
 HELD = Ask("budget", "held")
 
 
-@pytest.mark.parametrize(("request_", "rules"), [
-    (Request("r", "map", QUOTES), {"ALL"}),
-    (Request("r", "map", (*QUOTES, HELD)), {"DEADLINE"}),
-    (Request("r", "map", (*QUOTES, HELD), quorum=2), {"QUORUM"}),
-    (Request("r", "map", (*QUOTES, HELD), quorum=3), {"DEADLINE"}),
-    (Request("r", "map", QUOTES, quorum=1), {"QUORUM", "ALL"}),
-    (Request("r", "map", (*QUOTES, HELD), wants_bargain=True), {"CONDITION"}),
-    (Request("r", "map", (QUOTES[0], HELD), wants_bargain=True), {"DEADLINE"}),
-    (Request("r", "map", (*QUOTES, HELD), quorum=1, required=("avis",)), {"QUORUM"}),
-    (Request("r", "map", (*QUOTES, Ask("hertz", "throw"), HELD), quorum=1, required=("hertz",)), {"DEADLINE"}),
-    (Request("r", "map", (QUOTES[0], Ask(THROTTLED, "quote"), HELD), quorum=2), {"QUORUM", "DEADLINE"}),
-    (Request("r", "map", (QUOTES[0], Ask("hertz", "crash"))), {"ALL"}),
-    (Request("r", "sns", (QUOTES[0], Ask("hertz", "crash"))), {"DEADLINE"}),
-    (Request("r", "sns", QUOTES, faults={"gather": ("lose",)}), {"ALL"}),
-    (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}), {"ALL", "DEADLINE"}),
-    (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}, deadline_seconds=30), {"ALL"}),
-    (Request("r", "map", (*QUOTES, HELD), quorum=2, faults={"gather": ("kill-after", "kill-before")}, deadline_seconds=30),
-     {"QUORUM", "DEADLINE"}),
-    (Request("r", "sns", QUOTES, faults={"create": ("kill-after",), "announce": ("kill-before",), "receive": ("again",)}), {"ALL"}),
-    (Request("r", "sns", (Ask("avis", "quote", (0, 12)),)), {"ALL", "DEADLINE"}),
-    (Request("r", "map", (*QUOTES, HELD), is_stopped=True), {"DEADLINE"}),
-])
+@pytest.mark.parametrize(
+    ("request_", "rules"),
+    [
+        (Request("r", "map", QUOTES), {"ALL"}),
+        (Request("r", "map", (*QUOTES, HELD)), {"DEADLINE"}),
+        (Request("r", "map", (*QUOTES, HELD), quorum=2), {"QUORUM"}),
+        (Request("r", "map", (*QUOTES, HELD), quorum=3), {"DEADLINE"}),
+        (Request("r", "map", QUOTES, quorum=1), {"QUORUM", "ALL"}),
+        (Request("r", "map", (*QUOTES, HELD), wants_bargain=True), {"CONDITION"}),
+        (Request("r", "map", (QUOTES[0], HELD), wants_bargain=True), {"DEADLINE"}),
+        (Request("r", "map", (*QUOTES, HELD), quorum=1, required=("avis",)), {"QUORUM"}),
+        (Request("r", "map", (*QUOTES, Ask("hertz", "throw"), HELD), quorum=1, required=("hertz",)), {"DEADLINE"}),
+        (Request("r", "map", (QUOTES[0], Ask(THROTTLED, "quote"), HELD), quorum=2), {"QUORUM", "DEADLINE"}),
+        (Request("r", "map", (QUOTES[0], Ask("hertz", "crash"))), {"ALL"}),
+        (Request("r", "sns", (QUOTES[0], Ask("hertz", "crash"))), {"DEADLINE"}),
+        (Request("r", "sns", QUOTES, faults={"gather": ("lose",)}), {"ALL"}),
+        (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}), {"ALL", "DEADLINE"}),
+        (Request("r", "sns", QUOTES, faults={"gather": ("kill-after",)}, deadline_seconds=30), {"ALL"}),
+        (
+            Request("r", "map", (*QUOTES, HELD), quorum=2, faults={"gather": ("kill-after", "kill-before")}, deadline_seconds=30),
+            {"QUORUM", "DEADLINE"},
+        ),
+        (Request("r", "sns", QUOTES, faults={"create": ("kill-after",), "announce": ("kill-before",), "receive": ("again",)}), {"ALL"}),
+        (Request("r", "sns", (Ask("avis", "quote", (0, 12)),)), {"ALL", "DEADLINE"}),
+        (Request("r", "map", (*QUOTES, HELD), is_stopped=True), {"DEADLINE"}),
+    ],
+)
 def test_what_a_plan_decides_about_the_end(request_, rules):
     assert request_.rules() == rules

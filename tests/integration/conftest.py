@@ -18,7 +18,18 @@ from local.state import State
 PROJECT = Path(__file__).parents[2]
 
 SERVICES = (
-    "apigatewayv2", "cloudwatch", "cloudwatchevents", "cloudwatchlogs", "dynamodb", "iam", "lambda", "s3", "sfn", "sns", "sqs", "sts",
+    "apigatewayv2",
+    "cloudwatch",
+    "cloudwatchevents",
+    "cloudwatchlogs",
+    "dynamodb",
+    "iam",
+    "lambda",
+    "s3",
+    "sfn",
+    "sns",
+    "sqs",
+    "sts",
 )
 
 Deploy = Callable[..., Stack]
@@ -47,8 +58,15 @@ def engine(emulator: Emulator, account: str, stack: str, state: State) -> Deploy
     from local.provider import AwsProvider
 
     plugin = Plugin("aws", AwsProvider())
-    plugin.configure({"region": "us-east-1", "accessKey": account, "secretKey": "test", "token": str(emulator.session_token),
-                      "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)])})
+    plugin.configure(
+        {
+            "region": "us-east-1",
+            "accessKey": account,
+            "secretKey": "test",
+            "token": str(emulator.session_token),
+            "endpoints": json.dumps([dict.fromkeys(SERVICES, emulator.endpoint)]),
+        }
+    )
     return Deployment(project="scatter-gather", stack=stack, state=state, plugins={"aws": plugin}, folder=PROJECT, save=lambda _: None)
 
 

@@ -41,8 +41,11 @@ def state(dynamodb):
 
 def let_the_pause_pass(dynamodb, table="quotes", responder="avis"):
     dynamodb.update_item(
-        TableName=table, Key={"requestId": {"S": circuit_breaker.key(responder)}}, UpdateExpression="SET circuit.nextTrialAt = :long_ago",
-        ExpressionAttributeValues={":long_ago": {"S": LONG_AGO}})
+        TableName=table,
+        Key={"requestId": {"S": circuit_breaker.key(responder)}},
+        UpdateExpression="SET circuit.nextTrialAt = :long_ago",
+        ExpressionAttributeValues={":long_ago": {"S": LONG_AGO}},
+    )
 
 
 def opened(guard):
@@ -138,8 +141,14 @@ def test_a_circuit_expires_after_its_pause(guard, dynamodb):
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", None], ids=["no network", "no table"])
 def test_a_table_that_cannot_be_reached_is_no_reason_not_to_ask(endpoint, emulator, account):
     client = boto3.client(
-        "dynamodb", endpoint_url=endpoint or emulator.endpoint, region_name="us-east-1", aws_access_key_id=account,
-        aws_secret_access_key="test", aws_session_token=emulator.session_token, config=Config(retries={"total_max_attempts": 1}))
+        "dynamodb",
+        endpoint_url=endpoint or emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=account,
+        aws_secret_access_key="test",
+        aws_session_token=emulator.session_token,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
     guard = CircuitBreaker("avis", POLICY, "quotes", client).guard
 
     assert [guard(lambda: FAILED) for _ in range(POLICY.failures + 1)] == [FAILED] * (POLICY.failures + 1)
@@ -151,14 +160,21 @@ MOODY = {"module": "tests.moods", "timeoutSeconds": 30}
 
 @pytest.fixture(scope="module")
 def stack(deployed):
-    return deployed(variants=VARIANTS, api={"enabled": False}, responders=[
-        {"name": "once", "retries": 0, **MOODY}, {"name": "twice", "retries": 1, **MOODY},
-        {"name": "guarded", "circuitBreaker": {"failures": 2, "pauseSeconds": 3600}, **MOODY}])
+    return deployed(
+        variants=VARIANTS,
+        api={"enabled": False},
+        responders=[
+            {"name": "once", "retries": 0, **MOODY},
+            {"name": "twice", "retries": 1, **MOODY},
+            {"name": "guarded", "circuitBreaker": {"failures": 2, "pauseSeconds": 3600}, **MOODY},
+        ],
+    )
 
 
 @pytest.fixture(scope="module")
 def asked_in_vain(stack, tmp_path_factory):
     """{variant: (the answers of both, how often each was asked)}; all carriers at the same time, because they pause."""
+
     def ask(variant):
         folder = tmp_path_factory.mktemp(variant)
         result = stack.request(variant, {"data": {"mood": "busy", "folder": str(folder)}, "recipients": ["once", "twice"]}, timeout=60)
@@ -172,8 +188,7 @@ def asked_in_vain(stack, tmp_path_factory):
 def test_a_passing_fault_is_asked_again_as_often_as_its_responder_says_on_every_carrier(asked_in_vain, variant):
     answers, asked = asked_in_vain[variant]
 
-    assert [(answer["status"], answer["error"]) for answer in answers] == [
-        ("FAILED", {"type": "TransientError", "message": "busy"})] * 2
+    assert [(answer["status"], answer["error"]) for answer in answers] == [("FAILED", {"type": "TransientError", "message": "busy"})] * 2
     assert asked == [1, 2]
 
 

@@ -82,8 +82,10 @@ def test_the_api_shows_the_same(client, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize(("body", "reason"), [
-    ({"data": {}, "recipients": ["fax"]}, "unknown recipient"), ({"data": 1}, "data must be an object"), ([], "must be a JSON object")])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [({"data": {}, "recipients": ["fax"]}, "unknown recipient"), ({"data": 1}, "data must be an object"), ([], "must be a JSON object")],
+)
 def test_a_broken_request_is_one_line_and_exit_code_2(client, variant, body, reason):
     code, shown, error = client("request", variant, "--input", "-", stdin=json.dumps(body))
 

@@ -33,9 +33,11 @@ from handlers.attribute_values import decode_item
 from local.emulator import Emulator
 
 EXISTING = "partner"
-RESPONDERS = [{"name": "first", "module": "tests.responders", "behaviour": "quote"},
-              {"name": EXISTING},
-              {"name": "third", "module": "tests.responders", "behaviour": "hold", "timeoutSeconds": 60}]
+RESPONDERS = [
+    {"name": "first", "module": "tests.responders", "behaviour": "quote"},
+    {"name": EXISTING},
+    {"name": "third", "module": "tests.responders", "behaviour": "hold", "timeoutSeconds": 60},
+]
 EXISTING_CODE = "def handler(event, context):\n    print('asked')\n    return {'amount': '100'}\n"
 DEADLINE_SECONDS = 300
 """Too long to be met, or to be waited for: the test delivers the deadlines itself."""
@@ -54,10 +56,12 @@ class Case:
 CASES = {
     # One of the responders is not asked: that costs a transition and a call with parallel. The padding keeps each size of the record
     # well between 1 and 2 KB, however long the name of the folder is.
-    "waits for all": Case({"data": {"padding": "x" * 700}, "recipients": ["first", EXISTING]}, 2,
-                          {"map": 2 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
-    "closes early": Case({"data": {"padding": "x" * 700}, "completion": {"quorum": 2}}, 1,
-                         {"map": 3 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]),
+    "waits for all": Case(
+        {"data": {"padding": "x" * 700}, "recipients": ["first", EXISTING]}, 2, {"map": 2 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]
+    ),
+    "closes early": Case(
+        {"data": {"padding": "x" * 700}, "completion": {"quorum": 2}}, 1, {"map": 3 + 4, "parallel": 3 + 4}, ["map", "EXPRESS"]
+    ),
 }
 PATIENCE_SECONDS = 120
 WORKFLOWS = ("map", "parallel")
@@ -89,11 +93,12 @@ Outcome = tuple[Case, Comparison, Recorded]
 @pytest.fixture(scope="module")
 def stack(deployed, emulator, module_account) -> Stack:
     responders = [{**each, "functionArn": _partner(emulator, module_account)} if each["name"] == EXISTING else each for each in RESPONDERS]
-    made = deployed(variants=list(CARRIERS), api={"enabled": False}, responders=responders,
-                    completion={"deadlineSeconds": DEADLINE_SECONDS})
+    made = deployed(
+        variants=list(CARRIERS), api={"enabled": False}, responders=responders, completion={"deadlineSeconds": DEADLINE_SECONDS}
+    )
     made.client("dynamodb").update_table(
-        TableName=made.outputs["quoteTableName"],
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+        TableName=made.outputs["quoteTableName"], StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    )
     return made
 
 
@@ -114,8 +119,10 @@ def outcome(request, stack, tmp_path_factory) -> Outcome:
     deadlines = _waiting(stack, "Delayed") - delayed
     for request_id in ids:
         _deliver_deadline(stack, request_id)
-    histories = {variant: [_history(stack, each) for name, each in made.items() if name not in executions[variant]]
-                 for variant, made in _executions(stack).items()}
+    histories = {
+        variant: [_history(stack, each) for name, each in made.items() if name not in executions[variant]]
+        for variant, made in _executions(stack).items()
+    }
     changes = [(old, new) for old, new in _changes(stack) if new["requestId"] in ids]
     return case, compared, Recorded(_calls(stack) - calls, _sent(stack) - sent, deadlines, changes, histories)
 
@@ -150,8 +157,9 @@ def test_the_functions_are_called_as_often_as_the_comparison_says(stack, outcome
     case, compared, recorded = outcome
     used = sum((each for variant in CARRIERS for each in _as_gathered(outcome, variant)), Usage())
     requests = case.count * len(CARRIERS)
-    responders = sum(calls for function, calls in recorded.calls.items()
-                     if function.startswith("responder") and "requester" not in function)
+    responders = sum(
+        calls for function, calls in recorded.calls.items() if function.startswith("responder") and "requester" not in function
+    )
     requesters = sum(calls for function, calls in recorded.calls.items() if "requester" in function)
 
     assert requesters == requests
@@ -193,13 +201,19 @@ def _partner(emulator: Emulator, account: str) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("partner.py", EXISTING_CODE)
-    session = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token,
-                            region_name="us-east-1")
+    session = boto3.Session(
+        aws_access_key_id=account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name="us-east-1"
+    )
     log_group = f"/aws/lambda/{EXISTING}"
     session.client("logs", endpoint_url=emulator.endpoint).create_log_group(logGroupName=log_group)
     return session.client("lambda", endpoint_url=emulator.endpoint).create_function(
-        FunctionName=EXISTING, Runtime="python3.13", Handler="partner.handler", Role=f"arn:aws:iam::{account}:role/partner",
-        Code={"ZipFile": packed.getvalue()}, LoggingConfig={"LogGroup": log_group})["FunctionArn"]
+        FunctionName=EXISTING,
+        Runtime="python3.13",
+        Handler="partner.handler",
+        Role=f"arn:aws:iam::{account}:role/partner",
+        Code={"ZipFile": packed.getvalue()},
+        LoggingConfig={"LogGroup": log_group},
+    )["FunctionArn"]
 
 
 def _batches(outcome: Outcome, variant: str) -> int:
@@ -268,8 +282,8 @@ def _deliver_deadline(stack: Stack, request_id: str) -> None:
     """As the queue will, some time."""
     record = stack.record(request_id) or {}
     stack.client("sqs").send_message(
-        QueueUrl=stack.outputs["responseQueueUrl"],
-        MessageBody=json.dumps({"requestId": request_id, "deadlineAt": record["deadlineAt"]}))
+        QueueUrl=stack.outputs["responseQueueUrl"], MessageBody=json.dumps({"requestId": request_id, "deadlineAt": record["deadlineAt"]})
+    )
     _await_idle(stack)
 
 
@@ -299,8 +313,9 @@ def _changes(stack: Stack) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     streams = stack.client("dynamodbstreams")
     [stream] = streams.list_streams(TableName=stack.outputs["quoteTableName"])["Streams"]
     for shard in streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]:
-        place = streams.get_shard_iterator(
-            StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        place = streams.get_shard_iterator(StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+            "ShardIterator"
+        ]
         while place and (page := streams.get_records(ShardIterator=place))["Records"]:
             for record in page["Records"]:
                 yield decode_item(record["dynamodb"].get("OldImage", {})), decode_item(record["dynamodb"]["NewImage"])

@@ -14,8 +14,12 @@ def stack(deployed):
 
 
 def data_set(deployed, max_concurrency=4, **config):
-    return deployed(variants=["distributed"], responderCount=1, maxConcurrency=max_concurrency, distributed={
-        "source": "s3", "module": "tests.processes", **config})
+    return deployed(
+        variants=["distributed"],
+        responderCount=1,
+        maxConcurrency=max_concurrency,
+        distributed={"source": "s3", "module": "tests.processes", **config},
+    )
 
 
 def orders(tmp_path, count, failing):

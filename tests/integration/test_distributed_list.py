@@ -37,8 +37,14 @@ def finish(stack, name=None, failures=10):
 def module_clients(emulator, module_account):
     """`module_clients("s3")` is a boto3 client of the account that the stacks of this module are in."""
     return lambda service: boto3.client(
-        service, endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=module_account,
-        aws_secret_access_key="test", aws_session_token=emulator.session_token, config=Config(s3={"addressing_style": "path"}))
+        service,
+        endpoint_url=emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=module_account,
+        aws_secret_access_key="test",
+        aws_session_token=emulator.session_token,
+        config=Config(s3={"addressing_style": "path"}),
+    )
 
 
 @pytest.fixture
@@ -52,11 +58,23 @@ def distributed_stack(deployed, module_clients):
     """A Distributed Map over a list in a table that exists already, with results in a bucket that does."""
     if "syllabus" not in module_clients("dynamodb").list_tables()["TableNames"]:
         module_clients("dynamodb").create_table(
-            TableName="syllabus", KeySchema=[{"AttributeName": "term", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "term", "AttributeType": "N"}])
+            TableName="syllabus",
+            KeySchema=[{"AttributeName": "term", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "term", "AttributeType": "N"}],
+        )
         module_clients("s3").create_bucket(Bucket="results-of-lists")
-    return distributed(deployed, waitSeconds=0, mode="DISTRIBUTED", bucket="results-of-lists", toleratedFailurePercentage=40,
-                       table="syllabus", keyName="term", keyValue=2027, attribute="subjects")
+    return distributed(
+        deployed,
+        waitSeconds=0,
+        mode="DISTRIBUTED",
+        bucket="results-of-lists",
+        toleratedFailurePercentage=40,
+        table="syllabus",
+        keyName="term",
+        keyValue=2027,
+        attribute="subjects",
+    )
 
 
 def test_three_subjects_one_after_the_other_are_at_least_two_seconds_apart(deployed):
@@ -72,8 +90,23 @@ def test_three_subjects_one_after_the_other_are_at_least_two_seconds_apart(deplo
 
 
 def test_what_is_loaded_is_what_the_processor_gets(stack, tmp_path):
-    items = ["text", "", 7, 2.5, 0.1, True, False, None, [], [[1]], {}, {"topic": "Economics", "nested": {"list": [None, {"a": [1.25]}]}},
-             {"S": "not a type"}, 12345678901234567890, "Zürich \u2028 \"{% quoted %}\""]
+    items = [
+        "text",
+        "",
+        7,
+        2.5,
+        0.1,
+        True,
+        False,
+        None,
+        [],
+        [[1]],
+        {},
+        {"topic": "Economics", "nested": {"list": [None, {"a": [1.25]}]}},
+        {"S": "not a type"},
+        12345678901234567890,
+        'Zürich \u2028 "{% quoted %}"',
+    ]
     load.load(stack, write(tmp_path, items))
 
     ended = finish(stack)
@@ -110,14 +143,19 @@ def test_an_empty_list_succeeds_with_zero_items(stack, tmp_path):
     assert (ended.status, ended.items, ended.succeeded, ended.failed, ended.results) == ("SUCCEEDED", 0, 0, 0, [])
 
 
-@pytest.mark.parametrize(("value", "why"), [
-    (None, "the item of table {table} with id = list does not exist"),
-    ({}, "the item of table {table} with id = list has no attribute items"),
-    ({"items": {"S": "Economics"}}, "items in the item of table {table} with id = list is a string, not a list"),
-    ({"items": {"M": {}}}, "items in the item of table {table} with id = list is a map, not a list"),
-    ({"items": {"L": [{"N": "1"}] * 2001}},
-     "items in the item of table {table} with id = list has 2001 items; an inline Map takes 553: use mode DISTRIBUTED"),
-])
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "the item of table {table} with id = list does not exist"),
+        ({}, "the item of table {table} with id = list has no attribute items"),
+        ({"items": {"S": "Economics"}}, "items in the item of table {table} with id = list is a string, not a list"),
+        ({"items": {"M": {}}}, "items in the item of table {table} with id = list is a map, not a list"),
+        (
+            {"items": {"L": [{"N": "1"}] * 2001}},
+            "items in the item of table {table} with id = list has 2001 items; an inline Map takes 553: use mode DISTRIBUTED",
+        ),
+    ],
+)
 def test_what_is_no_list_is_one_clear_error_and_runs_nothing(stack, value, why):
     table = stack.outputs["distributedSourceTableName"]
     dynamodb = stack.client("dynamodb")
@@ -138,8 +176,9 @@ def test_a_list_beyond_what_a_state_carries_is_one_clear_error(stack):
     ended = finish(stack)
 
     assert (ended.error, ended.cause) == (
-        "InvalidSource", f"items in the item of table {table} with id = list takes 300451 bytes as JSON; an inline Map takes 260096: "
-                         "use mode DISTRIBUTED")
+        "InvalidSource",
+        f"items in the item of table {table} with id = list takes 300451 bytes as JSON; an inline Map takes 260096: use mode DISTRIBUTED",
+    )
 
 
 @pytest.mark.parametrize("keys", [("id", "at"), ("number",), None], ids=["sort key", "another key", "no table"])
@@ -148,15 +187,18 @@ def test_a_table_that_has_no_such_key_is_one_clear_error(deployed, module_client
     stack = distributed(deployed, table=name)
     if keys and name not in module_clients("dynamodb").list_tables()["TableNames"]:
         module_clients("dynamodb").create_table(
-            TableName=name, BillingMode="PAY_PER_REQUEST",
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": key, "KeyType": type_} for key, type_ in zip(keys, ("HASH", "RANGE"), strict=False)],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys])
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        )
 
     ended = finish(stack)
 
     assert (ended.error, ended.exit_code) == ("InvalidSource", 2)
     assert (ended.cause or "").startswith(
-        f"the key of table {name} is not id (a string) alone: DynamoDB says: " if keys else f"table {name} does not exist")
+        f"the key of table {name} is not id (a string) alone: DynamoDB says: " if keys else f"table {name} does not exist"
+    )
 
 
 BOTH = [{"mode": "INLINE"}, {"mode": "DISTRIBUTED"}]
@@ -271,8 +313,9 @@ def test_table_key_value_and_attribute_are_those_of_the_configuration(distribute
 
 def test_a_list_can_drive_a_distributed_map_too(distributed_stack, tmp_path):
     log = tmp_path / "log"
-    items = [{"id": number, "log": str(log), **more} for number, more in (
-        (1, {"price": 2.5}), (2, {"fail": "two"}), (3, {"n": [None, [1]]}))]
+    items = [
+        {"id": number, "log": str(log), **more} for number, more in ((1, {"price": 2.5}), (2, {"fail": "two"}), (3, {"n": [None, [1]]}))
+    ]
     load.load(distributed_stack, write(tmp_path, items))
 
     ended = finish(distributed_stack)

@@ -67,10 +67,36 @@ NOT_RUN = {
 }
 """The commands that are not run, and why. Those of make are looked up in the Makefile."""
 
-COPIED = ("Pulumi.yaml", "__main__.py", "requirements.txt", "pyproject.toml",
-          ".build", "client", "components", "docs", "examples", "handlers", "local", "scatter_gather", "statemachines")
-WARM = ("components", "boto3", "rich.console", "rich.progress", "local.cli", "local.session", "local.provider", "client.compare",
-        "client.report", "client.run", "client.stack", "handlers.records", "pytest")
+COPIED = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "requirements.txt",
+    "pyproject.toml",
+    ".build",
+    "client",
+    "components",
+    "docs",
+    "examples",
+    "handlers",
+    "local",
+    "scatter_gather",
+    "statemachines",
+)
+WARM = (
+    "components",
+    "boto3",
+    "rich.console",
+    "rich.progress",
+    "local.cli",
+    "local.session",
+    "local.provider",
+    "client.compare",
+    "client.report",
+    "client.run",
+    "client.stack",
+    "handlers.records",
+    "pytest",
+)
 CHANGES_THE_STACK = re.compile(r"python -m local (up|destroy|stop)\b")
 HANGS_SECONDS = 600
 
@@ -98,8 +124,15 @@ class Project:
     def run(self, script: str) -> None:
         """AssertionError with what was printed, where a command fails."""
         ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True,
-            timeout=HANGS_SECONDS, check=False, stdin=subprocess.DEVNULL)
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=HANGS_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         for verb in CHANGES_THE_STACK.findall(script):
             self.deployed = self.configuration.read_text() if verb == "up" else None
         assert ran.returncode == 0, f"code {ran.returncode} from\n{script}\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
@@ -132,10 +165,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterato
             shutil.copy(source, folder / name)
     address = programs / "python.socket"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "PYTEST_"))}
-    environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "BROWSER": "true", "SFN_WAIT_SCALE": "0",
-                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "BROWSER": "true",
+        "SFN_WAIT_SCALE": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     server = subprocess.Popen(
-        [sys.executable, warm_python.__file__, str(address), *WARM], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        [sys.executable, warm_python.__file__, str(address), *WARM], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         assert server.stdout.readline() == "ready\n"
@@ -153,9 +191,10 @@ def _stand_ins(programs: Path, address: Path) -> None:
     warm_python.stand_in(programs / "python", address)
     warm_python.stand_in(programs / "aws-words", address, str(Path(documents.__file__).with_name("aws_words.py")))
     _program(programs / "pulumi", 'case "$1" in up|destroy|refresh) set -- "$@" --yes;; esac\nexec python -m local "$@"\n')
-    _program(programs / "aws", "\n".join([
-        'eval "$(python -m local status --env)"', "export AWS_DEFAULT_REGION=us-east-1",
-        'exec aws-words "$@"\n']))
+    _program(
+        programs / "aws",
+        "\n".join(['eval "$(python -m local status --env)"', "export AWS_DEFAULT_REGION=us-east-1", 'exec aws-words "$@"\n']),
+    )
 
 
 def _program(file: Path, text: str) -> None:
@@ -176,10 +215,15 @@ def _script(block: Block) -> str:
     return "\n".join(command for command in block.commands if command not in NOT_RUN)
 
 
-@pytest.mark.parametrize("page", [
-    pytest.param(page, id=str(page.relative_to(documents.ROOT)))
-    # Those that leave the stack as it is come first, so that it is deployed as seldom as can be.
-    for page in sorted(documents.pages(), key=lambda page: (_changes_the_stack(page), -len(page.parts), page)) if _runs(page)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=str(page.relative_to(documents.ROOT)))
+        # Those that leave the stack as it is come first, so that it is deployed as seldom as can be.
+        for page in sorted(documents.pages(), key=lambda page: (_changes_the_stack(page), -len(page.parts), page))
+        if _runs(page)
+    ],
+)
 def test_every_command_and_program_of_a_page_runs(project, page):
     project.begin(page)
 

@@ -96,7 +96,10 @@ def test_its_record_and_folders_are_closed_while_it_runs(emulator: Emulator):
     record = emulator.folder / "emulator.json"
 
     assert {path: path.stat().st_mode & 0o777 for path in (record, emulator.folder, emulator.folder / "tmp")} == {
-        record: 0o600, emulator.folder: 0o700, emulator.folder / "tmp": 0o700}
+        record: 0o600,
+        emulator.folder: 0o700,
+        emulator.folder / "tmp": 0o700,
+    }
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path):

@@ -21,7 +21,11 @@ from tests import attacker
 EVIL = "http://evil.example"
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site"}
 WEBSOCKET = {
-    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 ASKS = """
 import boto3
 
@@ -77,26 +81,38 @@ def run_code(send: Send, trace: Path, headers: dict[str, str]) -> list[tuple[int
 
 
 def refused(answers: list[tuple[int, dict[str, str], bytes]]) -> bool:
-    return all(
-        status == 403 and not any(name.startswith("access-control-") for name in headers) for status, headers, _ in answers)
+    return all(status == 403 and not any(name.startswith("access-control-") for name in headers) for status, headers, _ in answers)
 
 
-@pytest.mark.parametrize("headers", [
-    pytest.param({"Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, id="fetch"),
-    pytest.param({"Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, id="fetch without CORS"),
-    pytest.param({"Origin": "null", **CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, id="sandboxed frame"),
-    pytest.param({"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, id="other local port"),
-    pytest.param({"Origin": EVIL}, id="browser without fetch metadata"),
-    pytest.param({}, id="no browser at all"),
-])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, id="fetch"),
+        pytest.param({"Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, id="fetch without CORS"),
+        pytest.param({"Origin": "null", **CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, id="sandboxed frame"),
+        pytest.param(
+            {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, id="other local port"
+        ),
+        pytest.param({"Origin": EVIL}, id="browser without fetch metadata"),
+        pytest.param({}, id="no browser at all"),
+    ],
+)
 def test_a_page_cannot_run_code_here(send, trace, headers):
     assert refused(run_code(send, trace, headers))
 
 
 def test_a_page_cannot_ask_for_leave_either(send):
-    asked = send("OPTIONS", attacker.FUNCTIONS, headers={
-        "Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "cors", "Access-Control-Request-Method": "PUT",
-        "Access-Control-Request-Headers": "x-amz-target"})
+    asked = send(
+        "OPTIONS",
+        attacker.FUNCTIONS,
+        headers={
+            "Origin": EVIL,
+            **CROSS_SITE,
+            "Sec-Fetch-Mode": "cors",
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "x-amz-target",
+        },
+    )
 
     assert refused([asked])
 
@@ -110,14 +126,20 @@ def test_a_form_cannot_run_code_here(send, trace):
 
 
 def test_a_form_cannot_call_a_service(send, trace):
-    headers = {"Origin": EVIL, **CROSS_SITE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe",
-               "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {
+        "Origin": EVIL,
+        **CROSS_SITE,
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "iframe",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
 
     assert refused([send("POST", "/", "Action=CreateQueue&QueueName=evil", headers)])
 
 
-@pytest.mark.parametrize("headers", [{**CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, {}],
-                         ids=["image", "image in an old browser"])
+@pytest.mark.parametrize(
+    "headers", [{**CROSS_SITE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, {}], ids=["image", "image in an old browser"]
+)
 def test_an_image_cannot_call_a_service(send, trace, headers):
     assert refused([send("GET", "/?Action=CreateQueue&QueueName=evil", headers=headers)])
 
@@ -166,8 +188,13 @@ def test_a_function_calls_the_emulator_with_what_it_is_given(clients, account):
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("asks.py", ASKS)
     functions = clients("lambda")
-    functions.create_function(FunctionName="asks", Runtime="python3.13", Handler="asks.handler", Code={"ZipFile": packed.getvalue()},
-                              Role=f"arn:aws:iam::{account}:role/asks")
+    functions.create_function(
+        FunctionName="asks",
+        Runtime="python3.13",
+        Handler="asks.handler",
+        Code={"ZipFile": packed.getvalue()},
+        Role=f"arn:aws:iam::{account}:role/asks",
+    )
 
     answer = functions.invoke(FunctionName="asks")
 

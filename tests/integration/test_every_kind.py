@@ -34,28 +34,52 @@ def partner():
 def stack(emulator, deployed, module_account, partner, tmp_path_factory):
     index = tmp_path_factory.mktemp("index")
     wheel(index, "plainprices", "py3-none-any", {"plainprices.py": b"RATE = 13"})
-    functions = {name: existing_function(emulator, module_account, f"import json\n\ndef handler(event, context):\n    {body}", name)
-                 for name, body in SHAPES.items()}
+    functions = {
+        name: existing_function(emulator, module_account, f"import json\n\ndef handler(event, context):\n    {body}", name)
+        for name, body in SHAPES.items()
+    }
     boto3.client(
-        "secretsmanager", endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=module_account,
-        aws_secret_access_key="test", aws_session_token=emulator.session_token).create_secret(Name="partners/key", SecretString=SECRET)
+        "secretsmanager",
+        endpoint_url=emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=module_account,
+        aws_secret_access_key="test",
+        aws_session_token=emulator.session_token,
+    ).create_secret(Name="partners/key", SecretString=SECRET)
     secrets = {"apiKey": "partners/key"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         patch.setenv("PIP_FIND_LINKS", str(index))
         return deployed(
-            variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, completion={"deadlineSeconds": 120},
+            variants=["map", "parallel", "sns"],
+            api={"enabled": False},
+            alarms={"enabled": False},
+            completion={"deadlineSeconds": 120},
             responders=[
                 {"name": "plain", "module": "tests.responders", "behaviour": "quote", "amount": 80, "timeoutSeconds": 60},
-                {"name": "packaged", "module": "tests.packaged", "packages": "tests/packaged.txt", "secrets": secrets,
-                 "environment": {"PRICE_ZONE": "west"}, "timeoutSeconds": 60},
+                {
+                    "name": "packaged",
+                    "module": "tests.packaged",
+                    "packages": "tests/packaged.txt",
+                    "secrets": secrets,
+                    "environment": {"PRICE_ZONE": "west"},
+                    "timeoutSeconds": 60,
+                },
                 {"name": "ours", "functionArn": functions["ours"], "timeoutSeconds": 60},
                 {"name": "gateway", "functionArn": functions["gateway"], "timeoutSeconds": 60},
                 {"name": "foreign", "functionArn": functions["foreign"], "timeoutSeconds": 60, **MAPPED},
-                {"name": "url", "url": f"{partner.url}/quotes", "secrets": secrets, "timeoutSeconds": 60, **MAPPED,
-                 "http": {"headers": {"x-key": "${apiKey}"}, "privateHosts": ["127.0.0.1"]}},
+                {
+                    "name": "url",
+                    "url": f"{partner.url}/quotes",
+                    "secrets": secrets,
+                    "timeoutSeconds": 60,
+                    **MAPPED,
+                    "http": {"headers": {"x-key": "${apiKey}"}, "privateHosts": ["127.0.0.1"]},
+                },
                 {"name": "model", "model": "amazon.nova-lite-v1:0", "request": "to_string(data.days)", "timeoutSeconds": 60},
-                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 0.2} for name in CAPPED)])
+                *({"name": name, "module": "tests.responders", "behaviour": "quote", "requestsPerSecond": 0.1} for name in CAPPED),
+            ],
+        )
 
 
 def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, partner):
@@ -66,7 +90,13 @@ def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, part
     assert found["parallel"] == found["sns"] == found["map"]
     amounts = {answer["responder"]: answer.get("amount", answer.get("error")) for answer in found["map"]["answers"]}
     assert {name: amount for name, amount in amounts.items() if name != "model"} == {
-        "plain": "80", "packaged": "91", "ours": "70", "gateway": "77", "foreign": "84", "url": "99.50"}
+        "plain": "80",
+        "packaged": "91",
+        "ours": "70",
+        "gateway": "77",
+        "foreign": "84",
+        "url": "99.50",
+    }
     details = {answer["responder"]: answer["details"] for answer in found["map"]["answers"]}
     assert details["packaged"] == {"signed": len(SECRET), "zone": "west"}
     assert (details["foreign"], details["url"]) == ({"car": "Yaris"}, {"car": "Micra"})

@@ -45,7 +45,8 @@ class Bench:
             return self._modules["sns_requester"].handler(request, Context())
         functions = {"functions": ARNS} if carrier == "map" else {}
         return self._modules["requester"].handler(
-            {"variant": carrier, "execution": {"id": "arn", "name": "name"}, "request": request, **functions}, Context())
+            {"variant": carrier, "execution": {"id": "arn", "name": "name"}, "request": request, **functions}, Context()
+        )
 
     def gather(self, carrier: str, request_id: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
         """The Result. By queue the answers come in tens; from a state machine all at once."""
@@ -54,7 +55,7 @@ class Bench:
         if carrier != "sns":
             return aggregator.handler({"requestId": request_id, "replies": replies}, Context())
         for start in range(0, len(replies), 10):
-            records = [{"messageId": str(place), "body": json.dumps(reply)} for place, reply in enumerate(replies[start:start + 10])]
+            records = [{"messageId": str(place), "body": json.dumps(reply)} for place, reply in enumerate(replies[start : start + 10])]
             assert aggregator.handler({"Records": records}, Context()) == {"batchItemFailures": []}
         result = aggregator.store.result(request_id, aggregator.RULES.selection)
         return {key: value for key, value in result.items() if key != "request"}
@@ -83,15 +84,25 @@ def benches(emulator, account, clients) -> Iterator[Any]:
 
         def bench(selection: str) -> Bench:
             environment = {
-                "TABLE_NAME": table, "RESPONSE_QUEUE_URL": answers, "DEAD_LETTER_QUEUE_URL": dead, "EVENT_BUS_NAME": bus,
-                "TOPIC_ARN": topic, "RESPONDERS": ",".join(NAMES), "COMPLETION": '{"deadlineSeconds":60}', "CURRENCY": "USD",
-                "SELECTION": selection, "TOP_K": "3",
-                "RESULT_RETENTION_SECONDS": "86400", **({"SELECTOR_ARN": "selector", "RANK_MODULE": selection} if "." in selection else {})}
+                "TABLE_NAME": table,
+                "RESPONSE_QUEUE_URL": answers,
+                "DEAD_LETTER_QUEUE_URL": dead,
+                "EVENT_BUS_NAME": bus,
+                "TOPIC_ARN": topic,
+                "RESPONDERS": ",".join(NAMES),
+                "COMPLETION": '{"deadlineSeconds":60}',
+                "CURRENCY": "USD",
+                "SELECTION": selection,
+                "TOP_K": "3",
+                "RESULT_RETENTION_SECONDS": "86400",
+                **({"SELECTOR_ARN": "selector", "RANK_MODULE": selection} if "." in selection else {}),
+            }
             names = ["requester", "sns_requester", "aggregator", *(["selector"] if "." in selection else [])]
             modules = {name: stack.enter_context(loaded(f"handlers.{name}", environment, emulator, account)) for name in names}
             if "selector" in modules:
                 stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-                    modules["aggregator"], "functions", lambda: Functions(modules["selector"]))
+                    modules["aggregator"], "functions", lambda: Functions(modules["selector"])
+                )
             return Bench(modules, sqs, caught, dead)
 
         yield bench
@@ -99,8 +110,17 @@ def benches(emulator, account, clients) -> Iterator[Any]:
 
 def quotes(now: str) -> list[dict[str, Any]]:
     """Each amount from 100 to 199 once, and the eighth was the first to answer."""
-    return [{"responder": name, "status": "QUOTED", "amount": str(100 + 37 * place % 100), "currency": "USD", "details": {"place": place},
-             "respondedAt": now if place == 7 else clock.later(now, 0.5)} for place, name in enumerate(NAMES)]
+    return [
+        {
+            "responder": name,
+            "status": "QUOTED",
+            "amount": str(100 + 37 * place % 100),
+            "currency": "USD",
+            "details": {"place": place},
+            "respondedAt": now if place == 7 else clock.later(now, 0.5),
+        }
+        for place, name in enumerate(NAMES)
+    ]
 
 
 @pytest.mark.parametrize("carrier", ["map", "parallel", "sns"])
@@ -121,9 +141,11 @@ def test_a_hundred_quotes_close_with_the_best_of_them(benches, selection, carrie
 LIMIT = contract.details_limit(len(NAMES))
 LARGEST = {
     "details": lambda name: contract.normalise_answer(
-        name, {"amount": "123456789012.345", "details": {"text": "é" * ((LIMIT - 11) // 2)}}, currency="USD", details_limit=LIMIT),
+        name, {"amount": "123456789012.345", "details": {"text": "é" * ((LIMIT - 11) // 2)}}, currency="USD", details_limit=LIMIT
+    ),
     "details left out": lambda name: contract.normalise_answer(
-        name, {"amount": 1, "details": {"x" * 2_000: 1}}, currency="USD", details_limit=LIMIT),
+        name, {"amount": 1, "details": {"x" * 2_000: 1}}, currency="USD", details_limit=LIMIT
+    ),
     "errors": lambda name: contract.unsuccessful(name, "FAILED", "É" * 2_000, 'prix "élevé" \\\n' * 2_000),
     "declines": lambda name: contract.declined(name, "🚗" * 2_000),
 }
@@ -145,6 +167,6 @@ def test_a_hundred_of_the_largest_answers_fit_beside_the_largest_request(benches
     replies = [{"requestId": request["requestId"], "answer": answer} for answer in answers]
     assert contract.byte_size({**opened, "replies": replies}) <= STATE_BYTES
     assert contract.byte_size(result) <= STATE_BYTES
-    announced, = bench.announced()
+    (announced,) = bench.announced()
     assert len(announced) <= EVENT_BYTES
     assert bench.rejected() == []

@@ -13,8 +13,12 @@ OUTCOME = {"index": 0, "status": "SUCCEEDED", "result": {"n": 1}}
 @pytest.fixture
 def dynamodb(clients):
     client = clients("dynamodb")
-    client.create_table(TableName="claims", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
-                        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    client.create_table(
+        TableName="claims",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
     return client
 
 
@@ -44,6 +48,7 @@ class LosesReplies:
         def twice(**arguments):
             getattr(self._client, name)(**arguments)
             return getattr(self._client, name)(**arguments)
+
         return twice
 
 

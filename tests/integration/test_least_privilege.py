@@ -31,8 +31,12 @@ from tests.integration.conftest import deploy
 
 CARRIERS = ["map", "parallel", "sns"]
 CONFIG = {"variants": [*CARRIERS, "distributed"], "distributed": {"waitSeconds": 0}, "completion": {"deadlineSeconds": 120}}
-OTHER = {"variants": ["map", "distributed"], "workflowType": "EXPRESS", "responderCount": 1, "distributed": {
-    "source": "s3", "module": "tests.processes"}}
+OTHER = {
+    "variants": ["map", "distributed"],
+    "workflowType": "EXPRESS",
+    "responderCount": 1,
+    "distributed": {"source": "s3", "module": "tests.processes"},
+}
 ACCOUNT = "100000000001"
 
 UNSHOWN = {"sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"}
@@ -70,8 +74,11 @@ def without(strict):
         [role] = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(role_part)]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            less = [{**statement, "Action": [kept for kept in statement["Action"] if kept != action]}
-                    for statement in document["Statement"] if statement["Action"] != [action]]
+            less = [
+                {**statement, "Action": [kept for kept in statement["Action"] if kept != action]}
+                for statement in document["Statement"]
+                if statement["Action"] != [action]
+            ]
             if less != document["Statement"]:
                 taken.append((role, name, json.dumps(document)))
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": less}))
@@ -135,14 +142,24 @@ def test_a_workflows_requester_cannot_open_without_its_right(strict, without):
 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])
-@pytest.mark.parametrize(("function", "decision"), [
-    ("responder-avis", "allowed"), ("quotes-aggregator", "allowed"), ("quotes-responder-requester", "allowed"),
-    ("sns-requester", "implicitDeny"), ("api-handler", "implicitDeny")])
+@pytest.mark.parametrize(
+    ("function", "decision"),
+    [
+        ("responder-avis", "allowed"),
+        ("quotes-aggregator", "allowed"),
+        ("quotes-responder-requester", "allowed"),
+        ("sns-requester", "implicitDeny"),
+        ("api-handler", "implicitDeny"),
+    ],
+)
 def test_a_state_machine_may_invoke_its_own_functions_and_nobody_elses(strict, variant, function, decision):
     iam = strict.client("iam")
     [role] = [role["Arn"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(f"{variant}-")]
-    [arn] = [found["FunctionArn"] for found in strict.client("lambda").list_functions()["Functions"]
-             if found["FunctionName"].startswith(function)]
+    [arn] = [
+        found["FunctionArn"]
+        for found in strict.client("lambda").list_functions()["Functions"]
+        if found["FunctionName"].startswith(function)
+    ]
 
     simulated = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[arn])
 
@@ -151,14 +168,16 @@ def test_a_state_machine_may_invoke_its_own_functions_and_nobody_elses(strict, v
 
 # Callers
 
+
 class Session(Stack):
     """The stack as a role sees it. credentials: those of AssumeRole."""
 
     credentials: dict[str, str]
 
     def _make_client(self, service, read_seconds, attempts):
-        return boto3.Session().client(service, region_name="us-east-1", endpoint_url=self.endpoint, config=Config(inject_host_prefix=False),
-                                       **self.credentials)
+        return boto3.Session().client(
+            service, region_name="us-east-1", endpoint_url=self.endpoint, config=Config(inject_host_prefix=False), **self.credentials
+        )
 
 
 class ApiSession(ApiStack):
@@ -178,21 +197,29 @@ def stacks(enforcing, strict):
 @pytest.fixture(scope="module")
 def role(strict):
     """A role that may do nothing yet, and the credentials of one of its sessions."""
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}],
+    }
     arn = strict.client("iam").create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     found = strict.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    return {"aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"],
-            "aws_session_token": found["SessionToken"]}
+    return {
+        "aws_access_key_id": found["AccessKeyId"],
+        "aws_secret_access_key": found["SecretAccessKey"],
+        "aws_session_token": found["SessionToken"],
+    }
 
 
 @pytest.fixture
 def caller(stacks, role):
     """`caller(case, rights)` is the stack as a role with these rights, {(action, resource)}, sees it."""
+
     def become(case, rights):
         stack = stacks[case.stack]
-        statements = [{"Effect": "Allow", "Action": action, "Resource": "*" if action in ON_ANYTHING else arns(stack, case.variant, on)}
-                      for action, on in sorted(rights)]
+        statements = [
+            {"Effect": "Allow", "Action": action, "Resource": "*" if action in ON_ANYTHING else arns(stack, case.variant, on)}
+            for action, on in sorted(rights)
+        ]
         document = {"Version": "2012-10-17", "Statement": statements or [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
         stack.client("iam").put_role_policy(RoleName="caller", PolicyName="rights", PolicyDocument=json.dumps(document))
         session = (ApiSession if "--api" in case.to else Session)(stack.outputs, stack.endpoint)
@@ -224,7 +251,8 @@ def arns(stack, variant, on):
         "the dead-letter queues": lambda: [iam.format("sqs", url.rpartition("/")[2]) for url in dead],
         "their queues": lambda: [iam.format("sqs", source_of(stack, url).rpartition("/")[2]) for url in dead],
         "the log groups": lambda: [
-            iam.format("logs", f"log-group:{group}{end}") for group in outputs["logGroups"].values() for end in ("", ":*")],
+            iam.format("logs", f"log-group:{group}{end}") for group in outputs["logGroups"].values() for end in ("", ":*")
+        ],
     }[on]()
 
 
@@ -235,6 +263,7 @@ def source_of(stack, dead_url):
 
 def ask(variant):
     """A request, and one that is refused: of that the record says nothing, so whoever waits needs to see the carrier itself."""
+
     def send(session):
         request_id = uuid.uuid4().hex
         result = session.request(variant, {"requestId": request_id, "data": {"days_rental": 3}}, timeout=60)
@@ -330,9 +359,15 @@ def test_the_rights_that_are_written_are_enough(caller, prepared, case):
     case.does(caller(case, RIGHTS[case.to]))
 
 
-@pytest.mark.parametrize(("case", "right"), [
-    pytest.param(case, right, id=f"{case.to} {right[0]} {right[1]}")
-    for case in CASES for right in sorted(RIGHTS.get(case.to, ())) if right[0] not in UNSHOWN])
+@pytest.mark.parametrize(
+    ("case", "right"),
+    [
+        pytest.param(case, right, id=f"{case.to} {right[0]} {right[1]}")
+        for case in CASES
+        for right in sorted(RIGHTS.get(case.to, ()))
+        if right[0] not in UNSHOWN
+    ],
+)
 def test_none_of_the_rights_can_be_left_out(caller, prepared, case, right):
     with pytest.raises((ClientError, StackError)):
         case.does(caller(case, RIGHTS[case.to] - {right}))
@@ -357,16 +392,27 @@ class Secretive:
 def secretive(enforcing):
     """A stack whose responder has a secret and a parameter, both read."""
     state, secrets = State(), {"apiKey": "partners/acme", "pin": "/partners/acme/pin"}
-    stack = deploy(enforcing, ACCOUNT, {"variants": ["map"], "responders": [
-        {"name": "keeper", "module": "tests.secretive", "secrets": secrets, "retries": 0}]}, "secrets", state)
+    stack = deploy(
+        enforcing,
+        ACCOUNT,
+        {"variants": ["map"], "responders": [{"name": "keeper", "module": "tests.secretive", "secrets": secrets, "retries": 0}]},
+        "secrets",
+        state,
+    )
     stack.client("secretsmanager").create_secret(Name=secrets["apiKey"], SecretString=SECRETS["apiKey"])
     stack.client("ssm").put_parameter(Name=secrets["pin"], Value=SECRETS["pin"], Type="SecureString")
     return Secretive(stack, state)
 
 
-@pytest.mark.parametrize(("data", "said"), [
-    ({}, "*** and ***"), ({"behaviour": "decline"}, "*** and ***"), ({"behaviour": "raise"}, "refused *** and ***"),
-    ({"behaviour": "busy"}, "busy *** and ***")])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({}, "*** and ***"),
+        ({"behaviour": "decline"}, "*** and ***"),
+        ({"behaviour": "raise"}, "refused *** and ***"),
+        ({"behaviour": "busy"}, "busy *** and ***"),
+    ],
+)
 def test_a_responder_reads_its_secrets_and_its_answer_is_cleared_of_them(secretive, data, said):
     answer = secretive.answer(**data)
 
@@ -408,8 +454,11 @@ def test_a_secret_that_may_not_be_read_is_a_failure_that_names_it(secretive):
     less = [statement for statement in document["Statement"] if statement["Action"] != ["secretsmanager:GetSecretValue"]]
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps({**document, "Statement": less}))
     functions = secretive.stack.client("lambda")
-    [name] = [function["FunctionName"] for function in functions.list_functions()["Functions"]
-              if function["FunctionName"].startswith("responder-keeper")]
+    [name] = [
+        function["FunctionName"]
+        for function in functions.list_functions()["Functions"]
+        if function["FunctionName"].startswith("responder-keeper")
+    ]
     # A new sandbox has read nothing yet.
     functions.update_function_configuration(FunctionName=name, MemorySize=256)
 

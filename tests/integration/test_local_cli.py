@@ -155,9 +155,7 @@ def test_up_then_up_again_then_one_change_then_destroy(project: Project, clients
     assert first.changes == {"create": 4}
     assert again.changes == {"same": 4}
     assert planned.changes == changed.changes == {"update": 1, "same": 3}
-    assert [step["detailedDiff"] for step in changed.json["steps"]][1:] == [
-        {"delaySeconds": {"kind": "update", "inputDiff": True}}
-    ]
+    assert [step["detailedDiff"] for step in changed.json["steps"]][1:] == [{"delaySeconds": {"kind": "update", "inputDiff": True}}]
     assert delay == {"DelaySeconds": "3"}
     assert destroyed.changes == {"delete": 4}
     assert queues() == []
@@ -229,11 +227,14 @@ def test_what_is_no_part_of_the_program_is_not_watched(tmp_path):
     assert sorted(stamps(tmp_path)) == ["a.py", "folder/b.json"]
 
 
-@pytest.mark.parametrize(("flags", "reason"), [
-    (["--watch"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
-    (["--watch", "--yes", "--json"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
-    (["--then", "true", "--yes"], "--then has no effect without --watch"),
-])
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--watch"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
+        (["--watch", "--yes", "--json"], "--watch asks nobody and prints no JSON: pass --yes or --skip-preview, and no --json"),
+        (["--then", "true", "--yes"], "--then has no effect without --watch"),
+    ],
+)
 def test_a_watch_that_cannot_be_is_refused(project: Project, flags, reason):
     refused = project.run("up", *flags)
 
@@ -376,7 +377,9 @@ def test_up_starts_the_emulator_destroy_leaves_it_and_stop_ends_it(own_emulator:
     assert nothing_to_set.err == "error: the emulator isn't running: python -m local start\n"
     assert re.fullmatch(
         rf"export AWS_ENDPOINT_URL={during['endpoint']}\nexport AWS_SESSION_TOKEN=[\w-]{{43}}\nexport AWS_ACCESS_KEY_ID=0{{12}}\n"
-        r"export AWS_SECRET_ACCESS_KEY=test\n", to_set)
+        r"export AWS_SECRET_ACCESS_KEY=test\n",
+        to_set,
+    )
     kept = [own_emulator.folder / ".local", *(own_emulator.folder / ".local").iterdir()]
     assert {path.name for path in kept if path.stat().st_mode & 0o077} == set()
     assert stopped.out.startswith("Stopped the emulator")
@@ -425,12 +428,28 @@ def test_an_emulator_that_the_command_starts_enforces_what_roles_may_do(project:
 
 
 def test_what_is_refused_in_the_clear_is_taken_from_this_machine(tmp_path):
-    document = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"},
-        {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"},
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ],
+    }
     with emulator_control.start(tmp_path, port=0, auth=True) as running:
-        sqs = boto3.client("sqs", endpoint_url=running.endpoint, region_name="us-east-1", aws_access_key_id="000000000000",
-                           aws_secret_access_key="test", aws_session_token=running.session_token)
+        sqs = boto3.client(
+            "sqs",
+            endpoint_url=running.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="000000000000",
+            aws_secret_access_key="test",
+            aws_session_token=running.session_token,
+        )
         url = sqs.create_queue(QueueName="q", Attributes={"Policy": json.dumps(document)})["QueueUrl"]
 
         assert sqs.send_message(QueueUrl=url, MessageBody="in the clear")["MessageId"]

@@ -23,8 +23,12 @@ def responder(name, behaviour="quote", **settings):
 
 
 MIXED = [
-    responder("avis", amount=120), responder("alamo", amount=99), responder("hertz", "throw"), responder("sixt", "decline"),
-    responder("budget", "sleep", seconds=30, timeoutSeconds=1), responder("thrifty", amount=99),
+    responder("avis", amount=120),
+    responder("alamo", amount=99),
+    responder("hertz", "throw"),
+    responder("sixt", "decline"),
+    responder("budget", "sleep", seconds=30, timeoutSeconds=1),
+    responder("thrifty", amount=99),
 ]
 
 
@@ -52,14 +56,25 @@ def test_failures_are_answers_in_their_slot_and_the_quotes_survive(mixed, varian
     result = mixed.request(variant, {"data": {}})
 
     assert {answer["responder"]: answer["status"] for answer in result["answers"]} == {
-        "avis": "QUOTED", "alamo": "QUOTED", "hertz": "FAILED", "sixt": "DECLINED", "budget": "TIMED_OUT", "thrifty": "QUOTED"}
+        "avis": "QUOTED",
+        "alamo": "QUOTED",
+        "hertz": "FAILED",
+        "sixt": "DECLINED",
+        "budget": "TIMED_OUT",
+        "thrifty": "QUOTED",
+    }
     assert [answer["responder"] for answer in result["answers"]] == [entry["name"] for entry in MIXED]
     error = result["answers"][2]["error"]
     assert said(error) == ("RuntimeError", "out of cars")
     assert re.fullmatch(r"tests/responders\.py:\d+", error["at"])
     assert (result["status"], result["completedBy"]) == ("PARTIAL", "ALL")
     assert {key: result[key] for key in ("expected", "received", "declined", "failed", "late")} == {
-        "expected": 6, "received": 5, "declined": 1, "failed": 1, "late": 0}
+        "expected": 6,
+        "received": 5,
+        "declined": 1,
+        "failed": 1,
+        "late": 0,
+    }
 
 
 def test_nobody_is_asked_any_more_after_the_deadline(mixed, variant):
@@ -96,16 +111,19 @@ def test_when_nobody_quotes_the_request_fails_with_every_reason(mixed, variant):
     assert [answer["error"]["type"] for answer in result["answers"]] == ["RuntimeError", "Timeout"]
 
 
-@pytest.mark.parametrize(("request_body", "reason"), [
-    ({}, "data must be an object"),
-    ([], "the request must be a JSON object"),
-    ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo, hertz, sixt, budget, thrifty'),
-    ({"data": {}, "recipients": ["avis", "avis"]}, "named more than once; known responders: avis"),
-    ({"data": {}, "recipients": []}, "recipients must not be empty; known responders: avis"),
-    ({"data": {}, "recipients": [7]}, "recipients must be names, not a number; known responders: avis"),
-    ({"data": {}, "recipients": [{"arn": "x"}]}, "recipients must be names, not an object; known responders: avis"),
-    ({"data": {"x": "x" * 70_000}}, "the request takes 70017 bytes as JSON; at most 65536 are allowed"),
-])
+@pytest.mark.parametrize(
+    ("request_body", "reason"),
+    [
+        ({}, "data must be an object"),
+        ([], "the request must be a JSON object"),
+        ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo, hertz, sixt, budget, thrifty'),
+        ({"data": {}, "recipients": ["avis", "avis"]}, "named more than once; known responders: avis"),
+        ({"data": {}, "recipients": []}, "recipients must not be empty; known responders: avis"),
+        ({"data": {}, "recipients": [7]}, "recipients must be names, not a number; known responders: avis"),
+        ({"data": {}, "recipients": [{"arn": "x"}]}, "recipients must be names, not an object; known responders: avis"),
+        ({"data": {"x": "x" * 70_000}}, "the request takes 70017 bytes as JSON; at most 65536 are allowed"),
+    ],
+)
 def test_a_broken_request_is_refused_before_anything_is_scattered(mixed, variant, request_body, reason):
     machine = mixed.outputs[f"{variant}StateMachineArn"]
     workflows = mixed.client("stepfunctions")
@@ -139,8 +157,9 @@ def test_a_request_id_of_another_request_is_refused(mixed, variant):
 def test_an_execution_that_was_stopped_leaves_a_request_that_its_deadline_closes(mixed, variant):
     body = {"requestId": uuid.uuid4().hex, "data": {}, "recipients": ["avis", "budget"], "completion": {"deadlineSeconds": 1}}
     workflows = mixed.client("stepfunctions")
-    execution = workflows.start_execution(
-        stateMachineArn=mixed.outputs[f"{variant}StateMachineArn"], input=json.dumps(body))["executionArn"]
+    execution = workflows.start_execution(stateMachineArn=mixed.outputs[f"{variant}StateMachineArn"], input=json.dumps(body))[
+        "executionArn"
+    ]
     while mixed.record(body["requestId"]) is None:
         time.sleep(LOOK_SECONDS)
 
@@ -154,8 +173,9 @@ def test_a_request_costs_four_transitions_and_one_for_each_responder(mixed, vari
     """The emulator's history has no iterations, but says what was entered outside them; inside, only Ask is entered."""
     workflows = mixed.client("stepfunctions")
     machine = mixed.outputs[f"{variant}StateMachineArn"]
-    execution = workflows.start_execution(
-        stateMachineArn=machine, input=json.dumps({"data": {}, "recipients": ["avis", "alamo"]}))["executionArn"]
+    execution = workflows.start_execution(stateMachineArn=machine, input=json.dumps({"data": {}, "recipients": ["avis", "alamo"]}))[
+        "executionArn"
+    ]
     while workflows.describe_execution(executionArn=execution)["status"] == "RUNNING":
         time.sleep(LOOK_SECONDS)
 
@@ -185,8 +205,9 @@ def test_a_function_that_dies_is_a_failure_in_its_slot(deployed, variant):
 
 
 def test_answers_larger_than_a_state_may_carry_lose_no_quote(deployed, variant):
-    stack = deployed(variants=VARIANTS, responders=[responder(f"big-{number}", bytes=100_000, amount=number) for number in range(1, 6)],
-                     api=NO_API)
+    stack = deployed(
+        variants=VARIANTS, responders=[responder(f"big-{number}", bytes=100_000, amount=number) for number in range(1, 6)], api=NO_API
+    )
 
     result = stack.request(variant, {"data": {}})
 
@@ -210,14 +231,20 @@ def overlapping(deployed):
     with tempfile.TemporaryDirectory() as folder:
         stack.request("map", {"data": {"folder": folder, "until": 1}})
     functions = stack.client("lambda").list_functions()["Functions"]
-    return {f"r{number}": next(function["FunctionArn"] for function in functions if f"-r{number}-" in function["FunctionName"])
-            for number in range(6)}
+    return {
+        f"r{number}": next(function["FunctionArn"] for function in functions if f"-r{number}-" in function["FunctionName"])
+        for number in range(6)
+    }
 
 
 @pytest.mark.parametrize(("cap", "most"), [(1, 1), (3, 3), (40, 6)])
 def test_max_concurrency_truly_caps(deployed, overlapping, cap, most, tmp_path):
-    stack = deployed(variants=["map"], maxConcurrency=cap, api=NO_API,
-                     responders=[{"name": name, "functionArn": arn} for name, arn in overlapping.items()])
+    stack = deployed(
+        variants=["map"],
+        maxConcurrency=cap,
+        api=NO_API,
+        responders=[{"name": name, "functionArn": arn} for name, arn in overlapping.items()],
+    )
 
     result = stack.request("map", {"data": {"folder": str(tmp_path), "until": most}})
 

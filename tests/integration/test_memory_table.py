@@ -21,16 +21,20 @@ CREATED = "2027-01-01T00:00:00.000Z"
 NAMES = st.sampled_from(["avis", "budget", "hertz"])
 SECONDS = st.integers(0, 9)
 ANSWERS = st.dictionaries(NAMES, st.integers(1, 3), min_size=1, max_size=3)
-OPERATIONS = st.lists(st.one_of(
-    st.tuples(st.just("create"), st.sampled_from(["one", "another"]), SECONDS, st.booleans()),
-    st.tuples(st.just("add"), ANSWERS),
-    st.tuples(st.just("add_late"), ANSWERS),
-    st.tuples(st.just("close"), ANSWERS, SECONDS),
-    st.tuples(st.just("claim_announcement"), SECONDS, SECONDS),
-    st.tuples(st.just("announced"), SECONDS),
-    st.tuples(st.just("published"), SECONDS),
-    st.tuples(st.just("not_published"), SECONDS),
-), min_size=1, max_size=10)
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), st.sampled_from(["one", "another"]), SECONDS, st.booleans()),
+        st.tuples(st.just("add"), ANSWERS),
+        st.tuples(st.just("add_late"), ANSWERS),
+        st.tuples(st.just("close"), ANSWERS, SECONDS),
+        st.tuples(st.just("claim_announcement"), SECONDS, SECONDS),
+        st.tuples(st.just("announced"), SECONDS),
+        st.tuples(st.just("published"), SECONDS),
+        st.tuples(st.just("not_published"), SECONDS),
+    ),
+    min_size=1,
+    max_size=10,
+)
 
 
 class InMemory:
@@ -53,8 +57,9 @@ class InMemory:
 def dynamodb(emulator, module_account):
     import boto3
 
-    session = boto3.Session(aws_access_key_id=module_account, aws_secret_access_key="test",
-                            aws_session_token=emulator.session_token, region_name="us-east-1")
+    session = boto3.Session(
+        aws_access_key_id=module_account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name="us-east-1"
+    )
     return session.client("dynamodb", endpoint_url=emulator.endpoint)
 
 
@@ -107,9 +112,18 @@ def answers(given: dict[str, int]) -> dict[str, Any]:
 
 def opened(request: str = "one", publish_by: int | None = None) -> dict[str, Any]:
     return {
-        "requestId": "r1", "variant": "sns", "status": "OPEN", "request": {"data": {"which": request}}, "recipients": ["avis", "budget"],
-        "answers": {}, "late": {}, "createdAt": CREATED, "deadlineAt": at(60), "openedBy": "caller",
-        **({"publishBy": at(publish_by)} if publish_by is not None else {})}
+        "requestId": "r1",
+        "variant": "sns",
+        "status": "OPEN",
+        "request": {"data": {"which": request}},
+        "recipients": ["avis", "budget"],
+        "answers": {},
+        "late": {},
+        "createdAt": CREATED,
+        "deadlineAt": at(60),
+        "openedBy": "caller",
+        **({"publishBy": at(publish_by)} if publish_by is not None else {}),
+    }
 
 
 def kept(records: Records) -> dict[str, Any]:
@@ -118,14 +132,21 @@ def kept(records: Records) -> dict[str, Any]:
 
 
 def close(records: Records, silent: dict[str, int], seconds: int) -> Any:
-    return records.close(kept(records), Closing(
-        status="PARTIAL", completed_by="DEADLINE", completed_at=at(seconds), silent=answers(silent), ranking=Ranking(("avis",)),
-        announce_by=at(seconds)))
+    return records.close(
+        kept(records),
+        Closing(
+            status="PARTIAL",
+            completed_by="DEADLINE",
+            completed_at=at(seconds),
+            silent=answers(silent),
+            ranking=Ranking(("avis",)),
+            announce_by=at(seconds),
+        ),
+    )
 
 
 OPERATION: dict[str, Any] = {
-    "create": lambda records, request, seconds, publishes: records.create(
-        opened(request, seconds if publishes else None), at(seconds + 1)),
+    "create": lambda records, request, seconds, publishes: records.create(opened(request, seconds if publishes else None), at(seconds + 1)),
     "add": lambda records, given: records.add(kept(records), answers(given)),
     "add_late": lambda records, given: records.add_late(kept(records), answers(given)),
     "close": close,

@@ -15,15 +15,27 @@ NAMES = ["avis", "alamo", "busy", "flaky", "crash"]
 
 @pytest.fixture(scope="module")
 def stack(emulator):
-    responders = [{"name": name, "timeoutSeconds": 60, **settings} for name, settings in {
-        "avis": {"module": "tests.responders", "amount": 99, "behaviour": "quote"},
-        "alamo": {"module": "tests.responders", "amount": 120, "behaviour": "sleep", "seconds": 0},
-        "busy": {"module": "tests.odd_responders", "retries": 1},
-        "flaky": {"module": "tests.responders", "behaviour": "flaky"},
-        "crash": {"module": "tests.responders", "behaviour": "crash"}}.items()]
-    return deploy(emulator, ACCOUNT, {
-        "variants": ["map", "parallel"], "api": {"enabled": False}, "alarms": {"enabled": False}, "completion": {"deadlineSeconds": 900},
-        "responders": responders})
+    responders = [
+        {"name": name, "timeoutSeconds": 60, **settings}
+        for name, settings in {
+            "avis": {"module": "tests.responders", "amount": 99, "behaviour": "quote"},
+            "alamo": {"module": "tests.responders", "amount": 120, "behaviour": "sleep", "seconds": 0},
+            "busy": {"module": "tests.odd_responders", "retries": 1},
+            "flaky": {"module": "tests.responders", "behaviour": "flaky"},
+            "crash": {"module": "tests.responders", "behaviour": "crash"},
+        }.items()
+    ]
+    return deploy(
+        emulator,
+        ACCOUNT,
+        {
+            "variants": ["map", "parallel"],
+            "api": {"enabled": False},
+            "alarms": {"enabled": False},
+            "completion": {"deadlineSeconds": 900},
+            "responders": responders,
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +84,12 @@ def test_quotes_survive_what_breaks_beside_them(outcomes):
     result = outcomes[0].output
 
     assert {answer["responder"]: answer["status"] for answer in result["answers"]} == {
-        "avis": "QUOTED", "alamo": "QUOTED", "busy": "FAILED", "flaky": "QUOTED", "crash": "FAILED"}
+        "avis": "QUOTED",
+        "alamo": "QUOTED",
+        "busy": "FAILED",
+        "flaky": "QUOTED",
+        "crash": "FAILED",
+    }
     assert (result["status"], result["completedBy"], result["best"]["responder"]) == ("PARTIAL", "ALL", "avis")
 
 
@@ -109,7 +126,7 @@ def test_a_repeated_request_asks_nobody_and_has_the_same_result(moto: Workflows,
 
 
 def test_a_broken_request_is_rejected_with_the_reason(moto: Workflows, machine):
-    ended = moto.ended(moto.start(machine, {"data": {}, "recipients": ["zip\"é"]}))
+    ended = moto.ended(moto.start(machine, {"data": {}, "recipients": ['zip"é']}))
 
     assert (ended.status, ended.error) == ("FAILED", "InvalidRequest")
     assert ended.cause == f'unknown recipient "zip\\"é"; known responders: {", ".join(NAMES)}'

@@ -45,8 +45,23 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder = tmp_path_factory.mktemp("environment") / ".venv"
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", "--no-compile",
-                    "--disable-pip-version-check", str(wheel)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(python),
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--no-compile",
+            "--disable-pip-version-check",
+            str(wheel),
+        ],
+        check=True,
+    )
     site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     assert {file.name for file in site_packages.iterdir()} == {"scatter_gather", f"scatter_gather-{__version__}.dist-info"}
     here = {file for file in map(Path, sys.path) if file.name == "site-packages"}
@@ -82,7 +97,8 @@ def _commands() -> list[str]:
 
 def _run(script: str, folder: Path, environment: dict[str, str]) -> str:
     ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, f"code {ran.returncode} from\n{script}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
     return ran.stdout
 
@@ -103,8 +119,13 @@ def test_every_file_that_the_program_needs_is_in_the_wheel(wheel):
 
 
 def test_nothing_in_the_wheel_is_imported_by_a_name_of_the_repository(wheel):
-    absolute = [(name, module) for name, tree in _modules(wheel).items() for node in ast.walk(tree) for module in _imported(node)
-                if module in hatch_build.FOLDERS]
+    absolute = [
+        (name, module)
+        for name, tree in _modules(wheel).items()
+        for node in ast.walk(tree)
+        for module in _imported(node)
+        if module in hatch_build.FOLDERS
+    ]
 
     assert absolute == []
 
@@ -121,16 +142,19 @@ def _imported(node: ast.AST) -> list[str]:
     return [str(node.module).partition(".")[0]] if isinstance(node, ast.ImportFrom) and not node.level else []
 
 
-@pytest.mark.parametrize(("file", "source", "expected"), [
-    ("components/code.py", "from components import policy", "from . import policy"),
-    ("components/code.py", "from components.queue import Queue", "from .queue import Queue"),
-    ("client/stack.py", "    from handlers.contract import (\n    Json)", "    from ..handlers.contract import (\n    Json)"),
-    ("handlers/quotes/ride.py", "from handlers.quoting import Quote", "from ..quoting import Quote"),
-    ("handlers/quotes/ride.py", "from handlers import clock", "from .. import clock"),
-    ("__init__.py", "from components import Alarms", "from .components import Alarms"),
-    ("components/code.py", "import os\nfrom scatter_gather import Quote", "import os\nfrom scatter_gather import Quote"),
-    ("client/__init__.py", "'''\nfrom client import Stack\n'''", "'''\nfrom client import Stack\n'''"),
-])
+@pytest.mark.parametrize(
+    ("file", "source", "expected"),
+    [
+        ("components/code.py", "from components import policy", "from . import policy"),
+        ("components/code.py", "from components.queue import Queue", "from .queue import Queue"),
+        ("client/stack.py", "    from handlers.contract import (\n    Json)", "    from ..handlers.contract import (\n    Json)"),
+        ("handlers/quotes/ride.py", "from handlers.quoting import Quote", "from ..quoting import Quote"),
+        ("handlers/quotes/ride.py", "from handlers import clock", "from .. import clock"),
+        ("__init__.py", "from components import Alarms", "from .components import Alarms"),
+        ("components/code.py", "import os\nfrom scatter_gather import Quote", "import os\nfrom scatter_gather import Quote"),
+        ("client/__init__.py", "'''\nfrom client import Stack\n'''", "'''\nfrom client import Stack\n'''"),
+    ],
+)
 def test_the_build_makes_imports_relative(file, source, expected):
     if source.startswith(" "):
         source, expected = f"if True:\n{source}", f"if True:\n{expected}"
@@ -166,8 +190,10 @@ def _with_requirements(requirements: list[str]) -> set[str]:
         if is_wanted and name not in found:
             found.add(name)
             inner = [Requirement(text) for text in metadata.requires(name) or []]
-            ahead += [(each, not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in ["", *requirement.extras]))
-                      for each in inner]
+            ahead += [
+                (each, not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in ["", *requirement.extras]))
+                for each in inner
+            ]
     return found
 
 
@@ -183,11 +209,17 @@ def test_what_is_pinned_here_is_what_the_package_takes():
 def test_a_responders_code_imports_no_pulumi_and_a_program_keeps_its_own_names(environment, tmp_path):
     for folder in hatch_build.FOLDERS:
         (tmp_path / f"{folder}.py").write_text("OWN = True\n")
-    program = "; ".join([
-        "import sys", "from scatter_gather import Decline, Quote, QuoteRequest, TransientError",
-        "print(sorted({'pulumi', 'pydantic', 'boto3'} & set(sys.modules)), Quote.__module__)",
-        f"from scatter_gather import {', '.join(scatter_gather.__all__)}", "print(Alarms.__module__)",
-        f"import {', '.join(hatch_build.FOLDERS)}", f"print({' and '.join(f'{folder}.OWN' for folder in hatch_build.FOLDERS)})"])
+    program = "; ".join(
+        [
+            "import sys",
+            "from scatter_gather import Decline, Quote, QuoteRequest, TransientError",
+            "print(sorted({'pulumi', 'pydantic', 'boto3'} & set(sys.modules)), Quote.__module__)",
+            f"from scatter_gather import {', '.join(scatter_gather.__all__)}",
+            "print(Alarms.__module__)",
+            f"import {', '.join(hatch_build.FOLDERS)}",
+            f"print({' and '.join(f'{folder}.OWN' for folder in hatch_build.FOLDERS)})",
+        ]
+    )
 
     printed = _run(f'python -c "{program}"', tmp_path, environment)
 
@@ -205,10 +237,10 @@ def test_the_example_is_what_the_readme_says():
 
 def test_the_readmes_program_is_deployed_and_answers(environment, own_folder):
     commands = _commands()
-    assert commands[:len(SETS_UP)] == SETS_UP
+    assert commands[: len(SETS_UP)] == SETS_UP
 
     try:
-        shown = {command: _run(command, own_folder, environment) for command in commands[len(SETS_UP):]}
+        shown = {command: _run(command, own_folder, environment) for command in commands[len(SETS_UP) :]}
     finally:
         subprocess.run(["python", "-m", "scatter_gather.local", "stop"], cwd=own_folder, env=environment, check=True, capture_output=True)
 

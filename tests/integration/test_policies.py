@@ -18,10 +18,19 @@ def responder(name, behaviour="quote", **settings):
 @pytest.fixture(scope="module")
 def stack(deployed):
     return deployed(
-        variants=VARIANTS, api={"enabled": False}, alarms={"enabled": False}, maxConcurrency=20, topK=2, selection="median",
+        variants=VARIANTS,
+        api={"enabled": False},
+        alarms={"enabled": False},
+        maxConcurrency=20,
+        topK=2,
+        selection="median",
         completion={"deadlineSeconds": 120, "weights": {"hertz": 3}},
-        responders=[*(responder(name, amount=amount) for name, amount in QUICK.items()), responder("budget", "decline"),
-                    *(responder(name, "hold", amount=90) for name in HELD)])
+        responders=[
+            *(responder(name, amount=amount) for name, amount in QUICK.items()),
+            responder("budget", "decline"),
+            *(responder(name, "hold", amount=90) for name in HELD),
+        ],
+    )
 
 
 @pytest.fixture
@@ -34,6 +43,7 @@ def gate(tmp_path):
 @pytest.fixture(params=VARIANTS)
 def ask(request, stack, gate):
     """Sends a request to these recipients with this completion; its result, once the request is closed."""
+
     def send(recipients, awaits=(), **completion):
         data = {"folder": str(gate), "awaits": list(awaits)}
         body = {"requestId": uuid.uuid4().hex, "data": data, "recipients": recipients, "completion": completion}
@@ -72,7 +82,8 @@ def test_a_quorum_closes_it_and_what_comes_later_is_late(stack, gate, ask):
     late = until(stack, result["requestId"], lambda record: sum(len(record[place]) for place in ("answers", "late", "spared")) == 5)
     assert {"held-0", "held-1"} <= set(late["late"])
     assert {key: stack.result(result["requestId"])[key] for key in ("answers", "best", "top", "completedAt")} == {
-        key: result[key] for key in ("answers", "best", "top", "completedAt")}
+        key: result[key] for key in ("answers", "best", "top", "completedAt")
+    }
 
 
 def test_the_quote_of_more_weight_is_a_quorum_by_itself(ask):
@@ -96,10 +107,15 @@ def test_nothing_closes_it_before_those_that_are_required(stack, gate, request, 
     sender.start()
     table = stack.client("dynamodb")
     ends = time.monotonic() + 60
-    while not (open_ones := [
-            item for item in table.scan(TableName=stack.outputs["quoteTableName"], ConsistentRead=True)["Items"]
-            if "data" in item["request"]["M"] and item["request"]["M"]["data"]["M"].get("folder", {}).get("S") == str(gate)
-            and "avis" in item["answers"]["M"]]):
+    while not (
+        open_ones := [
+            item
+            for item in table.scan(TableName=stack.outputs["quoteTableName"], ConsistentRead=True)["Items"]
+            if "data" in item["request"]["M"]
+            and item["request"]["M"]["data"]["M"].get("folder", {}).get("S") == str(gate)
+            and "avis" in item["answers"]["M"]
+        ]
+    ):
         assert time.monotonic() < ends
         time.sleep(0.1)
     assert open_ones[0]["status"]["S"] == "OPEN"

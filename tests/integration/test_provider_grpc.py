@@ -124,8 +124,8 @@ def world(caller: Caller) -> World:
 def aws(emulator: Emulator, world: World) -> Callable[[str], Any]:
     """The emulator behind the provider's back."""
     session = boto3.Session(
-        aws_access_key_id=world.account, aws_secret_access_key="test", aws_session_token=emulator.session_token,
-        region_name="us-east-1")
+        aws_access_key_id=world.account, aws_secret_access_key="test", aws_session_token=emulator.session_token, region_name="us-east-1"
+    )
     return lambda service: session.client(service, endpoint_url=emulator.endpoint)
 
 
@@ -211,9 +211,7 @@ def test_preview_writes_nothing(caller: Caller, aws: Callable[[str], Any]) -> No
     assert attributes == {"DelaySeconds": "1"}
 
 
-def test_creation_that_fails_halfway_leaves_nothing_behind(
-    emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_creation_that_fails_halfway_leaves_nothing_behind(emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ProviderError("no retention today")
 

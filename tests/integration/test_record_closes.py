@@ -14,7 +14,7 @@ from tests.integration.beside_the_stack import existing_function, express_machin
 CARRIERS = ("map", "parallel", "sns", "map EXPRESS", "parallel EXPRESS")
 PATIENCE_SECONDS = 300
 
-SLOW_FUNCTION = '''
+SLOW_FUNCTION = """
 import pathlib, time
 
 
@@ -22,7 +22,7 @@ def handler(event, context):
     time.sleep(30)
     pathlib.Path(event["data"]["folder"], "done").touch()
     return {"amount": 1}
-'''
+"""
 
 
 def eventually(look: Any) -> Any:
@@ -58,6 +58,7 @@ class Bench:
 
     def announced(self, request_id: str) -> dict[str, Any]:
         """The Result that the event told."""
+
         def look() -> Any:
             for message in taken(self._sqs, self._queue):
                 result = json.loads(message["Body"])["detail"]
@@ -71,19 +72,37 @@ class Bench:
 def bench(deployed, emulator, module_account):
     slow = existing_function(emulator, module_account, SLOW_FUNCTION)
     own = {"module": "tests.responders", "timeoutSeconds": 60, "behaviour": "quote"}
-    responders = [{"name": name, **own, **settings} for name, settings in {
-        "avis": {"amount": 120}, "alamo": {"amount": 99}, "sixt": {"behaviour": "decline"}, "hertz": {"behaviour": "throw"},
-        "held": {"behaviour": "hold", "amount": 1}}.items()]
-    return Bench(deployed(
-        variants=["map", "parallel", "sns"], api={"enabled": False}, alarms={"enabled": False}, completion={"deadlineSeconds": 900},
-        responders=[*responders, {"name": "slow", "functionArn": slow, "timeoutSeconds": 60}]))
+    responders = [
+        {"name": name, **own, **settings}
+        for name, settings in {
+            "avis": {"amount": 120},
+            "alamo": {"amount": 99},
+            "sixt": {"behaviour": "decline"},
+            "hertz": {"behaviour": "throw"},
+            "held": {"behaviour": "hold", "amount": 1},
+        }.items()
+    ]
+    return Bench(
+        deployed(
+            variants=["map", "parallel", "sns"],
+            api={"enabled": False},
+            alarms={"enabled": False},
+            completion={"deadlineSeconds": 900},
+            responders=[*responders, {"name": "slow", "functionArn": slow, "timeoutSeconds": 60}],
+        )
+    )
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_two_quotes_of_five_close_and_announce_while_another_is_still_being_asked_and_its_answer_is_kept_as_late(bench, carrier, tmp_path):
-    request_id = bench.send(carrier, {
-        "data": {"folder": str(tmp_path), "awaits": ["held"]}, "recipients": ["avis", "alamo", "held", "sixt", "hertz"],
-        "completion": {"quorum": 2}})
+    request_id = bench.send(
+        carrier,
+        {
+            "data": {"folder": str(tmp_path), "awaits": ["held"]},
+            "recipients": ["avis", "alamo", "held", "sixt", "hertz"],
+            "completion": {"quorum": 2},
+        },
+    )
 
     record, announced = bench.closed(request_id), bench.announced(request_id)
 
@@ -103,8 +122,9 @@ def test_two_quotes_of_five_close_and_announce_while_another_is_still_being_aske
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_the_deadline_closes_while_an_existing_function_still_runs(bench, carrier, tmp_path):
-    request_id = bench.send(carrier, {
-        "data": {"folder": str(tmp_path)}, "recipients": ["avis", "slow"], "completion": {"deadlineSeconds": 5}})
+    request_id = bench.send(
+        carrier, {"data": {"folder": str(tmp_path)}, "recipients": ["avis", "slow"], "completion": {"deadlineSeconds": 5}}
+    )
 
     record = bench.closed(request_id)
 
@@ -117,11 +137,16 @@ def test_the_deadline_closes_while_an_existing_function_still_runs(bench, carrie
 @pytest.mark.parametrize("variant", ["map", "parallel"])
 def test_the_deadline_closes_a_request_whose_execution_was_stopped(bench, variant, tmp_path):
     stack = bench.stack
-    request = {"requestId": f"stopped-{variant}", "data": {"folder": str(tmp_path)}, "recipients": ["avis", "held"],
-               "completion": {"deadlineSeconds": 3}}
+    request = {
+        "requestId": f"stopped-{variant}",
+        "data": {"folder": str(tmp_path)},
+        "recipients": ["avis", "held"],
+        "completion": {"deadlineSeconds": 3},
+    }
     workflows = stack.client("stepfunctions")
-    execution = workflows.start_execution(
-        stateMachineArn=stack.outputs[f"{variant}StateMachineArn"], input=json.dumps(request))["executionArn"]
+    execution = workflows.start_execution(stateMachineArn=stack.outputs[f"{variant}StateMachineArn"], input=json.dumps(request))[
+        "executionArn"
+    ]
     eventually(lambda: stack.record(request["requestId"]))
 
     workflows.stop_execution(executionArn=execution)

@@ -19,13 +19,19 @@ def stack(emulator, account, clients, monkeypatch):
     for name in ("responses", "ask-avis"):
         source, arn = make_queue(sqs, name)
         dead, dead_arn = make_queue(sqs, f"dead-{name}")
-        sqs.set_queue_attributes(QueueUrl=source, Attributes={
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 5})})
-        sqs.set_queue_attributes(QueueUrl=dead, Attributes={
-            "RedriveAllowPolicy": json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [arn]})})
+        sqs.set_queue_attributes(
+            QueueUrl=source, Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 5})}
+        )
+        sqs.set_queue_attributes(
+            QueueUrl=dead, Attributes={"RedriveAllowPolicy": json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [arn]})}
+        )
         urls[name] = dead
-    outputs = {"deadLetterQueueUrl": urls["responses"], "snsDeadLetterQueueUrls": urls, "quoteTableName": make_table(clients("dynamodb")),
-               "snsTopicArn": f"arn:aws:sns:us-east-1:{account}:topic"}
+    outputs = {
+        "deadLetterQueueUrl": urls["responses"],
+        "snsDeadLetterQueueUrls": urls,
+        "quoteTableName": make_table(clients("dynamodb")),
+        "snsTopicArn": f"arn:aws:sns:us-east-1:{account}:topic",
+    }
     return Stack(outputs, emulator.endpoint, emulator.session_token)
 
 
@@ -34,15 +40,27 @@ def dead_url(stack, name="responses"):
 
 
 def bury(stack, body, name="responses", **attributes):
-    stack.client("sqs").send_message(QueueUrl=dead_url(stack, name), MessageBody=body, MessageAttributes={
-        key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()})
+    stack.client("sqs").send_message(
+        QueueUrl=dead_url(stack, name),
+        MessageBody=body,
+        MessageAttributes={key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
+    )
 
 
 def keep(stack, **changes):
     now = clock.now()
-    record = {"requestId": "r1", "variant": "sns", "status": "PARTIAL", "request": {}, "recipients": ["avis"],
-              "answers": {}, "late": {},
-              "createdAt": now, "publishBy": now, **changes}
+    record = {
+        "requestId": "r1",
+        "variant": "sns",
+        "status": "PARTIAL",
+        "request": {},
+        "recipients": ["avis"],
+        "answers": {},
+        "late": {},
+        "createdAt": now,
+        "publishBy": now,
+        **changes,
+    }
     Records(stack.outputs["quoteTableName"], stack.client("dynamodb")).create(record, now)
 
 
@@ -78,7 +96,7 @@ def test_each_goes_back_to_its_own_queue_with_its_attributes(stack):
 
     assert moved == 2
     assert [message["Body"] for message in taken(stack.client("sqs"), source(stack))] == ["answer"]
-    question, = taken(stack.client("sqs"), source(stack, "ask-avis"))
+    (question,) = taken(stack.client("sqs"), source(stack, "ask-avis"))
     assert (question["Body"], question["MessageAttributes"]["replyTo"]["StringValue"]) == ("question", "somewhere")
     assert [found.count for found in redrive.dead_letters(stack)] == [0, 0]
 
@@ -106,13 +124,16 @@ def test_interrupted_it_leaves_a_message_twice_rather_than_nowhere(stack, monkey
     assert [message["Body"] for message in taken(stack.client("sqs"), source(stack))] == ["answer"]
 
 
-@pytest.mark.parametrize(("record", "body", "outcome"), [
-    ({"answers": {"avis": {"status": "QUOTED", "respondedAt": "x"}}}, {"answer": {"responder": "avis"}}, "gathered"),
-    ({"late": {"avis": {"status": "QUOTED"}}}, {"answer": {"responder": "avis"}}, "late"),
-    ({"answers": {"avis": {"status": "TIMED_OUT"}}}, {"deadlineAt": "x"}, "closed"),
-    ({"status": "OPEN"}, {"deadlineAt": "x"}, "open"),
-    ({"requestId": "r2"}, {"deadlineAt": "x"}, "of no request"),
-])
+@pytest.mark.parametrize(
+    ("record", "body", "outcome"),
+    [
+        ({"answers": {"avis": {"status": "QUOTED", "respondedAt": "x"}}}, {"answer": {"responder": "avis"}}, "gathered"),
+        ({"late": {"avis": {"status": "QUOTED"}}}, {"answer": {"responder": "avis"}}, "late"),
+        ({"answers": {"avis": {"status": "TIMED_OUT"}}}, {"deadlineAt": "x"}, "closed"),
+        ({"status": "OPEN"}, {"deadlineAt": "x"}, "open"),
+        ({"requestId": "r2"}, {"deadlineAt": "x"}, "of no request"),
+    ],
+)
 def test_what_became_of_a_message(stack, record, body, outcome):
     keep(stack, **record)
     bury(stack, json.dumps({"requestId": "r1", **body}))
@@ -185,5 +206,7 @@ def test_on_aws_a_task_moves_them_and_is_stopped_before_it_goes_round_in_circles
 
     assert redrive.move(stack, found) == 3
     assert tasks.cancelled
-    assert tasks.asked == {"SourceArn": f"arn:aws:sqs:us-east-1:{account}:dead-responses",
-                           "DestinationArn": f"arn:aws:sqs:us-east-1:{account}:responses"}
+    assert tasks.asked == {
+        "SourceArn": f"arn:aws:sqs:us-east-1:{account}:dead-responses",
+        "DestinationArn": f"arn:aws:sqs:us-east-1:{account}:responses",
+    }

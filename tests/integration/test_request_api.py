@@ -55,8 +55,9 @@ class Caller:
         sent = {"content_type": "application/json", "authorization": self.authorization, **headers}
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         with contextlib.closing(http.client.HTTPConnection(self._host, timeout=120)) as connection:
-            connection.request(method, self._path + path, payload, {
-                name.replace("_", "-"): value for name, value in sent.items() if value is not None})
+            connection.request(
+                method, self._path + path, payload, {name.replace("_", "-"): value for name, value in sent.items() if value is not None}
+            )
             response = connection.getresponse()
             text = response.read()
         return Answered(response.status, {name.lower(): value for name, value in response.getheaders()}, json.loads(text))
@@ -120,6 +121,7 @@ def _executions(stack: Stack, variant: str) -> int:
 
 # One request
 
+
 @pytest.mark.parametrize("variant", ["map", "parallel"])
 def test_a_request_is_taken_and_read_until_it_is_closed(api, variant):
     taken = api.send(variant)
@@ -150,6 +152,7 @@ def test_waiting_returns_the_result(deployed, module_account, variant, workflow_
 
 
 # The same id again
+
 
 def test_the_same_request_again_is_not_scattered_again(api, stack):
     body = {**SAMPLE, "requestId": uuid.uuid4().hex, "data": {"days_rental": 3, "nothing": None, "deep": [{"x": 0.1}, []], "é": "ü"}}
@@ -200,25 +203,29 @@ def test_of_different_requests_at_once_with_one_id_exactly_one_is_taken(api):
 
 # What is refused
 
-@pytest.mark.parametrize(("body", "headers", "status", "reason"), [
-    (None, {}, 400, "the body is empty"),
-    (b"{", {}, 400, "not JSON"),
-    (b"\xff\xfe", {}, 400, "not "),
-    (b'{"data": {"a": NaN}}', {}, 400, "NaN"),
-    (b'{"data": {"a": 1e999}}', {}, 400, "out of range"),
-    (b'{"data": {}, "data": {}}', {}, 400, "more than once"),
-    (b'{"data": {"a": "\\ud800"}}', {}, 400, "surrogate"),
-    (b'{"data":' + b'{"a":' * 40 + b"1" + b"}" * 41, {}, 400, "nested too deep"),
-    (b"[" * 50_000, {}, 400, "nested too deep"),
-    ({"data": {"": 1}}, {}, 400, "a key is empty"),
-    ({}, {}, 400, "data must be an object"),
-    ({"data": {}, "recipients": ["nobody"]}, {}, 400, "known responders: avis, alamo, hertz"),
-    ({"data": {}, "completion": {"quorum": 4}}, {}, 400, "from 1 to 3"),
-    ({"data": {"a": "x" * 70_000}}, {}, 413, "at most 65536"),
-    (b" " * 300_000 + b'{"data": {}}', {}, 413, "at most 65536"),
-    (SAMPLE, {"content_type": "text/plain"}, 415, "must be application/json, not text/plain"),
-    (b"\x89PNG", {"content_type": "image/png"}, 415, "not image/png"),
-])
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "reason"),
+    [
+        (None, {}, 400, "the body is empty"),
+        (b"{", {}, 400, "not JSON"),
+        (b"\xff\xfe", {}, 400, "not "),
+        (b'{"data": {"a": NaN}}', {}, 400, "NaN"),
+        (b'{"data": {"a": 1e999}}', {}, 400, "out of range"),
+        (b'{"data": {}, "data": {}}', {}, 400, "more than once"),
+        (b'{"data": {"a": "\\ud800"}}', {}, 400, "surrogate"),
+        (b'{"data":' + b'{"a":' * 40 + b"1" + b"}" * 41, {}, 400, "nested too deep"),
+        (b"[" * 50_000, {}, 400, "nested too deep"),
+        ({"data": {"": 1}}, {}, 400, "a key is empty"),
+        ({}, {}, 400, "data must be an object"),
+        ({"data": {}, "recipients": ["nobody"]}, {}, 400, "known responders: avis, alamo, hertz"),
+        ({"data": {}, "completion": {"quorum": 4}}, {}, 400, "from 1 to 3"),
+        ({"data": {"a": "x" * 70_000}}, {}, 413, "at most 65536"),
+        (b" " * 300_000 + b'{"data": {}}', {}, 413, "at most 65536"),
+        (SAMPLE, {"content_type": "text/plain"}, 415, "must be application/json, not text/plain"),
+        (b"\x89PNG", {"content_type": "image/png"}, 415, "not image/png"),
+    ],
+)
 def test_a_malformed_request_is_refused_with_the_reason(api, nothing_stored, body, headers, status, reason):
     refused = api.send("map", body, **headers)
 
@@ -276,6 +283,7 @@ def _counted(statuses: list[int]) -> str:
 
 # The document
 
+
 def test_the_document_is_open_api(api):
     document = api("GET", "/openapi.json").body
 
@@ -322,6 +330,7 @@ def test_a_fuzzer_that_knows_the_document_meets_no_server_error(api, nothing_sto
 
 # Who may call
 
+
 def test_iam_is_asked_for_by_default(deployed, module_account):
     api = Caller(deployed(variants=["map"], responderCount=1), module_account)
 
@@ -343,15 +352,25 @@ def as_caller(deployed) -> Callable[..., tuple[int, Any]]:
     jwt = {"auth": "JWT", "issuer": "https://login.example.com", "audience": ["scatter-gather"], "readers": ["quotes.audit"]}
     stack: Stack = deployed(variants=["map", "sns"], responderCount=1, api=jwt)
     functions = stack.client("lambda")
-    [function] = [found["FunctionName"] for found in functions.list_functions()["Functions"]
-                  if found["FunctionName"].startswith("api-handler") and found["Environment"]["Variables"]["TABLE_NAME"]
-                  == stack.outputs["quoteTableName"]]
+    [function] = [
+        found["FunctionName"]
+        for found in functions.list_functions()["Functions"]
+        if found["FunctionName"].startswith("api-handler")
+        and found["Environment"]["Variables"]["TABLE_NAME"] == stack.outputs["quoteTableName"]
+    ]
 
     def call(subject: str, route: str, body: Any = None, scope: str = "", **parts: dict[str, str]) -> tuple[int, Any]:
         claims = {"sub": subject, "scope": scope}
-        event = {"version": "2.0", "routeKey": route, "rawPath": "/", "headers": {"content-type": "application/json"},
-                 "requestContext": {"requestId": "r", "authorizer": {"jwt": {"claims": claims, "scopes": None}}},
-                 "isBase64Encoded": False, **({} if body is None else {"body": json.dumps(body)}), **parts}
+        event = {
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": "/",
+            "headers": {"content-type": "application/json"},
+            "requestContext": {"requestId": "r", "authorizer": {"jwt": {"claims": claims, "scopes": None}}},
+            "isBase64Encoded": False,
+            **({} if body is None else {"body": json.dumps(body)}),
+            **parts,
+        }
         answered = json.loads(functions.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read())
         return answered["statusCode"], json.loads(answered["body"])
 
@@ -364,14 +383,25 @@ def test_the_same_id_of_two_callers_is_two_requests(as_caller, variant):
     days = {"alice": 7, "eve": 8}
 
     def read(caller: str, scope: str = "", **query: str) -> tuple[int, Any]:
-        return as_caller(caller, "GET /requests/{requestId}", None, scope, pathParameters={"requestId": request_id},
-                         queryStringParameters=query)
+        return as_caller(
+            caller, "GET /requests/{requestId}", None, scope, pathParameters={"requestId": request_id}, queryStringParameters=query
+        )
 
-    results = {name: as_caller(name, "POST /{variant}/requests", {"requestId": request_id, "data": {"days_rental": days[name]}},
-                               pathParameters={"variant": variant}, queryStringParameters={"wait": "true"}) for name in days}
+    results = {
+        name: as_caller(
+            name,
+            "POST /{variant}/requests",
+            {"requestId": request_id, "data": {"days_rental": days[name]}},
+            pathParameters={"variant": variant},
+            queryStringParameters={"wait": "true"},
+        )
+        for name in days
+    }
 
     assert {name: (status, body["requestId"], body["best"]["amount"]) for name, (status, body) in results.items()} == {
-        "alice": (200, request_id, "693"), "eve": (200, request_id, "792")}
+        "alice": (200, request_id, "693"),
+        "eve": (200, request_id, "792"),
+    }
     assert {name: read(name)[1]["request"]["data"] for name in days} == {name: {"days_rental": days[name]} for name in days}
     assert read("bob")[0] == 404
     assert read("eve", owner="alice")[0] == 403
@@ -380,13 +410,18 @@ def test_the_same_id_of_two_callers_is_two_requests(as_caller, variant):
 
 # Ten responders, three carriers
 
+
 @pytest.fixture(scope="module")
 def ten(deployed) -> Stack:
     # Two at a time for each request (map) or responder (sns): the emulator makes a process of every call that runs beside another.
     # The longest deadline: two thousand answers take as long as the machine needs.
     return deployed(
-        variants=["map", "parallel", "sns"], maxConcurrency=2, api={"auth": "NONE"}, completion={"deadlineSeconds": 300},
-        responders=[{"name": f"r{number}", "rate": 90 + number, "queueConcurrency": 2} for number in range(10)])
+        variants=["map", "parallel", "sns"],
+        maxConcurrency=2,
+        api={"auth": "NONE"},
+        completion={"deadlineSeconds": 300},
+        responders=[{"name": f"r{number}", "rate": 90 + number, "queueConcurrency": 2} for number in range(10)],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -398,8 +433,18 @@ def test_the_carrier_is_one_word_of_the_address(api_of_ten):
     results = [api_of_ten.send(variant, query="?wait=true").body for variant in ("map", "parallel", "sns")]
 
     assert [result["variant"] for result in results] == ["map", "parallel", "sns"]
-    told = [{**result, "variant": "", "requestId": "", "createdAt": "", "completedAt": "",
-             "best": result["best"]["responder"], "answers": [_timeless(answer) for answer in result["answers"]]} for result in results]
+    told = [
+        {
+            **result,
+            "variant": "",
+            "requestId": "",
+            "createdAt": "",
+            "completedAt": "",
+            "best": result["best"]["responder"],
+            "answers": [_timeless(answer) for answer in result["answers"]],
+        }
+        for result in results
+    ]
     assert told[0] == told[1] == told[2]
 
 
@@ -415,12 +460,15 @@ def test_a_request_for_sns_keeps_the_same_rules(api_of_ten):
     assert (again.status, again.body) == (200, {key: closed[key] for key in again.body})
 
 
-@pytest.mark.parametrize(("variant", "count", "query", "threads"), [
-    ("sns", 60, "", 4),
-    # The workflows do not queue: the client waits for them, lest the emulator runs all at once.
-    ("map", 10, "?wait=true", 2),
-    ("parallel", 10, "?wait=true", 2),
-])
+@pytest.mark.parametrize(
+    ("variant", "count", "query", "threads"),
+    [
+        ("sns", 60, "", 4),
+        # The workflows do not queue: the client waits for them, lest the emulator runs all at once.
+        ("map", 10, "?wait=true", 2),
+        ("parallel", 10, "?wait=true", 2),
+    ],
+)
 def test_many_requests_to_ten_responders_all_close(ten, api_of_ten, variant, count, query, threads):
     api, names = api_of_ten, ten.outputs["responderNames"]
     began = time.monotonic()
@@ -448,5 +496,10 @@ def _timeless(answer: dict[str, Any]) -> dict[str, Any]:
 def _dead_letters(stack: Stack) -> int:
     queues = stack.client("sqs")
     return sum(
-        int(queues.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"][
-            "ApproximateNumberOfMessages"]) for url in stack.outputs["snsDeadLetterQueueUrls"].values())
+        int(
+            queues.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"][
+                "ApproximateNumberOfMessages"
+            ]
+        )
+        for url in stack.outputs["snsDeadLetterQueueUrls"].values()
+    )

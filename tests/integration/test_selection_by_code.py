@@ -12,8 +12,13 @@ def responder(name, amount):
 @pytest.fixture(scope="module")
 def stack(deployed):
     return deployed(
-        variants=VARIANTS, api={"enabled": False}, alarms={"enabled": False}, selection="tests.rankings", topK=2,
-        responders=[responder(*quote) for quote in (("avis", 120), ("hertz", 105), ("sixt", 99), ("alamo", 80), ("unlucky", 13))])
+        variants=VARIANTS,
+        api={"enabled": False},
+        alarms={"enabled": False},
+        selection="tests.rankings",
+        topK=2,
+        responders=[responder(*quote) for quote in (("avis", 120), ("hertz", 105), ("sixt", 99), ("alamo", 80), ("unlucky", 13))],
+    )
 
 
 @pytest.mark.parametrize("completion", [{}, {"amountBelow": 100, "required": ["avis", "hertz", "sixt", "alamo"]}], ids=["all", "early"])

@@ -32,9 +32,19 @@ class Bench:
     def open(self, recipients: list[str] = NAMES, **changes: Any) -> dict[str, Any]:
         now = clock.now()
         record = {
-            "requestId": uuid.uuid4().hex, "variant": "sns", "status": "OPEN", "request": {"data": {}}, "recipients": recipients,
-            "answers": {}, "late": {}, "createdAt": now, "deadlineAt": clock.later(now, DEADLINE_SECONDS),
-            "expiresAt": 2_000_000_000, "publishBy": now, **changes}
+            "requestId": uuid.uuid4().hex,
+            "variant": "sns",
+            "status": "OPEN",
+            "request": {"data": {}},
+            "recipients": recipients,
+            "answers": {},
+            "late": {},
+            "createdAt": now,
+            "deadlineAt": clock.later(now, DEADLINE_SECONDS),
+            "expiresAt": 2_000_000_000,
+            "publishBy": now,
+            **changes,
+        }
         self.module.store.create(record, now)
         return record
 
@@ -45,9 +55,15 @@ class Bench:
 
     def deliver(self, *bodies: Any) -> list[int]:
         """Places, in the batch, of the messages that are to be delivered again. bodies: JSON, or text as it is."""
-        records = [{"messageId": str(place), "receiptHandle": str(place), "attributes": {"ApproximateReceiveCount": "1"},
-                    "body": body if isinstance(body, str) else json.dumps(body)}
-                   for place, body in enumerate(bodies)]
+        records = [
+            {
+                "messageId": str(place),
+                "receiptHandle": str(place),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "body": body if isinstance(body, str) else json.dumps(body),
+            }
+            for place, body in enumerate(bodies)
+        ]
         failures = self.module.handler({"Records": records}, Context())["batchItemFailures"]
         return [int(failure["itemIdentifier"]) for failure in failures]
 
@@ -56,8 +72,7 @@ class Bench:
 
     def rejected(self) -> list[tuple[str, str]]:
         """(body, reason) of each."""
-        return [(message["Body"], message["MessageAttributes"]["reason"]["StringValue"])
-                for message in taken(self.sqs, self.dead)]
+        return [(message["Body"], message["MessageAttributes"]["reason"]["StringValue"]) for message in taken(self.sqs, self.dead)]
 
 
 @pytest.fixture
@@ -66,21 +81,37 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     dead, _ = make_queue(sqs, "dead")
     caught, caught_arn = make_queue(sqs, "events")
     events.create_event_bus(Name="bus")
-    events.put_rule(Name="completed", EventBusName="bus",
-                    EventPattern=json.dumps({"source": ["scatter-gather"], "detail-type": ["Request Completed"]}))
+    events.put_rule(
+        Name="completed", EventBusName="bus", EventPattern=json.dumps({"source": ["scatter-gather"], "detail-type": ["Request Completed"]})
+    )
     events.put_targets(Rule="completed", EventBusName="bus", Targets=[{"Id": "queue", "Arn": caught_arn}])
     environment = {
-        "TABLE_NAME": make_table(clients("dynamodb")), "EVENT_BUS_NAME": "bus", "DEAD_LETTER_QUEUE_URL": dead,
-        "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest", "TOP_K": "3", "CURRENCY": "USD",
-        "RESPONSE_QUEUE_URL": make_queue(sqs, "responses")[0]}
+        "TABLE_NAME": make_table(clients("dynamodb")),
+        "EVENT_BUS_NAME": "bus",
+        "DEAD_LETTER_QUEUE_URL": dead,
+        "COMPLETION": '{"deadlineSeconds": 60}',
+        "SELECTION": "lowest",
+        "TOP_K": "3",
+        "CURRENCY": "USD",
+        "RESPONSE_QUEUE_URL": make_queue(sqs, "responses")[0],
+    }
     with loaded("handlers.aggregator", environment, emulator, account) as module:
         yield Bench(module, sqs, dead, caught)
 
 
 def answer(record: dict[str, Any], name: str, amount: str = "100", **changes: Any) -> dict[str, Any]:
-    return {"requestId": record["requestId"], "answer": {
-        "responder": name, "status": "QUOTED", "amount": amount, "currency": "USD", "details": {}, "respondedAt": clock.now(),
-        **changes}}
+    return {
+        "requestId": record["requestId"],
+        "answer": {
+            "responder": name,
+            "status": "QUOTED",
+            "amount": amount,
+            "currency": "USD",
+            "details": {},
+            "respondedAt": clock.now(),
+            **changes,
+        },
+    }
 
 
 def deadline(record: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +192,7 @@ def test_each_answer_three_times_in_random_order_by_sixteen_writers_counts_once(
     sent = [answer(record, name, str(100 + place)) for record in records for place, name in enumerate(NAMES)]
     deliveries = sent * 3
     random.Random(4).shuffle(deliveries)
-    batches = [deliveries[start:start + 10] for start in range(0, len(deliveries), 10)]
+    batches = [deliveries[start : start + 10] for start in range(0, len(deliveries), 10)]
 
     with ThreadPoolExecutor(16) as writers:
         again = list(writers.map(lambda batch: bench.deliver(*batch), batches))
@@ -173,7 +204,8 @@ def test_each_answer_three_times_in_random_order_by_sixteen_writers_counts_once(
         final = bench.read(record)
         assert (final["status"], final["completedBy"], final["top"][0], final["late"]) == ("COMPLETE", "ALL", "responder-0", {})
         assert {name: given["amount"] for name, given in final["answers"].items()} == {
-            name: str(100 + place) for place, name in enumerate(NAMES)}
+            name: str(100 + place) for place, name in enumerate(NAMES)
+        }
     assert all((result["expected"], result["received"], result["late"]) == (10, 10, 0) for result in announced)
     assert bench.rejected() == []
 
@@ -252,8 +284,11 @@ def test_the_deadline_comes_again_until_whoever_closed_the_request_has_announced
 def test_an_event_that_the_bus_did_not_take_is_sent_again(bench, monkeypatch):
     record = bench.open(["a"])
     with monkeypatch.context() as patch:
-        patch.setattr(bench.module.events, "put_events", lambda **_: {
-            "FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}]})
+        patch.setattr(
+            bench.module.events,
+            "put_events",
+            lambda **_: {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}]},
+        )
         assert bench.deliver(answer(record, "a")) == [0]
     after_the_invocation(monkeypatch)
 
@@ -264,17 +299,26 @@ def test_an_event_that_the_bus_did_not_take_is_sent_again(bench, monkeypatch):
 def test_poison_goes_to_the_dead_letter_queue_and_its_neighbours_are_counted_once(bench):
     record = bench.open(["a", "b"])
     stranger = {**answer(record, "a"), "requestId": "never-heard-of"}
-    batch = ["not JSON", answer(record, "a", "3"), stranger, answer(record, "b", "-1"), answer(record, "zipcar"), "{}",
-             {"requestId": "never-heard-of", "deadlineAt": clock.now()}]
+    batch = [
+        "not JSON",
+        answer(record, "a", "3"),
+        stranger,
+        answer(record, "b", "-1"),
+        answer(record, "zipcar"),
+        "{}",
+        {"requestId": "never-heard-of", "deadlineAt": clock.now()},
+    ]
 
     assert bench.deliver(*batch) == []
 
     rejected = dict(bench.rejected())
     assert rejected == {
-        "not JSON": "the message is not JSON", "{}": "the message has no requestId",
+        "not JSON": "the message is not JSON",
+        "{}": "the message has no requestId",
         json.dumps(stranger): "there is no such request",
         json.dumps(batch[3]): "amount must be a decimal of 0 or more with at most 15 digits",
-        json.dumps(batch[4]): '"zipcar" was not asked'}
+        json.dumps(batch[4]): '"zipcar" was not asked',
+    }
     assert list(bench.read(record)["answers"]) == ["a"]
     assert bench.module.store.read("never-heard-of") is None
 
@@ -282,8 +326,16 @@ def test_poison_goes_to_the_dead_letter_queue_and_its_neighbours_are_counted_onc
 def test_an_answer_that_the_store_would_refuse_takes_none_of_its_neighbours_along(bench):
     record = bench.open(["a", "b", "c", "d"])
 
-    assert bench.deliver(answer(record, "a"), answer(record, "b", details={"x": 1e200}), answer(record, "c", details={"x": "\udcff"}),
-                         "[" * 100_000, answer(record, "d", details={"x": 10**50 + 1})) == []
+    assert (
+        bench.deliver(
+            answer(record, "a"),
+            answer(record, "b", details={"x": 1e200}),
+            answer(record, "c", details={"x": "\udcff"}),
+            "[" * 100_000,
+            answer(record, "d", details={"x": 10**50 + 1}),
+        )
+        == []
+    )
 
     answers = bench.read(record)["answers"]
     assert sorted(answers) == ["a", "b", "c", "d"]
@@ -293,7 +345,8 @@ def test_an_answer_that_the_store_would_refuse_takes_none_of_its_neighbours_alon
 def test_a_store_that_refuses_writes_delays_and_loses_nothing(bench, monkeypatch):
     record, other = bench.open(["a"]), bench.open(["a"])
     refuse = bench.module.store.client.exceptions.InternalServerError(
-        {"Error": {"Code": "InternalServerError", "Message": "later"}}, "UpdateItem")
+        {"Error": {"Code": "InternalServerError", "Message": "later"}}, "UpdateItem"
+    )
     update_item = bench.module.store.client.update_item
 
     def refusing(**request):
@@ -334,7 +387,7 @@ def test_the_deadline_closes_with_three_of_ten_and_a_late_answer_moves_nothing(b
     closed = bench.read(record)
     bench.deliver(late, answer(record, "responder-1", "2"), late, deadline(record))
 
-    result, = bench.announced()
+    (result,) = bench.announced()
     assert (result["status"], result["completedBy"], result["best"]["responder"]) == ("PARTIAL", "DEADLINE", "responder-7")
     assert [given["status"] for given in result["answers"]].count("TIMED_OUT") == 7
     final = bench.read(record)
@@ -352,7 +405,7 @@ def test_a_hundred_large_answers_fit_into_one_item(bench):
     large = {"text": "x" * 1_050}
 
     for start in range(0, 100, 10):
-        assert bench.deliver(*(answer(record, name, details=large) for name in names[start:start + 10])) == []
+        assert bench.deliver(*(answer(record, name, details=large) for name in names[start : start + 10])) == []
 
     final = bench.read(record)
     assert (final["status"], len(final["answers"])) == ("COMPLETE", 100)

@@ -39,31 +39,48 @@ def bench(emulator: Emulator, account: str, clients: Any) -> Iterator[Bench]:
     topic = sns.create_topic(Name="topic")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Attributes={"RawMessageDelivery": "true"}, Endpoint=asked_arn)
     environment = {
-        "TABLE_NAME": make_table(clients("dynamodb")), "TOPIC_ARN": topic, "RESPONSE_QUEUE_URL": responses,
-        "RESPONDERS": "avis,alamo,hertz", "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
-        "SELECTION": "lowest", "TOP_K": "3",
-        "RESULT_RETENTION_SECONDS": "86400"}
+        "TABLE_NAME": make_table(clients("dynamodb")),
+        "TOPIC_ARN": topic,
+        "RESPONSE_QUEUE_URL": responses,
+        "RESPONDERS": "avis,alamo,hertz",
+        "COMPLETION": '{"deadlineSeconds": 60, "quorum": 2}',
+        "SELECTION": "lowest",
+        "TOP_K": "3",
+        "RESULT_RETENTION_SECONDS": "86400",
+    }
     with loaded("handlers.sns_requester", environment, emulator, account) as module:
         yield Bench(module, sqs, asked, responses)
 
 
 def test_a_request_is_kept_and_then_published_to_its_recipients(bench):
     context = Context()
-    result = bench.request({"description": "Zürich", "data": {"days": 3.5}, "recipients": ["hertz", "avis"],
-                            "completion": {"deadlineSeconds": 20}}, context)
+    result = bench.request(
+        {"description": "Zürich", "data": {"days": 3.5}, "recipients": ["hertz", "avis"], "completion": {"deadlineSeconds": 20}}, context
+    )
 
     assert {key: result[key] for key in ("requestId", "variant", "status", "expected", "received", "best", "answers")} == {
-        "requestId": context.aws_request_id, "variant": "sns", "status": "OPEN", "expected": 2, "received": 0, "best": None,
-        "answers": []}
+        "requestId": context.aws_request_id,
+        "variant": "sns",
+        "status": "OPEN",
+        "expected": 2,
+        "received": 0,
+        "best": None,
+        "answers": [],
+    }
     record = bench.module.records.read(context.aws_request_id)
     assert record["recipients"] == ["hertz", "avis"]
     assert record["request"]["data"] == {"days": 3.5}
     assert clock.seconds_between(record["createdAt"], record["deadlineAt"]) == 20
     assert "publishBy" not in record
-    message, = bench.published()
+    (message,) = bench.published()
     assert json.loads(message["Body"]) == {
-        "requestId": context.aws_request_id, "description": "Zürich", "data": {"days": 3.5}, "deadlineAt": record["deadlineAt"],
-        "recipients": ["hertz", "avis"], "replyTo": bench.responses}
+        "requestId": context.aws_request_id,
+        "description": "Zürich",
+        "data": {"days": 3.5},
+        "deadlineAt": record["deadlineAt"],
+        "recipients": ["hertz", "avis"],
+        "replyTo": bench.responses,
+    }
     assert json.loads(message["MessageAttributes"]["recipients"]["StringValue"]) == ["hertz", "avis"]
 
 
@@ -99,8 +116,9 @@ def test_the_same_request_again_is_the_same_one_and_another_with_its_id_is_refus
 
     first = bench.request(body)
     assert bench.request({"data": {"of": [1, 2.5, None, True, ""], "days": 3.0}, "requestId": "r1"}) == first
-    assert bench.request({**body, "data": {"days": 4}}) == {"error": {
-        "type": "InvalidRequest", "message": "requestId r1 was already used for another request"}}
+    assert bench.request({**body, "data": {"days": 4}}) == {
+        "error": {"type": "InvalidRequest", "message": "requestId r1 was already used for another request"}
+    }
 
     assert len(bench.published()) == 1
 
@@ -172,12 +190,15 @@ def test_when_publishing_fails_the_repetition_need_not_wait(bench, monkeypatch):
     assert len(bench.published()) == 1
 
 
-@pytest.mark.parametrize(("body", "reason"), [
-    ([], "must be a JSON object"),
-    ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo'),
-    ({"data": {}, "completion": {"quorum": 3}}, "completion.quorum must be at most 2, as the stack has it, not 3"),
-    ({"data": {}, "completion": {"deadlineSeconds": 61}}, "at most 60"),
-])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ([], "must be a JSON object"),
+        ({"data": {}, "recipients": ["zipcar"]}, 'unknown recipient "zipcar"; known responders: avis, alamo'),
+        ({"data": {}, "completion": {"quorum": 3}}, "completion.quorum must be at most 2, as the stack has it, not 3"),
+        ({"data": {}, "completion": {"deadlineSeconds": 61}}, "at most 60"),
+    ],
+)
 def test_a_broken_request_is_refused_before_anything_is_kept_or_sent(bench, body, reason):
     context = Context()
 

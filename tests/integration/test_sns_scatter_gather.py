@@ -18,18 +18,24 @@ def responder(name, behaviour="quote", **settings):
 
 
 MIXED = [
-    responder("avis", amount=120), responder("alamo", amount=99), responder("hertz", "throw"), responder("sixt", "decline"),
-    responder("budget", "sleep", seconds=30, timeoutSeconds=1), responder("thrifty", amount=99), responder("crash", "crash"),
-    responder("flaky", "flaky"), responder("huge", bytes=100_000),
+    responder("avis", amount=120),
+    responder("alamo", amount=99),
+    responder("hertz", "throw"),
+    responder("sixt", "decline"),
+    responder("budget", "sleep", seconds=30, timeoutSeconds=1),
+    responder("thrifty", amount=99),
+    responder("crash", "crash"),
+    responder("flaky", "flaky"),
+    responder("huge", bytes=100_000),
 ]
 
-FOREIGN = '''
+FOREIGN = """
 def handler(event, context):
     data = event["data"]
     if "raise" in data:
         raise KeyError(data["raise"])
     return data["payload"] | ({"details": event} if data.get("echo") else {})
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +43,27 @@ def stack(deployed, emulator, module_account):
     import boto3
 
     functions = boto3.client(
-        "lambda", endpoint_url=emulator.endpoint, region_name="us-east-1", aws_access_key_id=module_account,
-        aws_secret_access_key="test", aws_session_token=emulator.session_token)
+        "lambda",
+        endpoint_url=emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=module_account,
+        aws_secret_access_key="test",
+        aws_session_token=emulator.session_token,
+    )
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("prices.py", FOREIGN)
     made = functions.create_function(
-        FunctionName="prices", Runtime="python3.13", Handler="prices.handler", Code={"ZipFile": packed.getvalue()},
-        Role=f"arn:aws:iam::{module_account}:role/prices")
-    foreign = [{"name": "acme", "functionArn": made["FunctionArn"]},
-               {"name": "gone", "functionArn": made["FunctionArn"].replace("prices", "nowhere")}]
+        FunctionName="prices",
+        Runtime="python3.13",
+        Handler="prices.handler",
+        Code={"ZipFile": packed.getvalue()},
+        Role=f"arn:aws:iam::{module_account}:role/prices",
+    )
+    foreign = [
+        {"name": "acme", "functionArn": made["FunctionArn"]},
+        {"name": "gone", "functionArn": made["FunctionArn"].replace("prices", "nowhere")},
+    ]
     stack = deployed(variants=["map", "sns"], api={"enabled": False}, responders=[*MIXED, *foreign])
     # Whose time limit is short should not start cold within it.
     ask(stack, "sns", {"data": {"seconds": 0}, "recipients": ["avis", "budget"]})
@@ -69,8 +86,7 @@ def without_times(result):
 def dead_letters(stack, queue):
     """(body, reason) of each message in a dead-letter queue, taken out of it."""
     sqs, url, found = stack.client("sqs"), stack.outputs["snsDeadLetterQueueUrls"][queue], []
-    while messages := sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get("Messages"):
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get("Messages"):
         for message in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         found += [(message["Body"], message["MessageAttributes"]["reason"]["StringValue"]) for message in messages]
@@ -85,10 +101,17 @@ def eventually(look, seconds=60.0):
     return found
 
 
-@pytest.mark.parametrize("recipients", [
-    ["avis", "alamo", "hertz", "sixt", "budget", "thrifty"], ["thrifty", "alamo"], ["hertz", "budget"], ["sixt"],
-    ["huge", "avis"],
-], ids=" ".join)
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        ["avis", "alamo", "hertz", "sixt", "budget", "thrifty"],
+        ["thrifty", "alamo"],
+        ["hertz", "budget"],
+        ["sixt"],
+        ["huge", "avis"],
+    ],
+    ids=" ".join,
+)
 def test_the_same_request_through_map_and_sns_gives_the_same_result_but_for_variant_and_times(stack, recipients):
     body = {"description": "Zürich", "data": {"days": 3}, "recipients": recipients}
 
@@ -101,11 +124,18 @@ def test_the_same_request_through_map_and_sns_gives_the_same_result_but_for_vari
         assert by_sns["createdAt"] <= given["respondedAt"] <= by_sns["completedAt"]
 
 
-@pytest.mark.parametrize("data", [
-    {"payload": {"amount": "95.50", "details": {"model": "Ü", "doors": 5}}}, {"payload": {"amount": 95.5}},
-    {"payload": {"amount": -1}}, {"payload": {"declined": "sold out"}}, {"payload": {"amount": "1", "currency": "EUR"}},
-    {"payload": {"price": 3}},
-], ids=json.dumps)
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"payload": {"amount": "95.50", "details": {"model": "Ü", "doors": 5}}},
+        {"payload": {"amount": 95.5}},
+        {"payload": {"amount": -1}},
+        {"payload": {"declined": "sold out"}},
+        {"payload": {"amount": "1", "currency": "EUR"}},
+        {"payload": {"price": 3}},
+    ],
+    ids=json.dumps,
+)
 def test_an_existing_function_is_asked_and_understood_as_map_does(stack, data):
     body = {"data": data, "recipients": ["acme"]}
 
@@ -113,8 +143,16 @@ def test_an_existing_function_is_asked_and_understood_as_map_does(stack, data):
 
 
 def test_an_existing_function_gets_what_every_carrier_sends(stack):
-    result = ask(stack, "sns", {"requestId": (request_id := uuid.uuid4().hex), "description": "A car", "recipients": ["acme"],
-                                "data": {"echo": True, "payload": {"amount": "1"}}})
+    result = ask(
+        stack,
+        "sns",
+        {
+            "requestId": (request_id := uuid.uuid4().hex),
+            "description": "A car",
+            "recipients": ["acme"],
+            "data": {"echo": True, "payload": {"amount": "1"}},
+        },
+    )
 
     assert set(result["best"]["details"]) == {"requestId", "description", "data", "deadlineAt", "attempt"}
     assert (result["best"]["details"]["requestId"], result["best"]["details"]["description"]) == (request_id, "A car")
@@ -142,7 +180,10 @@ def test_a_responder_that_is_silent_is_timed_out_by_the_deadline(stack):
 
     assert (result["status"], result["completedBy"], result["best"]["responder"]) == ("PARTIAL", "DEADLINE", "avis")
     assert result["answers"][0] == {
-        "responder": "crash", "status": "TIMED_OUT", "error": {"type": "Deadline", "message": "no answer before the deadline"}}
+        "responder": "crash",
+        "status": "TIMED_OUT",
+        "error": {"type": "Deadline", "message": "no answer before the deadline"},
+    }
 
 
 def test_enough_quotes_close_the_request_without_the_others(stack):
@@ -164,10 +205,13 @@ def test_the_same_request_again_is_not_published_again(stack):
 def test_good_messages_are_gathered_and_poison_is_put_aside_at_once(stack):
     sqs, queue = stack.client("sqs"), stack.outputs["snsResponseQueueUrl"]
     good = stack.send("sns", {"data": {}, "recipients": ["avis"]})
-    stranger = json.dumps({"requestId": "unheard-of", "answer": {
-        "responder": "avis", "status": "QUOTED", "amount": "1", "respondedAt": "2027-01-01T00:00:00.000Z"}})
-    sqs.send_message_batch(QueueUrl=queue, Entries=[
-        {"Id": "1", "MessageBody": "not JSON"}, {"Id": "2", "MessageBody": stranger}])
+    stranger = json.dumps(
+        {
+            "requestId": "unheard-of",
+            "answer": {"responder": "avis", "status": "QUOTED", "amount": "1", "respondedAt": "2027-01-01T00:00:00.000Z"},
+        }
+    )
+    sqs.send_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "not JSON"}, {"Id": "2", "MessageBody": stranger}])
 
     assert stack.wait(good)["status"] == "COMPLETE"
     found = []
@@ -186,7 +230,7 @@ def test_completed_requests_are_announced_on_the_bus(stack):
 
     result = ask(stack, "sns", {"data": {}, "recipients": ["avis", "hertz"]})
 
-    message, = eventually(lambda: sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"))
+    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"))
     assert result_of(json.loads(message["Body"])["detail"]) == result
     events.remove_targets(Rule="completed", EventBusName=bus, Ids=["queue"])
 

@@ -19,16 +19,31 @@ class DirectScatterGather(pulumi.ComponentResource):
     def __init__(self, name, store, fleet, opts):
         super().__init__("scatter-gather:index:DirectScatterGather", name, {}, opts)
         functions = {responder.name: responder.function.functionArn for responder in fleet.responders}
-        self.function = HandlerFunction(name, {
-            "module": "tests.toy_carrier", "withModules": [], "timeoutSeconds": 60, "memoryMb": 256, "logRetentionDays": 14,
-            "environment": {
-                **fleet.environment, "FUNCTIONS": pulumi.Output.json_dumps(functions),
-                "AGGREGATOR_ARN": store.aggregatorFunctionArn},
-            "statements": [
-                {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": [*functions.values(), store.aggregatorFunctionArn]},
-                {"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": store.tableArn},
-                {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": store.responseQueueArn}],
-        }, pulumi.ResourceOptions(parent=self))
+        self.function = HandlerFunction(
+            name,
+            {
+                "module": "tests.toy_carrier",
+                "withModules": [],
+                "timeoutSeconds": 60,
+                "memoryMb": 256,
+                "logRetentionDays": 14,
+                "environment": {
+                    **fleet.environment,
+                    "FUNCTIONS": pulumi.Output.json_dumps(functions),
+                    "AGGREGATOR_ARN": store.aggregatorFunctionArn,
+                },
+                "statements": [
+                    {
+                        "Effect": "Allow",
+                        "Action": ["lambda:InvokeFunction"],
+                        "Resource": [*functions.values(), store.aggregatorFunctionArn],
+                    },
+                    {"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": store.tableArn},
+                    {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": store.responseQueueArn},
+                ],
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
         self.entrance = {"functionArn": self.function.functionArn}
         self.watched = Watched(functions={name: self.function})
 
@@ -58,11 +73,21 @@ def test_what_is_wrong_with_a_request_is_said_in_the_same_words(stack):
 
 
 def test_the_api_takes_requests_for_it(stack):
-    function = next(found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]
-                    if found["FunctionName"].startswith("api-handler"))
-    event = {"routeKey": "POST /{variant}/requests", "rawPath": "/direct/requests", "headers": {"content-type": "application/json"},
-             "requestContext": {"requestId": "r"}, "pathParameters": {"variant": "direct"}, "isBase64Encoded": False,
-             "queryStringParameters": {"wait": "true"}, "body": json.dumps(stack.sample_request)}
+    function = next(
+        found["FunctionName"]
+        for found in stack.client("lambda").list_functions()["Functions"]
+        if found["FunctionName"].startswith("api-handler")
+    )
+    event = {
+        "routeKey": "POST /{variant}/requests",
+        "rawPath": "/direct/requests",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r"},
+        "pathParameters": {"variant": "direct"},
+        "isBase64Encoded": False,
+        "queryStringParameters": {"wait": "true"},
+        "body": json.dumps(stack.sample_request),
+    }
 
     reply = json.loads(stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read())
 

@@ -54,14 +54,18 @@ SLOW = {"name": "slow", "module": "tests.responders", "behaviour": "sleep", "sec
 LIVE = {"variants": ["map", "sns"], "responders": [QUICK, SLOW], "api": {"enabled": False}, "alarms": {"enabled": False}}
 
 
-@pytest.mark.parametrize("update", [
-    {"responders": [QUICK]},
-    {"responders": [QUICK, {**SLOW, "name": "slower"}]},
-    {"responders": [QUICK, SLOW, {**QUICK, "name": "another"}]},
-    {"workflowType": "EXPRESS"},
-    {"variants": ["sns"]},
-    {"variants": ["map"]},
-], ids=["a responder removed", "renamed", "added", "STANDARD to EXPRESS", "map taken out", "sns taken out"])
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"responders": [QUICK]},
+        {"responders": [QUICK, {**SLOW, "name": "slower"}]},
+        {"responders": [QUICK, SLOW, {**QUICK, "name": "another"}]},
+        {"workflowType": "EXPRESS"},
+        {"variants": ["sns"]},
+        {"variants": ["map"]},
+    ],
+    ids=["a responder removed", "renamed", "added", "STANDARD to EXPRESS", "map taken out", "sns taken out"],
+)
 def test_a_request_that_is_under_way_closes_with_what_was_answered_whatever_is_updated(emulator, account, update):
     """By its deadline at the latest; who answered before the update has its quote in it."""
     state = State()

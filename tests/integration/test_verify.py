@@ -10,8 +10,12 @@ from client import load, verify
 from client.verify import FAILED, NOT_SHOWN, PASSED, Acceptance, made
 from tests.integration.conftest import deploy
 
-CONFIG = {"responderCount": 3, "alarms": {"email": "ops@example.com"}, "api": {"auth": "NONE"},
-          "distributed": {"module": "tests.processes", "toleratedFailurePercentage": 50}}
+CONFIG = {
+    "responderCount": 3,
+    "alarms": {"email": "ops@example.com"},
+    "api": {"auth": "NONE"},
+    "distributed": {"module": "tests.processes", "toleratedFailurePercentage": 50},
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,7 @@ def test_it_passes_on_a_stack_that_does_what_it_should(stack, tmp_path, monkeypa
 
     found = json.loads(capsys.readouterr().out)
     assert [line for line in found["lines"] if line["verdict"] == FAILED] == []
-    assert {line["part"] for line in found["lines"]} == {"map", "parallel", "sns", "api", "list", "queues", "logs", "records",
-                                                       "alarms"}
+    assert {line["part"] for line in found["lines"]} == {"map", "parallel", "sns", "api", "list", "queues", "logs", "records", "alarms"}
     assert [line["seen"].partition(":")[0] for line in found["lines"] if line["verdict"] == NOT_SHOWN] == ["api.auth is NONE"]
     assert [line["seen"] for line in found["lines"] if line["part"] == "list"] == ["SUCCEEDED: 1 of 2 items, 1 failed"]
     assert (code, stored(stack)) == (0, before)
@@ -70,16 +73,23 @@ ITEMS = {
 }
 
 
-@pytest.mark.parametrize(("file", "distributed"), [
-    ("items.json", {"mode": "INLINE"}),
-    ("items.json", {"mode": "DISTRIBUTED", "batchSize": 2}),
-    ("items.json", {"source": "s3", "format": "json", "childType": "EXPRESS"}),
-    ("items.jsonl", {"source": "s3", "format": "jsonl"}),
-    ("items.csv", {"source": "s3", "format": "csv"}),
-], ids=str)
+@pytest.mark.parametrize(
+    ("file", "distributed"),
+    [
+        ("items.json", {"mode": "INLINE"}),
+        ("items.json", {"mode": "DISTRIBUTED", "batchSize": 2}),
+        ("items.json", {"source": "s3", "format": "json", "childType": "EXPRESS"}),
+        ("items.jsonl", {"source": "s3", "format": "jsonl"}),
+        ("items.csv", {"source": "s3", "format": "csv"}),
+    ],
+    ids=str,
+)
 def test_it_passes_on_each_form_of_the_list(deployed, tmp_path, file, distributed):
-    lists = deployed(variants=["distributed"], alarms={"enabled": False}, distributed={
-        "module": "tests.processes", "toleratedFailurePercentage": 50, "waitSeconds": 0, **distributed})
+    lists = deployed(
+        variants=["distributed"],
+        alarms={"enabled": False},
+        distributed={"module": "tests.processes", "toleratedFailurePercentage": 50, "waitSeconds": 0, **distributed},
+    )
     (path := tmp_path / file).write_text(ITEMS[file])
     load.load(lists, path)
 
@@ -110,8 +120,9 @@ def test_an_error_in_the_log_of_a_request_is_found(stack):
     stack.request("map", request)
     logs.create_log_stream(logGroupName=group, logStreamName="planted")
     said = {"level": "ERROR", "message": "the record is torn", "correlation_id": request["requestId"]}
-    logs.put_log_events(logGroupName=group, logStreamName="planted", logEvents=[
-        {"timestamp": int(time.time() * 1000), "message": json.dumps(said)}])
+    logs.put_log_events(
+        logGroupName=group, logStreamName="planted", logEvents=[{"timestamp": int(time.time() * 1000), "message": json.dumps(said)}]
+    )
 
     line = next(made(check) for check in checks if check.part == "logs")
     acceptance.clean_up()
@@ -147,8 +158,12 @@ def test_a_queue_without_its_dead_letter_queue_is_found(stack):
 
 def test_an_api_that_lost_its_authorization_is_found(emulator):
     # The emulator looks for an API in the account of the credentials; without any, in this one.
-    shut = deploy(emulator, "000000000000", {
-        "variants": ["map"], "responderCount": 1, "alarms": {"enabled": False}, "api": {"auth": "AWS_IAM"}}, "shut")
+    shut = deploy(
+        emulator,
+        "000000000000",
+        {"variants": ["map"], "responderCount": 1, "alarms": {"enabled": False}, "api": {"auth": "AWS_IAM"}},
+        "shut",
+    )
     apis, api, expected = shut.client("apigatewayv2"), shut.outputs["apiId"], "who brings no credentials is refused"
     before = lines(shut, "api")[expected]
     for route in apis.get_routes(ApiId=api)["Items"]:
@@ -165,8 +180,11 @@ def test_a_request_that_breaks_an_invariant_is_found(stack):
     request = acceptance._named("map")
     stack.request("map", request)
     stack.client("dynamodb").update_item(
-        TableName=stack.outputs["quoteTableName"], Key={"requestId": {"S": request["requestId"]}},
-        UpdateExpression="SET completedBy = :rule", ExpressionAttributeValues={":rule": {"S": "DEADLINE"}})
+        TableName=stack.outputs["quoteTableName"],
+        Key={"requestId": {"S": request["requestId"]}},
+        UpdateExpression="SET completedBy = :rule",
+        ExpressionAttributeValues={":rule": {"S": "DEADLINE"}},
+    )
 
     line = next(made(check) for check in acceptance.checks() if check.expected.startswith("each request of this run"))
     acceptance.clean_up()

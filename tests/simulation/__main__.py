@@ -28,7 +28,8 @@ out = Console(highlight=False)
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--histories", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0, help="of the first history; each further one has the next")
     parser.add_argument("--mutants", action="store_true")
@@ -45,7 +46,7 @@ def explore(seeds: range) -> int:
         schedules += count
         failures += broken
     total = search.Report()
-    portions = [seeds[start:start + PORTION] for start in range(0, len(seeds), PORTION)]
+    portions = [seeds[start : start + PORTION] for start in range(0, len(seeds), PORTION)]
     for report in _in_processes(search.portion, portions, "histories"):
         total.histories += report.histories
         total.counts.update(report.counts)

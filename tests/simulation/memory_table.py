@@ -188,7 +188,6 @@ class _Parser:
         path = self.path()
         return lambda item, terms: _at(item, path, terms)
 
-
     def value(self) -> Condition:
         """An operand, or the sum of two numbers."""
         left = self.operand()

@@ -15,8 +15,18 @@ from tests.simulation.world import EPOCH
 AT_REST_SECONDS = 150
 """Within which a request is closed after its deadline and the last fault: the longest pause of a message is 120 s."""
 FROZEN = (
-    "status", "completedBy", "completedAt", "top", "selectionError", "reasons", "answers", "recipients", "request", "createdAt",
-    "deadlineAt")
+    "status",
+    "completedBy",
+    "completedAt",
+    "top",
+    "selectionError",
+    "reasons",
+    "answers",
+    "recipients",
+    "request",
+    "createdAt",
+    "deadlineAt",
+)
 
 
 def violations(its: Evidence) -> list[str]:

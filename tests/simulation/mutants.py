@@ -94,7 +94,7 @@ MUTANTS = [Mutant(*row) for row in (
     ("sort: the last of two", "aggregation", "slot = record[\"answers\"].get(name) or news.on_time.get(name)", "slot = record[\"answers\"].get(name)"),
     ("close: leaves slots empty", "aggregation", "if completed_by == \"DEADLINE\" else []", "if False else []"),
     ("close: ranks without the last", "aggregation", "ranking=rules.rank(given)", "ranking=rules.rank(given[:-1])"),
-    ("close: promises nothing", "aggregation", "announce_by=announce_by)", "announce_by=now)"),
+    ("close: promises nothing", "aggregation", "announce_by=announce_by,\n    )", "announce_by=now,\n    )"),
     ("replies: a fault is no answer", "aggregation", "found.append(Message(str(number), content[\"requestId\"], answer=answer))\n        elif", "pass\n        elif"),
     # The aggregator's adapter
     ("aggregator: an event that was not accepted", "aggregator", "if response[\"FailedEntryCount\"]:", "if False:"),
@@ -103,7 +103,7 @@ MUTANTS = [Mutant(*row) for row in (
     ("aggregator: gives answers back, no deadline", "aggregator", "if message.deadline_at]", "if message.answer]"),
     ("aggregator: waits for the closer's beginning", "aggregator", "clock.seconds_until(gathered.record[\"announceBy\"]), 0)) + 1)", "0, 0)) + 1)"),
     ("aggregator: a batch fails as one", "aggregator", "        again += _gather_or_give_back(request_id", "        again = _gather_or_give_back(request_id"),
-    ("aggregator: leaves the pause to the queue", "aggregator", "VisibilityTimeout=pause if after_seconds is None else after_seconds)", "VisibilityTimeout=800)"),
+    ("aggregator: leaves the pause to the queue", "aggregator", "VisibilityTimeout=pause if after_seconds is None else after_seconds,", "VisibilityTimeout=800,"),
     ("aggregator: a lost rejection", "aggregator", "        logger.exception(\"not rejected; to be delivered again\", extra={\"messageId\": message_id})\n        return False", "        return True"),
     ("aggregator: rejects nothing", "aggregator", "    queues().send_message(\n", "    logger.info(\n"),
     ("aggregator: promises too little", "aggregator", "alive_until = clock.later(clock.now(), context.get_remaining_time_in_millis() / 1000)", "alive_until = clock.later(clock.now(), context.get_remaining_time_in_millis() / 1000 - 20)"),

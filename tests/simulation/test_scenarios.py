@@ -87,8 +87,7 @@ def test_a_closer_that_dies_as_it_announces_is_stood_in_for(happens, kind):
 
 
 def test_an_event_is_not_lost_when_the_closing_message_comes_twice_and_the_closer_dies(happens):
-    evidence = happens(simple("sns", "sync", 5, seconds=8), {("aggregator.1", "put_events"): "crash before"},
-                       Mood(duplicate_rate=1.0))
+    evidence = happens(simple("sns", "sync", 5, seconds=8), {("aggregator.1", "put_events"): "crash before"}, Mood(duplicate_rate=1.0))
 
     assert len(evidence.world.events) == 1
 

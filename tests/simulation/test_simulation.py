@@ -14,17 +14,35 @@ from tests.simulation.build import Build
 
 HISTORIES = 5_000
 SCHEDULES = {
-    "the last two answers": 6, "the last answer and the deadline": 12, "the same answer twice": 36, "two answers of one responder": 6,
-    "two late answers of one responder": 30, "a quorum and one more": 60, "two deadlines": 12, "the last two answers, and a crash": 249,
-    "the last answer, the deadline, and a crash": 98, "two deadlines, and a crash": 80, "the last three answers": 90,
-    "two answers and the deadline": 482, "three deadlines": 198,
+    "the last two answers": 6,
+    "the last answer and the deadline": 12,
+    "the same answer twice": 36,
+    "two answers of one responder": 6,
+    "two late answers of one responder": 30,
+    "a quorum and one more": 60,
+    "two deadlines": 12,
+    "the last two answers, and a crash": 249,
+    "the last answer, the deadline, and a crash": 98,
+    "two deadlines, and a crash": 80,
+    "the last three answers": 90,
+    "two answers and the deadline": 482,
+    "three deadlines": 198,
 }
 """How many there are. Another number means that the aggregator makes other calls of the store."""
 
 PLANTED = (
-    "close: any number of answers", "close: without its token", "add: replaces", "create: unconditionally", "claim: nobody ever",
-    "gather: marks it before it is announced", "gather: forgets late answers", "open: no deadline", "workflow: nobody is repeated",
-    "sns: never publishes", "responder: hands nothing over", "aggregator: swallows a fault",
+    "close: any number of answers",
+    "close: without its token",
+    "add: replaces",
+    "create: unconditionally",
+    "claim: nobody ever",
+    "gather: marks it before it is announced",
+    "gather: forgets late answers",
+    "open: no deadline",
+    "workflow: nobody is repeated",
+    "sns: never publishes",
+    "responder: hands nothing over",
+    "aggregator: swallows a fault",
 )
 
 
@@ -94,8 +112,13 @@ def test_a_mutant_is_a_change_of_what_there_is(mutant):
 
 def test_the_command_says_what_it_did_and_says_the_same_for_the_same_seed(capsys):
     for _ in range(2):
-        ran = subprocess.run([sys.executable, "-m", "tests.simulation", "--histories", "20", "--seed", "7"], cwd=ROOT,
-                             capture_output=True, text=True, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "--histories", "20", "--seed", "7"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         print(ran.stdout)
 
     first, second = capsys.readouterr().out.strip().split("\n\n")

@@ -115,9 +115,7 @@ class Bench:
         self.provider.calls.clear()
         run = Run(self.deployment(preview=preview))
         try:
-            run_program(
-                self.folder, run.deployment, self.config, [], lambda *entry: run.log.append(entry)
-            )
+            run_program(self.folder, run.deployment, self.config, [], lambda *entry: run.log.append(entry))
         except Exception as error:  # noqa: BLE001 - what the program or the engine raised is what tests look at
             run.error = error
         else:

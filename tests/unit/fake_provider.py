@@ -61,9 +61,7 @@ class FakeProvider(ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:
         self._record("Check", request)
         inputs = from_struct(request.news)
-        failures = [
-            provider_pb2.CheckFailure(property=name, reason="is forbidden") for name in inputs if name == "forbidden"
-        ]
+        failures = [provider_pb2.CheckFailure(property=name, reason="is forbidden") for name in inputs if name == "forbidden"]
         if inputs.get("bucket") == "auto":
             inputs["bucket"] = from_struct(request.olds).get("bucket") or f"{request.name}-{next(self._ids)}"
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
@@ -76,10 +74,7 @@ class FakeProvider(ResourceProviderServicer):
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if paths else provider_pb2.DiffResponse.DIFF_NONE,
             hasDetailedDiff=True,
-            detailedDiff={
-                path: provider_pb2.PropertyDiff(kind=kinds[kind] + (path in replacing))
-                for path, kind in paths.items()
-            },
+            detailedDiff={path: provider_pb2.PropertyDiff(kind=kinds[kind] + (path in replacing)) for path, kind in paths.items()},
             replaces=replacing,
             deleteBeforeReplace="keyFirst" in replacing,
         )

@@ -47,8 +47,9 @@ class MemoryStore:
         return as_it_is, done
 
     def add(self, record, answers):
-        return self._change(record, lambda kept: kept["status"] == "OPEN",
-                            lambda kept: kept["answers"].update({**answers, **kept["answers"]}))
+        return self._change(
+            record, lambda kept: kept["status"] == "OPEN", lambda kept: kept["answers"].update({**answers, **kept["answers"]})
+        )
 
     def add_late(self, record, answers):
         return self._change(record, lambda kept: True, lambda kept: kept["late"].update({**answers, **kept["late"]}))
@@ -58,30 +59,49 @@ class MemoryStore:
 
     def close(self, record, change):
         def apply(kept):
-            kept.update(status=change.status, completedBy=change.completed_by, completedAt=change.completed_at,
-                        top=list(change.ranking.top), announceBy=change.announce_by)
+            kept.update(
+                status=change.status,
+                completedBy=change.completed_by,
+                completedAt=change.completed_at,
+                top=list(change.ranking.top),
+                announceBy=change.announce_by,
+            )
             kept["answers"].update(change.silent)
             self.closes.append(copy.deepcopy(kept))
 
-        return self._change(
-            record, lambda kept: kept["status"] == "OPEN" and len(kept["answers"]) == len(record["answers"]), apply)
+        return self._change(record, lambda kept: kept["status"] == "OPEN" and len(kept["answers"]) == len(record["answers"]), apply)
 
     def claim_announcement(self, record, now, until):
-        return self._change(record, lambda kept: kept["announceBy"] < now and "announcedAt" not in kept,
-                            lambda kept: kept.update(announceBy=until))[1]
+        return self._change(
+            record, lambda kept: kept["announceBy"] < now and "announcedAt" not in kept, lambda kept: kept.update(announceBy=until)
+        )[1]
 
     def announced(self, record, now):
         self._change(record, lambda kept: True, lambda kept: kept.update(announcedAt=now))
 
 
 def record(recipients=NAMES, **changes):
-    return {"requestId": "r1", "variant": "sns", "status": "OPEN", "request": {"data": {}}, "recipients": recipients,
-            "answers": {}, "late": {}, "createdAt": CREATED, "deadlineAt": DEADLINE, "expiresAt": 1, **changes}
+    return {
+        "requestId": "r1",
+        "variant": "sns",
+        "status": "OPEN",
+        "request": {"data": {}},
+        "recipients": recipients,
+        "answers": {},
+        "late": {},
+        "createdAt": CREATED,
+        "deadlineAt": DEADLINE,
+        "expiresAt": 1,
+        **changes,
+    }
 
 
 def answer(name, amount="100", status="QUOTED", seconds=1.0, **changes):
-    outcome = {"amount": amount, "currency": "USD", "details": {}} if status == "QUOTED" else {
-        "error": {"type": "Some", "message": "some reason"}}
+    outcome = (
+        {"amount": amount, "currency": "USD", "details": {}}
+        if status == "QUOTED"
+        else {"error": {"type": "Some", "message": "some reason"}}
+    )
     return {"responder": name, "status": status, **outcome, "respondedAt": clock.later(CREATED, seconds), **changes}
 
 
@@ -94,8 +114,14 @@ def message(content, number=0):
 def gather(store, contents, rules=RULES, seconds=2.0, announced=None):
     now = clock.later(CREATED, seconds)
     return aggregation.gather(
-        store, rules, "r1", [message(content, number) for number, content in enumerate(contents)],
-        (announced if announced is not None else []).append, now=now, alive_until=clock.later(now, LEASE_SECONDS))
+        store,
+        rules,
+        "r1",
+        [message(content, number) for number, content in enumerate(contents)],
+        (announced if announced is not None else []).append,
+        now=now,
+        alive_until=clock.later(now, LEASE_SECONDS),
+    )
 
 
 def test_when_all_have_answered_the_request_closes_and_says_so_once():
@@ -244,21 +270,24 @@ def test_a_responder_that_gives_up_after_the_close_adds_nothing():
     assert gather(store, [answer("avis", status="TIMED_OUT", seconds=60)], seconds=61).record["late"] == {}
 
 
-@pytest.mark.parametrize(("content", "reason"), [
-    (answer("zipcar"), '"zipcar" was not asked'),
-    (answer(None), "null was not asked"),
-    (answer(["avis"]), "was not asked"),
-    (answer("avis", "-1"), "amount must be a decimal of 0 or more"),
-    (answer("avis", "1e3"), "amount must be"),
-    (answer("avis", None), "amount must be"),
-    (answer("avis", currency="EUR"), "currency must be USD"),
-    (answer("avis", details=[]), "details must be an object"),
-    (answer("avis", status="MAYBE"), "status must be QUOTED, DECLINED, FAILED or TIMED_OUT"),
-    ({"responder": "avis", "amount": "1", "respondedAt": CREATED}, "the answer has no status"),
-    (answer("avis", respondedAt="yesterday"), "respondedAt must be a time"),
-    (answer("avis", respondedAt=None), "respondedAt must be a time"),
-    (answer("avis", respondedAt="2027-01-01T00:00:00"), "respondedAt must be a time"),
-])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (answer("zipcar"), '"zipcar" was not asked'),
+        (answer(None), "null was not asked"),
+        (answer(["avis"]), "was not asked"),
+        (answer("avis", "-1"), "amount must be a decimal of 0 or more"),
+        (answer("avis", "1e3"), "amount must be"),
+        (answer("avis", None), "amount must be"),
+        (answer("avis", currency="EUR"), "currency must be USD"),
+        (answer("avis", details=[]), "details must be an object"),
+        (answer("avis", status="MAYBE"), "status must be QUOTED, DECLINED, FAILED or TIMED_OUT"),
+        ({"responder": "avis", "amount": "1", "respondedAt": CREATED}, "the answer has no status"),
+        (answer("avis", respondedAt="yesterday"), "respondedAt must be a time"),
+        (answer("avis", respondedAt=None), "respondedAt must be a time"),
+        (answer("avis", respondedAt="2027-01-01T00:00:00"), "respondedAt must be a time"),
+    ],
+)
 def test_a_poison_answer_is_rejected_with_its_reason_and_its_neighbours_are_counted(content, reason):
     store = MemoryStore(record(["avis", "alamo"]))
 
@@ -268,11 +297,19 @@ def test_a_poison_answer_is_rejected_with_its_reason_and_its_neighbours_are_coun
     assert list(gathered.record["answers"]) == ["alamo"]
 
 
-@pytest.mark.parametrize(("body", "reason"), [
-    ("", "not JSON"), ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("[]", "no requestId"), ('{"requestId": 7}', "no requestId"),
-    ('{"requestId": ""}', "no requestId"), ('{"requestId": "r1"}', "neither an answer nor a deadlineAt"),
-    ('{"requestId": "r1", "answer": 3}', "neither an answer nor a deadlineAt"),
-])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "no requestId"),
+        ('{"requestId": 7}', "no requestId"),
+        ('{"requestId": ""}', "no requestId"),
+        ('{"requestId": "r1"}', "neither an answer nor a deadlineAt"),
+        ('{"requestId": "r1", "answer": 3}', "neither an answer nor a deadlineAt"),
+    ],
+)
 def test_what_is_no_message_is_rejected(body, reason):
     with pytest.raises(Rejected, match=reason):
         aggregation.parse("m", body)
@@ -303,26 +340,45 @@ def test_replies_of_a_state_machine_are_gathered_as_messages_are():
     store = MemoryStore(record(["avis", "alamo", "hertz"]))
     crash = {"Error": "Runtime.ExitError", "Cause": json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "exit status 1"})}
 
-    found = aggregation.replies([
-        {"requestId": "r1", "answer": answer("avis")}, {"requestId": "r1", "responder": "alamo", "fault": crash},
-        {"requestId": "r1", "responder": "sixt", "asked": False},
-        {"requestId": "r1", "responder": "hertz", "fault": {"Error": "States.Timeout"}}], clock.later(CREATED, 5))
+    found = aggregation.replies(
+        [
+            {"requestId": "r1", "answer": answer("avis")},
+            {"requestId": "r1", "responder": "alamo", "fault": crash},
+            {"requestId": "r1", "responder": "sixt", "asked": False},
+            {"requestId": "r1", "responder": "hertz", "fault": {"Error": "States.Timeout"}},
+        ],
+        clock.later(CREATED, 5),
+    )
     gathered = aggregation.gather(
-        store, RULES, "r1", found, lambda result: None, now=clock.later(CREATED, 5), alive_until=clock.later(CREATED, 20))
+        store, RULES, "r1", found, lambda result: None, now=clock.later(CREATED, 5), alive_until=clock.later(CREATED, 20)
+    )
 
     assert gathered.closed
     assert gathered.record is not None
     errors = {name: given.get("error") for name, given in gathered.record["answers"].items()}
-    assert errors == {"avis": None, "alamo": {"type": "Runtime.ExitError", "message": "exit status 1"},
-                      "hertz": {"type": "Timeout", "message": "its function took too long"}}
+    assert errors == {
+        "avis": None,
+        "alamo": {"type": "Runtime.ExitError", "message": "exit status 1"},
+        "hertz": {"type": "Timeout", "message": "its function took too long"},
+    }
 
 
-@pytest.mark.parametrize(("fault", "status", "kind", "message"), [
-    ({"Error": "Lambda.Unknown", "Cause": "not JSON"}, "FAILED", "Lambda.Unknown", "not JSON"),
-    ({"Error": "Sandbox.Timedout", "Cause": json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 3.00 s"})},
-     "TIMED_OUT", "Timeout", "Task timed out after 3.00 s"),
-    ({"Error": "X", "Cause": "é" * 30_000}, "FAILED", "X", "é" * 250),
-])
+@pytest.mark.parametrize(
+    ("fault", "status", "kind", "message"),
+    [
+        ({"Error": "Lambda.Unknown", "Cause": "not JSON"}, "FAILED", "Lambda.Unknown", "not JSON"),
+        (
+            {
+                "Error": "Sandbox.Timedout",
+                "Cause": json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 3.00 s"}),
+            },
+            "TIMED_OUT",
+            "Timeout",
+            "Task timed out after 3.00 s",
+        ),
+        ({"Error": "X", "Cause": "é" * 30_000}, "FAILED", "X", "é" * 250),
+    ],
+)
 def test_a_function_that_broke_is_the_failure_of_its_responder(fault, status, kind, message):
     assert aggregation.broken("avis", fault) == {"responder": "avis", "status": status, "error": {"type": kind, "message": message}}
 
@@ -334,8 +390,15 @@ def test_a_closer_that_was_killed_before_its_event_is_stood_in_for():
         raise Killed
 
     with pytest.raises(Killed):
-        aggregation.gather(store, RULES, "r1", [message(answer("avis"))], killed,
-                           now=clock.later(CREATED, 2), alive_until=clock.later(CREATED, 2 + LEASE_SECONDS))
+        aggregation.gather(
+            store,
+            RULES,
+            "r1",
+            [message(answer("avis"))],
+            killed,
+            now=clock.later(CREATED, 2),
+            alive_until=clock.later(CREATED, 2 + LEASE_SECONDS),
+        )
     waiting = gather(store, [answer("avis")], seconds=3, announced=announced)
     assert announced == [], "the closer may still be at it"
     assert not waiting.announced, "and may have ended: its message must come again"
@@ -348,7 +411,9 @@ def test_a_closer_that_was_killed_before_its_event_is_stood_in_for():
 
 deliveries = st.lists(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(["QUOTED", "QUOTED", "DECLINED", "FAILED"]), st.integers(1, 3)),
-    min_size=1, max_size=12)
+    min_size=1,
+    max_size=12,
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -405,7 +470,8 @@ def test_exactly_once_whatever_happens(sent, with_deadline, quorum, data):
         assert len(store.closes) == 1
         closed = store.closes[0]
         assert {key: final[key] for key in ("answers", "status", "completedBy", "completedAt", "top")} == {
-            key: closed[key] for key in ("answers", "status", "completedBy", "completedAt", "top")}
+            key: closed[key] for key in ("answers", "status", "completedBy", "completedAt", "top")
+        }
         assert len(announced) == 1 or (kills and announced)
         assert "announcedAt" in final
     else:

@@ -14,9 +14,14 @@ from components import code
 from handlers import attribute_values, clock
 
 ENVIRONMENT = {
-    "TABLE_NAME": "quotes", "CARRIERS": '{"map": {"stateMachineArn": "arn:map"}, "sns": {"functionArn": "arn:requester"}}',
-    "RESPONDERS": "avis,alamo", "COMPLETION": '{"deadlineSeconds": 60}', "SELECTION": "lowest",
-    "TOP_K": "3", "AUTH": "NONE", "OWNERSHIP": "{}",
+    "TABLE_NAME": "quotes",
+    "CARRIERS": '{"map": {"stateMachineArn": "arn:map"}, "sns": {"functionArn": "arn:requester"}}',
+    "RESPONDERS": "avis,alamo",
+    "COMPLETION": '{"deadlineSeconds": 60}',
+    "SELECTION": "lowest",
+    "TOP_K": "3",
+    "AUTH": "NONE",
+    "OWNERSHIP": "{}",
     "SAMPLE": '{"data": {"days_rental": 30}}',
 }
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
@@ -53,9 +58,15 @@ class FakeAws:
 
     def _open(self, variant: str, asked: dict[str, Any], *, closed: bool) -> None:
         record = {
-            "requestId": asked["requestId"], "variant": variant, "status": "COMPLETE" if closed else "OPEN",
-            "request": {key: value for key, value in asked.items() if key != "requestId"}, "recipients": ["avis"], "answers": {},
-            "createdAt": clock.now(), "deadlineAt": clock.now()}
+            "requestId": asked["requestId"],
+            "variant": variant,
+            "status": "COMPLETE" if closed else "OPEN",
+            "request": {key: value for key, value in asked.items() if key != "requestId"},
+            "recipients": ["avis"],
+            "answers": {},
+            "createdAt": clock.now(),
+            "deadlineAt": clock.now(),
+        }
         if closed:
             record |= {"completedBy": "ALL", "completedAt": clock.now(), "top": []}
         self.items[asked["requestId"]] = attribute_values.encode_item(record)
@@ -103,9 +114,16 @@ def read(request_id: str, **more: Any) -> dict[str, Any]:
 def event(route: str = "POST /{variant}/requests", body: Any = BODY, variant: str = "map", **more: Any) -> dict[str, Any]:
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     return {
-        "version": "2.0", "routeKey": route, "rawPath": "/somewhere", "headers": {"content-type": "application/json"},
-        "requestContext": {"requestId": "r-1"}, "pathParameters": {"variant": variant}, "isBase64Encoded": False,
-        **({} if text is None else {"body": text}), **more}
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": "/somewhere",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r-1"},
+        "pathParameters": {"variant": variant},
+        "isBase64Encoded": False,
+        **({} if text is None else {"body": text}),
+        **more,
+    }
 
 
 def call(api: Any, sent: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -147,7 +165,9 @@ def test_what_the_requester_refuses_is_an_invalid_request(api, aws):
     aws.returned = {"Payload": b'{"error": {"type": "InvalidRequest", "message": "completion.quorum must be at most 1"}}'}
 
     assert call(api, event(variant="sns"))[:2] == (
-        400, {"error": {"type": "InvalidRequest", "message": "completion.quorum must be at most 1"}})
+        400,
+        {"error": {"type": "InvalidRequest", "message": "completion.quorum must be at most 1"}},
+    )
 
 
 def test_a_requester_that_breaks_is_our_fault(api, aws):
@@ -169,7 +189,9 @@ def test_reading_by_id(api, aws):
 
 def test_an_unknown_id_has_a_reason(api):
     assert call(api, event("GET /requests/{requestId}", None, pathParameters={"requestId": "nobody"}))[:2] == (
-        404, {"error": {"type": "UnknownRequest", "message": "there is no request nobody"}})
+        404,
+        {"error": {"type": "UnknownRequest", "message": "there is no request nobody"}},
+    )
 
 
 def test_the_document_needs_no_aws(api, aws):
@@ -238,8 +260,10 @@ def test_what_is_our_fault_says_nothing_of_its_inside(api, aws, failure, caplog)
 
 
 @pytest.mark.parametrize(("variant", "called"), [("map", "start_execution"), ("sns", "invoke")])
-@pytest.mark.parametrize(("failure", "status"), [
-    (throttled("ThrottlingException"), 429), (throttled("AccessDeniedException"), 500), (RuntimeError("secret"), 500)])
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(throttled("ThrottlingException"), 429), (throttled("AccessDeniedException"), 500), (RuntimeError("secret"), 500)],
+)
 def test_an_error_after_the_hand_over_names_the_id_to_repeat_the_request_with(api, aws, monkeypatch, variant, called, failure, status):
     def broken(**arguments):
         raise failure
@@ -262,6 +286,7 @@ def test_an_error_before_the_hand_over_names_no_id(api, aws):
 
 
 # Owners
+
 
 def test_two_callers_with_the_same_id_have_a_request_each(tokens, aws):
     alices = call(tokens, event(**of("alice")))
@@ -313,21 +338,27 @@ def test_a_token_that_names_no_owner_sends_and_reads_nothing(tokens, aws):
 
     for sent in (event(**nobody), read("trip-1", **nobody)):
         assert call(tokens, sent)[:2] == (
-            403, {"error": {"type": "Forbidden", "message": "the token has no claim sub, which says whose a request is"}})
+            403,
+            {"error": {"type": "Forbidden", "message": "the token has no claim sub, which says whose a request is"}},
+        )
     assert call(tokens, event("GET /openapi.json", None, **nobody))[0] == 200
     assert not aws.calls
 
 
 def test_a_misspelt_query_parameter_of_a_read_is_refused(api):
     assert call(api, read("trip-1", queryStringParameters={"wait": "true"}))[1]["error"]["message"] == (
-        "unknown query parameter wait; allowed: owner")
+        "unknown query parameter wait; allowed: owner"
+    )
 
 
 # Every reply
 
-@pytest.mark.parametrize("sent", [
-    event(), event(body="{"), event("GET /", None), event("GET /openapi.json", None), event("$default"),
-    read("nobody")], ids=["taken", "refused", "board", "document", "no route", "unknown"])
+
+@pytest.mark.parametrize(
+    "sent",
+    [event(), event(body="{"), event("GET /", None), event("GET /openapi.json", None), event("$default"), read("nobody")],
+    ids=["taken", "refused", "board", "document", "no route", "unknown"],
+)
 def test_no_reply_is_taken_for_something_else_than_it_says(api, sent):
     assert api.handler(sent, None)["headers"]["x-content-type-options"] == "nosniff"
 

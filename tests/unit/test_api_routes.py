@@ -42,11 +42,20 @@ class World:
 
     def open(self, variant: str, asked: Json, created_at: str | None = None, **more: Any) -> None:
         """As every carrier's first step: only where the id is new."""
-        self.records.setdefault(asked["requestId"], {
-            "requestId": asked["requestId"], "variant": variant, "status": "OPEN",
-            "request": {key: value for key, value in asked.items() if key != "requestId"},
-            "recipients": contract.recipients_of(asked, KNOWN), "answers": {}, "createdAt": created_at or clock.now(),
-            "deadlineAt": clock.now(), **more})
+        self.records.setdefault(
+            asked["requestId"],
+            {
+                "requestId": asked["requestId"],
+                "variant": variant,
+                "status": "OPEN",
+                "request": {key: value for key, value in asked.items() if key != "requestId"},
+                "recipients": contract.recipients_of(asked, KNOWN),
+                "answers": {},
+                "createdAt": created_at or clock.now(),
+                "deadlineAt": clock.now(),
+                **more,
+            },
+        )
 
     def close(self, request_id: str) -> None:
         record = self.records[request_id]
@@ -75,8 +84,15 @@ class Refusing(FakeCarrier):
 
 
 def answer(name: str, amount: str) -> Json:
-    return {"responder": name, "status": "QUOTED", "amount": amount, "currency": "USD", "details": {}, "latencyMs": 5,
-            "respondedAt": clock.now()}
+    return {
+        "responder": name,
+        "status": "QUOTED",
+        "amount": amount,
+        "currency": "USD",
+        "details": {},
+        "latencyMs": 5,
+        "respondedAt": clock.now(),
+    }
 
 
 @pytest.fixture
@@ -91,9 +107,17 @@ def carriers(world):
 
 @pytest.fixture
 def api(world, carriers):
-    return Operations(carriers, world.read, known=KNOWN, policy=Policy(60), selection=Selection("lowest", 3),
-                      document=openapi.document(list(carriers), "NONE"), seconds=lambda: world.now, epoch=lambda: 1_800_000_000 + world.now,
-                      sleep=world.sleep)
+    return Operations(
+        carriers,
+        world.read,
+        known=KNOWN,
+        policy=Policy(60),
+        selection=Selection("lowest", 3),
+        document=openapi.document(list(carriers), "NONE"),
+        seconds=lambda: world.now,
+        epoch=lambda: 1_800_000_000 + world.now,
+        sleep=world.sleep,
+    )
 
 
 def send(api: Operations, body: Any = BODY, variant: str = "map", content_type: str | None = "application/json", **query: str) -> Reply:
@@ -110,11 +134,11 @@ def refused(status: int, kind: str, call: Callable[[], Reply]) -> str:
 
 # Sending
 
+
 def test_a_request_is_taken_with_its_address(api, carriers):
     reply = send(api)
 
-    assert (reply.status, reply.body) == (
-        202, {"requestId": "trip-1", "variant": "map", "status": "OPEN", "href": "/requests/trip-1"})
+    assert (reply.status, reply.body) == (202, {"requestId": "trip-1", "variant": "map", "status": "OPEN", "href": "/requests/trip-1"})
     assert reply.headers == {"location": "../requests/trip-1"}
     assert carriers["map"].started == [BODY]
 
@@ -195,6 +219,7 @@ def test_charset_and_case_of_the_content_type_do_not_matter(api):
 
 # The same id again
 
+
 def test_the_same_request_again_is_the_same_request(api, carriers):
     first, again = send(api), send(api)
 
@@ -227,12 +252,15 @@ def test_the_order_of_keys_and_the_form_of_numbers_do_not_make_another_request(a
     assert send(api, '{"data": {"y": 30.0, "x": 1}, "requestId": "a"}').status == 202
 
 
-@pytest.mark.parametrize(("body", "variant"), [
-    ({**BODY, "data": {"days_rental": 31}}, "map"),
-    ({**BODY, "description": "another"}, "map"),
-    ({**BODY, "recipients": KNOWN}, "map"),
-    (BODY, "parallel"),
-])
+@pytest.mark.parametrize(
+    ("body", "variant"),
+    [
+        ({**BODY, "data": {"days_rental": 31}}, "map"),
+        ({**BODY, "description": "another"}, "map"),
+        ({**BODY, "recipients": KNOWN}, "map"),
+        (BODY, "parallel"),
+    ],
+)
 def test_the_same_id_for_another_request_is_a_conflict(api, carriers, body, variant):
     send(api)
 
@@ -298,25 +326,29 @@ def test_a_carrier_that_refuses_because_another_was_first_is_a_conflict(world, a
 
 # Refusals
 
-@pytest.mark.parametrize(("body", "reason"), [
-    (None, "the body is empty"),
-    ("", "the body is empty"),
-    ("{", "not JSON"),
-    ("[]", "must be a JSON object, not a list"),
-    ("null", "must be a JSON object, not nothing"),
-    ({}, "data must be an object, not nothing"),
-    ({"data": []}, "data must be an object, not a list"),
-    ({"data": {}, "extra": 1}, 'unknown key "extra"; allowed: requestId'),
-    ({"data": {}, "requestId": ""}, "requestId must be 1 to 64"),
-    ({"data": {}, "requestId": "a" * 65}, "requestId must be 1 to 64"),
-    ({"data": {}, "requestId": 7}, "requestId must be 1 to 64"),
-    ({"data": {}, "description": 7}, "description must be a string"),
-    ({"data": {}, "recipients": []}, "known responders: avis, alamo"),
-    ({"data": {}, "recipients": ["nobody"]}, 'unknown recipient "nobody"; known responders: avis, alamo'),
-    ({"data": {}, "recipients": ["avis", "avis"]}, "more than once"),
-    ({"data": {}, "completion": {"quorum": 3}}, "from 1 to 2, not 3"),
-    ({"data": {}, "completion": {"deadlineSeconds": 61}}, "at most 60, not 61"),
-])
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (None, "the body is empty"),
+        ("", "the body is empty"),
+        ("{", "not JSON"),
+        ("[]", "must be a JSON object, not a list"),
+        ("null", "must be a JSON object, not nothing"),
+        ({}, "data must be an object, not nothing"),
+        ({"data": []}, "data must be an object, not a list"),
+        ({"data": {}, "extra": 1}, 'unknown key "extra"; allowed: requestId'),
+        ({"data": {}, "requestId": ""}, "requestId must be 1 to 64"),
+        ({"data": {}, "requestId": "a" * 65}, "requestId must be 1 to 64"),
+        ({"data": {}, "requestId": 7}, "requestId must be 1 to 64"),
+        ({"data": {}, "description": 7}, "description must be a string"),
+        ({"data": {}, "recipients": []}, "known responders: avis, alamo"),
+        ({"data": {}, "recipients": ["nobody"]}, 'unknown recipient "nobody"; known responders: avis, alamo'),
+        ({"data": {}, "recipients": ["avis", "avis"]}, "more than once"),
+        ({"data": {}, "completion": {"quorum": 3}}, "from 1 to 2, not 3"),
+        ({"data": {}, "completion": {"deadlineSeconds": 61}}, "at most 60, not 61"),
+    ],
+)
 def test_a_malformed_request_is_refused_before_anything_is_started(api, carriers, world, body, reason):
     assert reason in refused(400, "InvalidRequest", lambda: send(api, body))
     assert not carriers["map"].started
@@ -357,6 +389,7 @@ def test_a_misspelt_query_parameter_is_not_ignored(api):
 
 # Reading
 
+
 def test_reading_shows_the_request_and_the_answers_so_far(api, world):
     world.open("map", {**BODY, "description": "a car"})
     world.records["trip-1"]["answers"] = {"alamo": answer("alamo", "9"), "avis": answer("avis", "10")}
@@ -382,11 +415,13 @@ def test_what_can_be_no_id_is_not_even_looked_up(api, world, request_id):
 
 # The document
 
+
 def test_the_document_describes_the_routes_and_the_variants(api):
     document = api.describe(Call()).body
 
     assert {(method.upper(), path) for path, methods in document["paths"].items() for method in methods} == {
-        (route.method, route.path) for route in ROUTES}
+        (route.method, route.path) for route in ROUTES
+    }
     send_operation = document["paths"]["/{variant}/requests"]["post"]
     assert send_operation["parameters"][0]["schema"] == {"enum": ["map", "parallel"]}
     assert json.loads(json.dumps(document)) == document
@@ -411,8 +446,10 @@ def test_replies_keep_the_documents_schemas(api, world):
 
 def _validators(document: Json) -> dict[str, Any]:
     schemas = document["components"]
-    return {name: jsonschema_rs.Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": schemas})
-            for name in schemas["schemas"]}
+    return {
+        name: jsonschema_rs.Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": schemas})
+        for name in schemas["schemas"]
+    }
 
 
 def test_pauses_grow_so_that_waiting_is_not_a_thousand_reads(api, carriers, world):

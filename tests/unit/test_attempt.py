@@ -85,5 +85,9 @@ def test_the_state_machines_pause_as_long_as_a_responder_expects():
     for file in ("map_scatter_gather.asl.json", "parallel_scatter_gather.asl.json"):
         [retry] = re.findall(r'"ErrorEquals": \["TransientError"[^]]*\],\s*([^}]*)}', (definition.FOLDER / file).read_text())
         assert json.loads("{" + retry + "}") == {
-            "IntervalSeconds": attempt.FIRST_PAUSE_SECONDS, "BackoffRate": 2, "MaxAttempts": MAX_RETRIES,
-            "MaxDelaySeconds": attempt.LONGEST_PAUSE_SECONDS, "JitterStrategy": "FULL"}
+            "IntervalSeconds": attempt.FIRST_PAUSE_SECONDS,
+            "BackoffRate": 2,
+            "MaxAttempts": MAX_RETRIES,
+            "MaxDelaySeconds": attempt.LONGEST_PAUSE_SECONDS,
+            "JitterStrategy": "FULL",
+        }

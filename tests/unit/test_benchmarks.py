@@ -11,13 +11,17 @@ from benchmarks.measure import Figures, Row
 from benchmarks.split import Split
 
 FOUND = {
-    "ways": [rows.OURS, rows.SAMPLE], "rows": {"Map, 5 responders": {
-        rows.OURS: Figures(0.2, 0.3, 20), rows.SAMPLE: Figures(0.1, 0.2, 20)}},
-    "growth": {"map": {"p50": {1: 0.1, 10: 0.2}, "exponent": 0.301}}, "clients": {"sns": {"p50": {1: 0.1, 64: 0.3}, "exponent": 0.264}},
+    "ways": [rows.OURS, rows.SAMPLE],
+    "rows": {"Map, 5 responders": {rows.OURS: Figures(0.2, 0.3, 20), rows.SAMPLE: Figures(0.1, 0.2, 20)}},
+    "growth": {"map": {"p50": {1: 0.1, 10: 0.2}, "exponent": 0.301}},
+    "clients": {"sns": {"p50": {1: 0.1, 64: 0.3}, "exponent": 0.264}},
     "lines": {"distributed": {"p50": {100: 0.1, 1_000: 0.9}, "exponent": 0.95}},
     "split": {"map": Split(0.15, 0.02, 0.01, 0.02, 0.03, 0.01, 0.15)},
-    "start": {"api": startup.Start(100, 47)}, "early": {"sns": Figures(0.01, 0.02, 8)},
-    "machine": "2 cores", "at": "2026-11-26", "commit": "abc1234",
+    "start": {"api": startup.Start(100, 47)},
+    "early": {"sns": Figures(0.01, 0.02, 8)},
+    "machine": "2 cores",
+    "at": "2026-11-26",
+    "commit": "abc1234",
 }
 
 

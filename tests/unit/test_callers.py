@@ -90,11 +90,14 @@ def test_a_call_that_nobody_signed_is_nobodys():
         Ownership(by="ROLE").caller({})
 
 
-@pytest.mark.parametrize(("arn", "principal"), [
-    ("arn:aws-us-gov:sts::111122223333:assumed-role/shop/i-0abc", "arn:aws-us-gov:iam::111122223333:role/shop"),
-    ("arn:aws:iam::111122223333:role/a/b/shop", "arn:aws:iam::111122223333:role/shop"),
-    ("arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root"),
-    ("arn:aws:sts::111122223333:federated-user/eve", "arn:aws:sts::111122223333:federated-user/eve"),
-])
+@pytest.mark.parametrize(
+    ("arn", "principal"),
+    [
+        ("arn:aws-us-gov:sts::111122223333:assumed-role/shop/i-0abc", "arn:aws-us-gov:iam::111122223333:role/shop"),
+        ("arn:aws:iam::111122223333:role/a/b/shop", "arn:aws:iam::111122223333:role/shop"),
+        ("arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root"),
+        ("arn:aws:sts::111122223333:federated-user/eve", "arn:aws:sts::111122223333:federated-user/eve"),
+    ],
+)
 def test_a_session_is_its_role(arn, principal):
     assert principal_of(arn) == principal

@@ -69,16 +69,20 @@ def test_it_says_since_when_it_is_open_through_trials_that_fail():
 
     assert again == Circuit(2, START, clock.later(START, 22))
     assert circuit_breaker.refusal("avis", again) == contract.unsuccessful(
-        "avis", "FAILED", "CircuitOpen", "not asked: its circuit is open since 2027-01-01T00:00:00.000Z, until 2027-01-01T00:00:22.000Z")
+        "avis", "FAILED", "CircuitOpen", "not asked: its circuit is open since 2027-01-01T00:00:00.000Z, until 2027-01-01T00:00:22.000Z"
+    )
 
 
-@pytest.mark.parametrize(("answer", "success"), [
-    ({"responder": "avis", "status": "QUOTED", "amount": "1"}, True),
-    (contract.declined("avis", "sold out"), True),
-    (contract.unsuccessful("avis", "FAILED", "RuntimeError", "x"), False),
-    (contract.invalid_answer("avis", "amount"), False),
-    (contract.overdue("avis", 5), False),
-    (contract.silent("avis"), None),
-])
+@pytest.mark.parametrize(
+    ("answer", "success"),
+    [
+        ({"responder": "avis", "status": "QUOTED", "amount": "1"}, True),
+        (contract.declined("avis", "sold out"), True),
+        (contract.unsuccessful("avis", "FAILED", "RuntimeError", "x"), False),
+        (contract.invalid_answer("avis", "amount"), False),
+        (contract.overdue("avis", 5), False),
+        (contract.silent("avis"), None),
+    ],
+)
 def test_which_answers_count(answer, success):
     assert circuit_breaker.success_of(answer) is success

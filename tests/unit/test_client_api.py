@@ -62,8 +62,14 @@ def api() -> Iterator[FakeApi]:
 
 @pytest.fixture
 def outputs(api: FakeApi) -> dict[str, Any]:
-    return {"apiUrl": api.url, "apiId": "abc", "quoteTableName": "quotes", "sampleInput": '{"data": {}}',
-            "mapStateMachineArn": MACHINE, "carriers": {"map": {"stateMachineArn": MACHINE, "workflowType": "STANDARD"}}}
+    return {
+        "apiUrl": api.url,
+        "apiId": "abc",
+        "quoteTableName": "quotes",
+        "sampleInput": '{"data": {}}',
+        "mapStateMachineArn": MACHINE,
+        "carriers": {"map": {"stateMachineArn": MACHINE, "workflowType": "STANDARD"}},
+    }
 
 
 @pytest.fixture
@@ -150,16 +156,19 @@ def test_what_may_be_better_later_is_tried_again(api, stack, status):
     assert {json.loads(body)["requestId"] for *_, body in api.received} == {"r1"}
 
 
-@pytest.mark.parametrize(("answer", "error", "reason"), [
-    ((400, {"error": {"type": "InvalidRequest", "message": "data must be an object"}}), InvalidRequest, "data must be an object"),
-    ((409, {"error": {"type": "Conflict", "message": "already used"}}), InvalidRequest, "already used"),
-    ((413, {"error": {"type": "RequestTooLarge", "message": "too large"}}), InvalidRequest, "too large"),
-    ((404, {"error": {"type": "UnknownVariant", "message": "variant fax is not deployed here"}}), UnknownVariant, "variant fax"),
-    ((401, {"message": "Unauthorized"}), RequestFailed, "refused the caller: Unauthorized; sign in"),
-    ((403, {"message": "Forbidden"}), RequestFailed, f"set {api_stack.TOKEN}"),
-    ((503, {"message": "Service Unavailable"}), RequestFailed, "answered 503 4 times: Service Unavailable"),
-    ((418, b"<html>"), RequestFailed, "answered 418: <html>"),
-])
+@pytest.mark.parametrize(
+    ("answer", "error", "reason"),
+    [
+        ((400, {"error": {"type": "InvalidRequest", "message": "data must be an object"}}), InvalidRequest, "data must be an object"),
+        ((409, {"error": {"type": "Conflict", "message": "already used"}}), InvalidRequest, "already used"),
+        ((413, {"error": {"type": "RequestTooLarge", "message": "too large"}}), InvalidRequest, "too large"),
+        ((404, {"error": {"type": "UnknownVariant", "message": "variant fax is not deployed here"}}), UnknownVariant, "variant fax"),
+        ((401, {"message": "Unauthorized"}), RequestFailed, "refused the caller: Unauthorized; sign in"),
+        ((403, {"message": "Forbidden"}), RequestFailed, f"set {api_stack.TOKEN}"),
+        ((503, {"message": "Service Unavailable"}), RequestFailed, "answered 503 4 times: Service Unavailable"),
+        ((418, b"<html>"), RequestFailed, "answered 418: <html>"),
+    ],
+)
 def test_refusals_say_why(api, stack, answer, error, reason):
     api.answers = [answer]
 
@@ -180,9 +189,16 @@ def test_a_stack_without_an_api_is_wrong_use(outputs):
 
 
 @pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize(("answers", "arguments", "code"), [
-    ([TAKEN, CLOSED], ["request", "map"], 0), ([CLOSED], ["get", "r1"], 0), ([CLOSED], ["watch", "r1"], 0),
-    ([UNKNOWN], ["get", "r1"], 3), ([(403, {"message": "Forbidden"})], ["request", "map"], 1)])
+@pytest.mark.parametrize(
+    ("answers", "arguments", "code"),
+    [
+        ([TAKEN, CLOSED], ["request", "map"], 0),
+        ([CLOSED], ["get", "r1"], 0),
+        ([CLOSED], ["watch", "r1"], 0),
+        ([UNKNOWN], ["get", "r1"], 3),
+        ([(403, {"message": "Forbidden"})], ["request", "map"], 1),
+    ],
+)
 def test_the_command_line_takes_the_api(api, outputs, tmp_path, capsys, answers, arguments, code):
     api.answers = answers
     (tmp_path / "outputs.json").write_text(json.dumps(outputs))

@@ -11,8 +11,12 @@ from client.errors import UsageError
 
 GROUPS = {"avis": "group-avis", "aggregator": "group-aggregator"}
 RAISED = {
-    "level": "ERROR", "message": "its code raised", "correlation_id": "r1", "service": "responder",
-    "exception": 'Traceback (most recent call last):\n  File "acme.py", line 5, in quote\nKeyError: \'days\''}
+    "level": "ERROR",
+    "message": "its code raised",
+    "correlation_id": "r1",
+    "service": "responder",
+    "exception": "Traceback (most recent call last):\n  File \"acme.py\", line 5, in quote\nKeyError: 'days'",
+}
 
 
 class Stack:
@@ -65,9 +69,16 @@ def test_json_has_the_event_as_it_is_with_its_source_and_time(capsys):
     assert json.loads(line) == {"source": "avis", "time": "1970-01-01T00:00:01.000+00:00", **RAISED}
 
 
-@pytest.mark.parametrize("line", [
-    "START RequestId: 1 Version: $LATEST", "END RequestId: 1", "REPORT RequestId: 1\tDuration: 3 ms", "INIT_START Runtime Version: …",
-    json.dumps({"time": "…", "type": "platform.report", "record": {}})])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "START RequestId: 1 Version: $LATEST",
+        "END RequestId: 1",
+        "REPORT RequestId: 1\tDuration: 3 ms",
+        "INIT_START Runtime Version: …",
+        json.dumps({"time": "…", "type": "platform.report", "record": {}}),
+    ],
+)
 def test_what_lambda_says_of_itself_is_left_out(capsys, line):
     assert show(Stack(avis=[line]), capsys) == []
 

@@ -45,7 +45,8 @@ def failed(capsys):
 def test_a_new_responder_answers_at_once_and_its_test_passes(project, capsys):
     assert main(["new", "responder", "acme-cars"]) == 0
     assert capsys.readouterr().out == (
-        "made acme_cars.py, tests/test_acme_cars.py, Pulumi.local.yaml; next: python -m client try acme-cars\n")
+        "made acme_cars.py, tests/test_acme_cars.py, Pulumi.local.yaml; next: python -m client try acme-cars\n"
+    )
 
     assert main(["try", "acme-cars"]) == 0
 
@@ -86,13 +87,16 @@ def test_an_existing_function_is_entered_by_its_arn(project):
     assert f"functionArn: {arn}" in (project / "Pulumi.local.yaml").read_text()
 
 
-@pytest.mark.parametrize(("arguments", "reason"), [
-    (["new", "responder", "7up"], "7up is no name for a responder; allowed: 1 to 30 letters"),
-    (["new", "responder", "acme", "--stack", "a/b"], "stack name 'a/b' may only have letters"),
-    (["try", "nobody"], "Pulumi.local.yaml has no responder nobody; known: avis, alamo, hertz, europcar, sixt"),
-    (["try", "avis", "--stack", "none"], "Pulumi.none.yaml: No such file or directory"),
-    (["try", "avis", "--input", "none.json"], "cannot read none.json"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["new", "responder", "7up"], "7up is no name for a responder; allowed: 1 to 30 letters"),
+        (["new", "responder", "acme", "--stack", "a/b"], "stack name 'a/b' may only have letters"),
+        (["try", "nobody"], "Pulumi.local.yaml has no responder nobody; known: avis, alamo, hertz, europcar, sixt"),
+        (["try", "avis", "--stack", "none"], "Pulumi.none.yaml: No such file or directory"),
+        (["try", "avis", "--input", "none.json"], "cannot read none.json"),
+    ],
+)
 def test_wrong_use_is_one_line(project, capsys, arguments, reason):
     assert main(arguments) == 2
     assert reason in failed(capsys)

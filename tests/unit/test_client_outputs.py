@@ -28,6 +28,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def pulumi(tmp_path):
     """`pulumi(script)` puts a shell script in the CLI's place."""
+
     def put(script: str) -> None:
         file = tmp_path / "pulumi"
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -39,6 +40,7 @@ def pulumi(tmp_path):
 @pytest.fixture
 def deployed(folder):
     """`deployed("local")` leaves an embedded stack of that name."""
+
     def leave(name: str) -> None:
         StateFile(folder, name).save(State([Resource(root_urn(name, "scatter-gather"), custom=False, outputs=OUTPUTS)]))
 
@@ -127,9 +129,13 @@ def test_the_clis_stack_of_that_name(pulumi):
     assert found == {"asked": "stack output --json --non-interactive --stack dev"}
 
 
-@pytest.mark.parametrize(("script", "reason"), [
-    ("echo 'error: no stack named dev found' >&2; exit 255", "stack dev is not deployed: error: no stack named dev found"),
-    ("echo '{}'", "stack dev is not deployed: it has no outputs")])
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'error: no stack named dev found' >&2; exit 255", "stack dev is not deployed: error: no stack named dev found"),
+        ("echo '{}'", "stack dev is not deployed: it has no outputs"),
+    ],
+)
 def test_what_the_cli_cannot_find(pulumi, script, reason):
     pulumi(script)
 

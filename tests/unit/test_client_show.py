@@ -10,19 +10,37 @@ from client.show import Moment, course
 
 CREATED = "2026-11-26T12:00:00.000Z"
 RECORD = {
-    "requestId": "r1", "variant": "sns", "status": "COMPLETE", "completedBy": "QUORUM", "recipients": ["avis", "alamo", "hertz"],
-    "createdAt": CREATED, "deadlineAt": "2026-11-26T12:01:00.000Z", "publishedAt": "2026-11-26T12:00:00.020Z",
-    "completedAt": "2026-11-26T12:00:01.500Z", "announcedAt": "2026-11-26T12:00:01.600Z",
+    "requestId": "r1",
+    "variant": "sns",
+    "status": "COMPLETE",
+    "completedBy": "QUORUM",
+    "recipients": ["avis", "alamo", "hertz"],
+    "createdAt": CREATED,
+    "deadlineAt": "2026-11-26T12:01:00.000Z",
+    "publishedAt": "2026-11-26T12:00:00.020Z",
+    "completedAt": "2026-11-26T12:00:01.500Z",
+    "announcedAt": "2026-11-26T12:00:01.600Z",
     "answers": {"avis": {"status": "QUOTED", "amount": "99", "currency": "USD", "respondedAt": "2026-11-26T12:00:01.000Z"}},
-    "late": {"alamo": {"status": "FAILED", "error": {"type": "KeyError", "message": "'days'", "at": "acme.py:3"},
-                       "respondedAt": "2026-11-26T12:00:02.000Z"}}}
+    "late": {
+        "alamo": {
+            "status": "FAILED",
+            "error": {"type": "KeyError", "message": "'days'", "at": "acme.py:3"},
+            "respondedAt": "2026-11-26T12:00:02.000Z",
+        }
+    },
+}
 
 
 def test_every_moment_is_there_in_its_order():
     assert list(course(RECORD)) == [
-        Moment(0, "", "opened by sns, 3 responders asked"), Moment(0.02, "", "published"), Moment(1, "avis", "QUOTED 99 USD", 1),
-        Moment(1.5, "", "closed by QUORUM: COMPLETE"), Moment(1.6, "", "announced"),
-        Moment(2, "alamo", "late FAILED KeyError: 'days' (acme.py:3)", 2), Moment(60, "", "deadline")]
+        Moment(0, "", "opened by sns, 3 responders asked"),
+        Moment(0.02, "", "published"),
+        Moment(1, "avis", "QUOTED 99 USD", 1),
+        Moment(1.5, "", "closed by QUORUM: COMPLETE"),
+        Moment(1.6, "", "announced"),
+        Moment(2, "alamo", "late FAILED KeyError: 'days' (acme.py:3)", 2),
+        Moment(60, "", "deadline"),
+    ]
 
 
 def test_who_never_answered_ends_with_the_request():
@@ -37,7 +55,10 @@ def test_an_open_request_is_neither_closed_nor_announced():
     still_open = {key: value for key, value in RECORD.items() if key not in ("completedAt", "completedBy", "announcedAt")}
 
     assert [moment.what for moment in course({**still_open, "status": "OPEN"}) if not moment.of] == [
-        "opened by sns, 3 responders asked", "published", "deadline"]
+        "opened by sns, 3 responders asked",
+        "published",
+        "deadline",
+    ]
 
 
 @pytest.fixture

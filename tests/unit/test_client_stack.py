@@ -12,17 +12,36 @@ from client import stack as stack_module
 from handlers.attribute_values import encode_item
 
 ARN = "arn:aws:states:eu-west-1:111111111111:stateMachine:map"
-RECORD = {"requestId": "r1", "variant": "map", "status": "OPEN", "request": {"data": {}}, "recipients": ["avis"], "answers": {},
-          "createdAt": "2026-01-01T00:00:00.000Z", "deadlineAt": "2026-01-01T00:01:00.000Z", "expiresAt": 1}
-CLOSED = {**RECORD, "status": "COMPLETE", "completedBy": "ALL", "completedAt": "2026-01-01T00:00:01.000Z", "top": ["avis"],
-          "answers": {"avis": {"responder": "avis", "status": "QUOTED", "amount": "1", "currency": "USD", "details": {}}}}
+RECORD = {
+    "requestId": "r1",
+    "variant": "map",
+    "status": "OPEN",
+    "request": {"data": {}},
+    "recipients": ["avis"],
+    "answers": {},
+    "createdAt": "2026-01-01T00:00:00.000Z",
+    "deadlineAt": "2026-01-01T00:01:00.000Z",
+    "expiresAt": 1,
+}
+CLOSED = {
+    **RECORD,
+    "status": "COMPLETE",
+    "completedBy": "ALL",
+    "completedAt": "2026-01-01T00:00:01.000Z",
+    "top": ["avis"],
+    "answers": {"avis": {"responder": "avis", "status": "QUOTED", "amount": "1", "currency": "USD", "details": {}}},
+}
 
 
 class FakeAws:
     """Step Functions and DynamoDB at once. executions: what describe_execution says, one after the other; records: what is stored."""
 
-    def __init__(self, executions: list[dict[str, Any]] | None = None, stored: list[dict[str, Any] | None] | None = None,
-                 workflow_type: str = "STANDARD") -> None:
+    def __init__(
+        self,
+        executions: list[dict[str, Any]] | None = None,
+        stored: list[dict[str, Any] | None] | None = None,
+        workflow_type: str = "STANDARD",
+    ) -> None:
         self.started: list[dict[str, Any]] = []
         self._executions, self._stored, self.workflow_type = executions or [], stored or [None], workflow_type
 
@@ -66,8 +85,14 @@ SUCCEEDED = {"status": "SUCCEEDED", "output": json.dumps({"status": "COMPLETE"})
 def stack_of(monkeypatch):
     def make(aws: FakeAws) -> Stack:
         monkeypatch.setattr(Stack, "_make_client", lambda self, *_: aws)
-        return Stack({"mapStateMachineArn": ARN, "carriers": {"map": {"stateMachineArn": ARN, "workflowType": aws.workflow_type}},
-                      "quoteTableName": "quotes", "responderNames": ["avis"]})
+        return Stack(
+            {
+                "mapStateMachineArn": ARN,
+                "carriers": {"map": {"stateMachineArn": ARN, "workflowType": aws.workflow_type}},
+                "quoteTableName": "quotes",
+                "responderNames": ["avis"],
+            }
+        )
 
     return make
 
@@ -116,11 +141,14 @@ def test_a_closed_request_that_has_the_same_id_is_not_taken_for_this_one(stack_o
         stack_of(aws).request("map", {"requestId": "r1", "data": {}})
 
 
-@pytest.mark.parametrize(("state", "error"), [
-    ({"status": "FAILED", "error": "InvalidRequest", "cause": "why"}, InvalidRequest),
-    ({"status": "FAILED", "error": "States.Runtime", "cause": "why"}, RequestFailed),
-    ({"status": "TIMED_OUT", "error": "why"}, RequestFailed),
-])
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ({"status": "FAILED", "error": "InvalidRequest", "cause": "why"}, InvalidRequest),
+        ({"status": "FAILED", "error": "States.Runtime", "cause": "why"}, RequestFailed),
+        ({"status": "TIMED_OUT", "error": "why"}, RequestFailed),
+    ],
+)
 @pytest.mark.parametrize("workflow_type", ["STANDARD", "EXPRESS"])
 def test_an_execution_that_fails_says_why(stack_of, state, error, workflow_type):
     for send in (Stack.request, lambda *order: list(Stack.follow(*order))):

@@ -24,16 +24,25 @@ ROOT = Path(__file__).parents[2]
 def outputs(tmp_path: Path) -> Path:
     """A file with the outputs of a stack that only has the map variant."""
     file = tmp_path / "outputs.json"
-    file.write_text(json.dumps({
-        "quoteTableName": "quotes", "carriers": {"map": {
-            "stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:map", "workflowType": "STANDARD"}},
-        "responderNames": ["avis"], "sampleInput": '{"data": {}}'}))
+    file.write_text(
+        json.dumps(
+            {
+                "quoteTableName": "quotes",
+                "carriers": {
+                    "map": {"stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:map", "workflowType": "STANDARD"}
+                },
+                "responderNames": ["avis"],
+                "sampleInput": '{"data": {}}',
+            }
+        )
+    )
     return file
 
 
 def test_help_imports_neither_boto3_nor_rich_nor_matplotlib():
     shown = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "client", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+        [sys.executable, "-X", "importtime", "-m", "client", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
 
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines()}
     assert not {"boto3", "botocore", "rich", "matplotlib", "pulumi"} & imported
@@ -56,13 +65,16 @@ def test_every_verb_explains_itself(verb, capsys):
     assert VERBS[verb] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("arguments", "reason"), [
-    ([], "the following arguments are required: VERB"),
-    (["fax"], "invalid choice: 'fax'"),
-    (["get"], "the following arguments are required: id"),
-    (["watch", "r1", "--timeout", "0"], "must be a number of seconds above 0, not 0"),
-    (["compare", "-n", "0"], "must be a whole number of 1 or more, not 0"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "the following arguments are required: VERB"),
+        (["fax"], "invalid choice: 'fax'"),
+        (["get"], "the following arguments are required: id"),
+        (["watch", "r1", "--timeout", "0"], "must be a number of seconds above 0, not 0"),
+        (["compare", "-n", "0"], "must be a whole number of 1 or more, not 0"),
+    ],
+)
 def test_wrong_use_is_one_line(arguments, reason, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -73,12 +85,22 @@ def test_wrong_use_is_one_line(arguments, reason, capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("error", "code"), [
-    (InvalidRequest("data must be an object"), 2), (UsageError("wrong"), 2), (UnknownVariant("wrong"), 2), (NoStack("none"), 3),
-    (UnknownRequest("none"), 3), (StillOpen("open"), 5), (StackError("failed"), 1),
-    (exceptions.NoCredentialsError(), 4), (exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), 4),
-    (exceptions.ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not\nyou"}}, "GetItem"), 1), (KeyboardInterrupt(), 130),
-])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidRequest("data must be an object"), 2),
+        (UsageError("wrong"), 2),
+        (UnknownVariant("wrong"), 2),
+        (NoStack("none"), 3),
+        (UnknownRequest("none"), 3),
+        (StillOpen("open"), 5),
+        (StackError("failed"), 1),
+        (exceptions.NoCredentialsError(), 4),
+        (exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), 4),
+        (exceptions.ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not\nyou"}}, "GetItem"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
 def test_errors_are_one_line_and_an_exit_code(error, code, monkeypatch, capsys):
     def find(*_: object) -> Stack:
         raise error
@@ -123,20 +145,25 @@ def test_a_variant_that_is_not_deployed_is_named(outputs, capsys):
     assert capsys.readouterr().err == "error: variant fax is not deployed; deployed: map\n"
 
 
-@pytest.mark.parametrize(("arguments", "reason"), [
-    (["load", "list.json"], "variant distributed is not deployed: add it to variants"),
-    (["run"], "variant distributed is not deployed: add it to variants"),
-    (["redrive"], "the stack has no dead-letter queues: it was deployed by an earlier version, without variant sns"),
-    (["board", "--no-open"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
-    (["request", "map", "--api"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["load", "list.json"], "variant distributed is not deployed: add it to variants"),
+        (["run"], "variant distributed is not deployed: add it to variants"),
+        (["redrive"], "the stack has no dead-letter queues: it was deployed by an earlier version, without variant sns"),
+        (["board", "--no-open"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
+        (["request", "map", "--api"], "the stack has no API: set api.enabled to true, and variants to one that takes requests"),
+    ],
+)
 def test_what_is_not_deployed_is_wrong_use(arguments, reason, outputs, capsys):
     assert main([*arguments, "--outputs", str(outputs)]) == 2
     assert capsys.readouterr().err == f"error: {reason}\n"
 
 
-@pytest.mark.parametrize(("content", "reason"), [
-    (None, "No such file"), ("{", "it is not JSON"), ("[]", "does not hold this project's outputs"), ("{}", "does not hold")])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), ("{", "it is not JSON"), ("[]", "does not hold this project's outputs"), ("{}", "does not hold")],
+)
 def test_outputs_that_cannot_be_used(content, reason, tmp_path, capsys):
     file = tmp_path / "outputs.json"
     if content is not None:
@@ -163,8 +190,7 @@ class FakeStack(Stack):
     """Answers at once, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__({"carriers": CARRIERS, "responderNames": ["avis", "alamo"],
-                          "sampleInput": '{"data": {"days": 3}}'})
+        super().__init__({"carriers": CARRIERS, "responderNames": ["avis", "alamo"], "sampleInput": '{"data": {"days": 3}}'})
         self.requests: list[tuple[str, Any]] = []
 
     def request(self, variant: str, request: Any, timeout: float = 0) -> Any:
@@ -205,15 +231,24 @@ def test_compare_shows_tables_and_writes_its_report(fake_stack, tmp_path, capsys
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize(("words", "body", "completion"), [
-    ([], {"data": {}}, None),
-    ([], {"data": {}, "completion": {"quorum": 2}}, {"quorum": 2}),
-    (["--quorum", "3", "--deadline", "20"], {"data": {}, "completion": {"quorum": 2, "amountBelow": "9"}},
-     {"quorum": 3, "deadlineSeconds": 20.0, "amountBelow": "9"}),
-    (["--below", "99.50", "--require", "avis", "--require", "alamo"], {"data": {}},
-     {"amountBelow": "99.50", "required": ["avis", "alamo"]}),
-    (["--quorum", "3"], {"data": {}, "completion": 7}, 7),
-])
+@pytest.mark.parametrize(
+    ("words", "body", "completion"),
+    [
+        ([], {"data": {}}, None),
+        ([], {"data": {}, "completion": {"quorum": 2}}, {"quorum": 2}),
+        (
+            ["--quorum", "3", "--deadline", "20"],
+            {"data": {}, "completion": {"quorum": 2, "amountBelow": "9"}},
+            {"quorum": 3, "deadlineSeconds": 20.0, "amountBelow": "9"},
+        ),
+        (
+            ["--below", "99.50", "--require", "avis", "--require", "alamo"],
+            {"data": {}},
+            {"amountBelow": "99.50", "required": ["avis", "alamo"]},
+        ),
+        (["--quorum", "3"], {"data": {}, "completion": 7}, 7),
+    ],
+)
 def test_when_a_request_closes_can_be_said_in_words(words, body, completion, tmp_path):
     file = tmp_path / "request.json"
     file.write_text(json.dumps(body))
@@ -245,20 +280,25 @@ def test_piped_answers_are_lines_as_they_come(capsys):
 
     assert last == changes[-1]
     assert capsys.readouterr().out.splitlines() == [
-        "    40 ms  avis quoted 100 USD", "    90 ms  alamo declined sold out",
-        "sns request r1 is complete (closed by all): 2 of 2 answered, best avis: 100 USD"]
+        "    40 ms  avis quoted 100 USD",
+        "    90 ms  alamo declined sold out",
+        "sns request r1 is complete (closed by all): 2 of 2 answered, best avis: 100 USD",
+    ]
 
 
-@pytest.mark.parametrize(("more", "end"), [
-    ({"completedBy": "CONDITION"}, "is complete (closed by condition): 1 of 1 answered, best avis: 100 USD"),
-    ({"status": "OPEN", "completedBy": None, "expected": 2}, "is open: 1 of 2 answered, best avis: 100 USD"),
-    ({"late": 2}, "1 of 1 answered, 2 late, best avis: 100 USD"),
-    ({"expected": 3, "missing": ["alamo", "si\x1bxt"]}, "1 of 3 answered, without alamo, si\\x1bxt, best avis: 100 USD"),
-    ({"expected": 2, "missing": ["alamo"], "status": "OPEN", "completedBy": None}, "1 of 2 answered, best avis: 100 USD"),
-    ({"reasons": {"avis": "it\x1b is near", "alamo": "no"}}, "1 of 1 answered, best avis: 100 USD (it\\x1b is near)"),
-    ({"best": None}, "1 of 1 answered, no quote"),
-    ({"best": None, "selectionError": {"type": "ValueError", "message": "no\x1bidea"}}, "1 of 1 answered, no best: no\\x1bidea"),
-])
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ({"completedBy": "CONDITION"}, "is complete (closed by condition): 1 of 1 answered, best avis: 100 USD"),
+        ({"status": "OPEN", "completedBy": None, "expected": 2}, "is open: 1 of 2 answered, best avis: 100 USD"),
+        ({"late": 2}, "1 of 1 answered, 2 late, best avis: 100 USD"),
+        ({"expected": 3, "missing": ["alamo", "si\x1bxt"]}, "1 of 3 answered, without alamo, si\\x1bxt, best avis: 100 USD"),
+        ({"expected": 2, "missing": ["alamo"], "status": "OPEN", "completedBy": None}, "1 of 2 answered, best avis: 100 USD"),
+        ({"reasons": {"avis": "it\x1b is near", "alamo": "no"}}, "1 of 1 answered, best avis: 100 USD (it\\x1b is near)"),
+        ({"best": None}, "1 of 1 answered, no quote"),
+        ({"best": None, "selectionError": {"type": "ValueError", "message": "no\x1bidea"}}, "1 of 1 answered, no best: no\\x1bidea"),
+    ],
+)
 def test_how_it_ended_is_one_line(more, end):
     assert display.summary(cast(Any, result("map", [answer("avis", 40)], **more))).plain.endswith(end)
 

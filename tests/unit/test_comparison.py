@@ -19,8 +19,11 @@ def test_percentiles_are_interpolated():
 
 
 def test_a_responder_itself_takes_the_least_that_any_carrier_saw():
-    results = [result("map", [answer("avis", 40), answer("alamo", 95)]), result("sns", [answer("avis", 120), answer("alamo", 90)]),
-               result("sns", [silence("hertz")])]
+    results = [
+        result("map", [answer("avis", 40), answer("alamo", 95)]),
+        result("sns", [answer("avis", 120), answer("alamo", 90)]),
+        result("sns", [silence("hertz")]),
+    ]
 
     assert own_times(results) == {"avis": 40, "alamo": 90}
 
@@ -30,7 +33,9 @@ def test_overhead_is_what_the_slowest_responder_did_not_take_itself():
 
     assert compared.slowest == ("alamo", 90)
     assert [(carrier.label, carrier.p50_ms, carrier.overhead_ms) for carrier in compared.carriers] == [
-        ("map STANDARD", 200, 110), ("sns", 100, 10)]
+        ("map STANDARD", 200, 110),
+        ("sns", 100, 10),
+    ]
     assert compared.workload.responder_seconds == Decimal("0.065")
 
 
@@ -70,19 +75,22 @@ def test_idle_queues_count_for_the_month():
     assert "$0.78 with sns" in few.recommendation.reasons[0]
 
 
-@pytest.mark.parametrize(("stack", "request_", "early"), [
-    ({}, {}, False),
-    ({}, {"completion": {"quorum": 2}}, True),
-    ({}, {"completion": {"quorum": 3}}, False),
-    ({}, {"completion": {"quorum": 2}, "recipients": ["avis", "alamo"]}, False),
-    ({}, {"completion": {"amountBelow": "100"}}, True),
-    ({}, {"completion": None, "recipients": None}, False),
-    ({"deadlineSeconds": 60, "quorum": 2}, {"completion": {"quorum": None}}, True),
-    ({}, {"completion": {"deadlineSeconds": 5}}, False),
-    ({"deadlineSeconds": 60, "quorum": 2}, {}, True),
-    ({"deadlineSeconds": 60, "quorum": 2}, {"recipients": ["avis", "alamo"]}, False),
-    ({"deadlineSeconds": 60, "weights": {"avis": 2}}, {"completion": {"quorum": 3}}, True),
-])
+@pytest.mark.parametrize(
+    ("stack", "request_", "early"),
+    [
+        ({}, {}, False),
+        ({}, {"completion": {"quorum": 2}}, True),
+        ({}, {"completion": {"quorum": 3}}, False),
+        ({}, {"completion": {"quorum": 2}, "recipients": ["avis", "alamo"]}, False),
+        ({}, {"completion": {"amountBelow": "100"}}, True),
+        ({}, {"completion": None, "recipients": None}, False),
+        ({"deadlineSeconds": 60, "quorum": 2}, {"completion": {"quorum": None}}, True),
+        ({}, {"completion": {"deadlineSeconds": 5}}, False),
+        ({"deadlineSeconds": 60, "quorum": 2}, {}, True),
+        ({"deadlineSeconds": 60, "quorum": 2}, {"recipients": ["avis", "alamo"]}, False),
+        ({"deadlineSeconds": 60, "weights": {"avis": 2}}, {"completion": {"quorum": 3}}, True),
+    ],
+)
 def test_the_stack_and_the_request_decide_whether_it_may_close_early(stack, request_, early):
     outputs = {"responderNames": ["avis", "alamo", "hertz"], "completion": json.dumps(stack)}
 
@@ -129,8 +137,10 @@ def test_the_price_of_closing_early_is_a_reason():
     reasons = compared.recommendation.reasons
 
     # Five more calls of the aggregator, requests to the queue (three each) and traces; four more writes
-    assert "closing early takes 1,000 requests from $0.249 to $0.289 with map STANDARD, from $0.034 to $0.074 with map EXPRESS, and " \
-           "costs nothing more with sns" in reasons
+    assert (
+        "closing early takes 1,000 requests from $0.249 to $0.289 with map STANDARD, from $0.034 to $0.074 with map EXPRESS, and "
+        "costs nothing more with sns" in reasons
+    )
     assert not any("only sns" in reason for reason in reasons)
 
 
@@ -153,8 +163,10 @@ def test_prices_grow_with_the_responders_for_every_choice():
     assert prices[5]["map STANDARD"] == prices[5]["parallel STANDARD"] > prices[5]["sns"] > prices[5]["map EXPRESS"]
 
 
-@pytest.mark.parametrize(("dollars", "shown"), [
-    ("2.664", "2.66"), ("123.4", "123.40"), ("0.20621", "0.206"), ("0.0151", "0.0151"), ("0.000123", "0.000123"), ("0", "0.00")])
+@pytest.mark.parametrize(
+    ("dollars", "shown"),
+    [("2.664", "2.66"), ("123.4", "123.40"), ("0.20621", "0.206"), ("0.0151", "0.0151"), ("0.000123", "0.000123"), ("0", "0.00")],
+)
 def test_money_is_shown_with_three_digits(dollars, shown):
     assert compare.money(Decimal(dollars)) == shown
 
@@ -171,8 +183,10 @@ def test_the_comparison_as_json(capsys):
     assert shown["pricePer1000ByResponders"]["20"]["sns"] == compare.money(compared.extrapolation()[20]["sns"])
     assert shown["pricePerMonthByRequests"]["100000"]["sns"] == compare.money(compared.months()[100_000]["sns"])
     assert shown["recommendation"] == {
-        "variant": compared.recommendation.variant, "workflowType": compared.recommendation.workflow_type,
-        "reasons": compared.recommendation.reasons}
+        "variant": compared.recommendation.variant,
+        "workflowType": compared.recommendation.workflow_type,
+        "reasons": compared.recommendation.reasons,
+    }
 
 
 def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
@@ -188,20 +202,29 @@ def test_the_comparison_as_tables_of_at_most_80_columns(capsys):
     assert rows["$ per 1,000"][3:] == [compare.money(carrier.price_per_thousand) for carrier in compared.carriers]
     assert f"Recommended: {compared.recommendation.label}" in shown
     assert [line for line in shown if line.startswith("  - ")] == [f"  - {reason}" for reason in compared.recommendation.reasons]
-    by_responders, by_requests = (shown[start + 2:start + 8] for start, line in enumerate(shown) if line == "" and start + 8 < len(shown))
+    by_responders, by_requests = (shown[start + 2 : start + 8] for start, line in enumerate(shown) if line == "" and start + 8 < len(shown))
     for table, corner in ((by_responders, "responders 3 5 20 100"), (by_requests, "requests 1,000 100,000 10,000,000")):
         assert table[0].split() == corner.split()
-        assert [" ".join(line.split()[:2 if "STANDARD" in line or "EXPRESS" in line else 1]) for line in table[1:]] == [
-            "map STANDARD", "map EXPRESS", "parallel STANDARD", "parallel EXPRESS", "sns"]
+        assert [" ".join(line.split()[: 2 if "STANDARD" in line or "EXPRESS" in line else 1]) for line in table[1:]] == [
+            "map STANDARD",
+            "map EXPRESS",
+            "parallel STANDARD",
+            "parallel EXPRESS",
+            "sns",
+        ]
     assert by_responders[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.extrapolation().values()]
     assert by_requests[-1].split()[1:] == [compare.money(each["sns"]) for each in compared.months().values()]
-    measured = shown[1:shown.index("") - 1]
+    measured = shown[1 : shown.index("") - 1]
     assert max(map(len, [*measured, *by_responders, *by_requests])) <= 80
 
 
 def test_which_of_the_asked_are_existing_functions_is_known_from_the_stack(monkeypatch):
-    outputs = {"responderNames": ["avis", "alamo", "hertz"], "existingFunctions": ["alamo", "hertz"], "completion": "{}",
-               "carriers": {"map": {"stateMachineArn": "arn", "workflowType": "STANDARD"}}}
+    outputs = {
+        "responderNames": ["avis", "alamo", "hertz"],
+        "existingFunctions": ["alamo", "hertz"],
+        "completion": "{}",
+        "carriers": {"map": {"stateMachineArn": "arn", "workflowType": "STANDARD"}},
+    }
     stack = Stack(outputs)
     monkeypatch.setattr(Stack, "request", lambda *_: result("map", [answer("avis", 40), answer("alamo", 90)]))
     monkeypatch.setattr(Stack, "record", lambda *_: None)

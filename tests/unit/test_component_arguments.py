@@ -30,8 +30,9 @@ def fleet(responders: Any, **store: Any) -> ResponderFleet:
 
 def api(**arguments: Any) -> RequestApi:
     quotes = made_store("quotes", {})
-    return RequestApi("a", {"store": quotes, "fleet": ResponderFleet("fleet", {"store": quotes, "responders": [AVIS]}), "carriers": {},
-                            **arguments})
+    return RequestApi(
+        "a", {"store": quotes, "fleet": ResponderFleet("fleet", {"store": quotes, "responders": [AVIS]}), "carriers": {}, **arguments}
+    )
 
 
 def alarms(**arguments: Any) -> Alarms:
@@ -74,8 +75,10 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: carrier(MapScatterGather, {"maxConcurrency": 500}), "MapScatterGather carrier: maxConcurrency is 500; allowed: a"),
     (lambda: carrier(MapScatterGather, {"workflowType": "standard"}), 'workflowType is "standard"; allowed: STANDARD or EXPRESS'),
     (lambda: carrier(ParallelScatterGather, {"maxConcurrency": 1}), "ParallelScatterGather carrier: maxConcurrency is not a known key"),
-    (lambda: carrier(ParallelScatterGather, {"workflowType": "EXPRESS"}, completion={"deadlineSeconds": 600}),
-     "completion.deadlineSeconds is 600; allowed with workflowType EXPRESS"),
+    (
+        lambda: carrier(ParallelScatterGather, {"workflowType": "EXPRESS"}, completion={"deadlineSeconds": 600}),
+        "completion.deadlineSeconds is 600; allowed with workflowType EXPRESS",
+    ),
     # DistributedMapProcessor
     (lambda: DistributedMapProcessor("d", {"source": "s4"}), 'DistributedMapProcessor d: source is "s4"; allowed: dynamodb or s3'),
     (lambda: DistributedMapProcessor("d", {"source": "s3", "table": "t12"}), "table would have no effect with source s3: leave it out"),
@@ -92,8 +95,10 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     # Alarms
     (lambda: alarms(topicArn="topic"), 'Alarms w: topicArn is "topic"; allowed: the ARN of an SNS topic'),
     (lambda: alarms(email="me"), 'Alarms w: email is "me"; allowed: an e-mail address'),
-    (lambda: alarms(email="a@example.com", topicArn="arn:aws:sns:us-east-1:000000000000:t"),
-     "Alarms w: topicArn and email exclude each other: give one of them"),
+    (
+        lambda: alarms(email="a@example.com", topicArn="arn:aws:sns:us-east-1:000000000000:t"),
+        "Alarms w: topicArn and email exclude each other: give one of them",
+    ),
 ]
 
 
@@ -115,7 +120,8 @@ def test_whole_numbers_that_arrive_as_floats_stay_whole():
     assert '"MaxConcurrency":3,' in machine["definition"].replace(" ", "")
 
 
-@pytest.mark.parametrize(("component", "makes"), [
-    (RequestStore, "aws:dynamodb/table:Table"), (DistributedMapProcessor, "aws:sfn/stateMachine:StateMachine")])
+@pytest.mark.parametrize(
+    ("component", "makes"), [(RequestStore, "aws:dynamodb/table:Table"), (DistributedMapProcessor, "aws:sfn/stateMachine:StateMachine")]
+)
 def test_a_component_needs_no_more_than_its_name(component, makes):
     assert program.registered(lambda: component("one")).of_type(makes)

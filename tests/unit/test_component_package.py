@@ -52,9 +52,15 @@ def test_only_plain_arguments_cross():
 
 
 def test_whole_numbers_are_whole_though_they_come_as_floats():
-    made, _ = construct(lambda: {
-        "responders": [{"name": "avis", "functionArn": FUNCTION, "retries": 1.0, "memoryMb": 256.0}],
-        "maxConcurrency": 3.0, "topK": 2.0, "completion": {"quorum": 1.0}, "logRetentionDays": 7.0})
+    made, _ = construct(
+        lambda: {
+            "responders": [{"name": "avis", "functionArn": FUNCTION, "retries": 1.0, "memoryMb": 256.0}],
+            "maxConcurrency": 3.0,
+            "topK": 2.0,
+            "completion": {"quorum": 1.0},
+            "logRetentionDays": 7.0,
+        }
+    )
 
     [machine] = made.of_type("aws:sfn/stateMachine:StateMachine").values()
     functions = made.of_type("aws:lambda/function:Function")
@@ -78,8 +84,17 @@ def test_the_carriers_are_those_that_are_named_and_the_outputs_say_where():
 
     assert set(made.of_type("aws:sfn/stateMachine:StateMachine")) == {"quotes-parallel"}
     assert set(made.of_type("aws:sns/topic:Topic")) == {"quotes-sns"}
-    assert set(state) == {"tableName", "responseQueueUrl", "deadLetterQueueUrl", "eventBusName", "parallelStateMachineArn",
-                          "snsRequesterFunctionArn", "apiUrl", "alarmNames", "dashboardName"}
+    assert set(state) == {
+        "tableName",
+        "responseQueueUrl",
+        "deadLetterQueueUrl",
+        "eventBusName",
+        "parallelStateMachineArn",
+        "snsRequesterFunctionArn",
+        "apiUrl",
+        "alarmNames",
+        "dashboardName",
+    }
 
 
 def test_everything_is_below_the_component():
@@ -89,13 +104,20 @@ def test_everything_is_below_the_component():
     assert "quotes-layer" in made.of_type("aws:lambda/layerVersion:LayerVersion")
 
 
-@pytest.mark.parametrize(("inputs", "message"), [
-    ({"responders": [{"name": "avis", "functionArn": "quote"}]},
-     'ScatterGather quotes: responders[0].functionArn is "quote"; allowed: the ARN of a Lambda function'),
-    ({"responders": [{"name": "avis", "functionArn": FUNCTION}], "variants": ["smoke"]},
-     'variants[0] is "smoke"; allowed: map, parallel, sns'),
-    ({"responders": [{"name": "avis", "functionArn": FUNCTION}], "topK": 0.0}, "topK is 0; allowed: a whole number from 1 to 100"),
-])
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {"responders": [{"name": "avis", "functionArn": "quote"}]},
+            'ScatterGather quotes: responders[0].functionArn is "quote"; allowed: the ARN of a Lambda function',
+        ),
+        (
+            {"responders": [{"name": "avis", "functionArn": FUNCTION}], "variants": ["smoke"]},
+            'variants[0] is "smoke"; allowed: map, parallel, sns',
+        ),
+        ({"responders": [{"name": "avis", "functionArn": FUNCTION}], "topK": 0.0}, "topK is 0; allowed: a whole number from 1 to 100"),
+    ],
+)
 def test_wrong_arguments_are_refused_with_the_words_of_the_configuration(inputs, message):
     with pytest.raises(ComponentInitError) as refused:
         construct(lambda: inputs)
@@ -160,8 +182,12 @@ def _said_in_typescript(source: str) -> tuple[dict[str, Any], str]:
         class ScatterGather {{ constructor(name, inputs) {{ said = inputs; return new Proxy(this, {{get: (_, output) => output}}); }} }}
     """
     body = re.sub(r"^import .*$", "", source, flags=re.MULTILINE)
-    printed = subprocess.run([node, "--input-type=module", "-e", f"{stand_ins}{body}\nconsole.log(JSON.stringify([said, requester]));"],
-                             capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [node, "--input-type=module", "-e", f"{stand_ins}{body}\nconsole.log(JSON.stringify([said, requester]));"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     inputs, output = json.loads(printed)
     return inputs, output
 

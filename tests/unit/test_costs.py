@@ -12,8 +12,9 @@ from client.costs import KINDS, PRICES, Usage, Workload, usage
 from components import code, request_store
 from components.settings import Settings
 
-FIVE = Workload(asked=5, configured=5, responder_seconds=Decimal("0.1"), request_seconds=Decimal("0.45"),
-                record_bytes=600, answer_bytes=200)
+FIVE = Workload(
+    asked=5, configured=5, responder_seconds=Decimal("0.1"), request_seconds=Decimal("0.45"), record_bytes=600, answer_bytes=200
+)
 TWO = Workload(asked=2, configured=3, responder_seconds=Decimal("0.1"), record_bytes=600, answer_bytes=200)
 
 
@@ -25,15 +26,23 @@ def test_a_standard_workflow_with_five_responders(variant):
         transitions=9,  # Open request, Is it new?, Ask each responder, 5 x Ask, Gather
         calls=8,  # requester, 5 responders, Gather, deadline
         call_gb_seconds=Decimal("0.0625") + Decimal("0.035"),  # five times 0.1 s with 128 MB, 0.06 + 2 * 0.04 s with 256 MB
-        messages=2, queue_requests=3, events=1,  # the deadline is sent, received and deleted; the event
+        messages=2,
+        queue_requests=3,
+        events=1,  # the deadline is sent, received and deleted; the event
         # Created with 600 bytes, and listed (1 KB each); 600 + 5 * 200 (2 KB) as answers are added, closed, announced.
-        writes=4, write_units=8,
-        reads=2, read_units=2,
+        writes=4,
+        write_units=8,
+        reads=2,
+        read_units=2,
         traces=2,  # of the execution, of the deadline
-        log_gb=Decimal("0.000008"), init_gb_seconds=Decimal("0.3125") + Decimal("0.25"), idle_queues=1)
+        log_gb=Decimal("0.000008"),
+        init_gb_seconds=Decimal("0.3125") + Decimal("0.25"),
+        idle_queues=1,
+    )
     # All that a thousand times: transitions, calls and their time, queue, event, writes, reads, traces, logs
-    assert costs.price_per_thousand(used) == sum(map(Decimal, (
-        "0.225", "0.0016", "0.0013000065", "0.0012", "0.001", "0.005", "0.00025", "0.01", "0.004")))
+    assert costs.price_per_thousand(used) == sum(
+        map(Decimal, ("0.225", "0.0016", "0.0013000065", "0.0012", "0.001", "0.005", "0.00025", "0.01", "0.004"))
+    )
 
 
 def test_an_express_workflow_pays_for_its_time_in_tenths_of_a_second_instead():
@@ -67,8 +76,10 @@ def test_an_existing_function_is_called_by_the_function_in_front_of_it(variant, 
 
     assert existing.calls - own.calls == 2
     assert existing.call_gb_seconds - own.call_gb_seconds == Decimal("0.025")
-    assert replace(existing, calls=own.calls, call_gb_seconds=own.call_gb_seconds, log_gb=own.log_gb,
-                   init_gb_seconds=own.init_gb_seconds) == own
+    assert (
+        replace(existing, calls=own.calls, call_gb_seconds=own.call_gb_seconds, log_gb=own.log_gb, init_gb_seconds=own.init_gb_seconds)
+        == own
+    )
 
 
 @pytest.mark.parametrize("variant", ["map", "parallel"])
@@ -79,8 +90,19 @@ def test_a_workflow_that_may_close_early_takes_each_answer_by_queue_as_well(vari
     assert used == Usage(
         transitions=9,
         calls=13,  # requester, 5 responders, 5 answers, Gather, deadline
-        call_gb_seconds=Decimal("0.0625") + Decimal("0.085"), messages=7, queue_requests=18, events=1, writes=8, write_units=14,
-        reads=7, read_units=7, traces=7, log_gb=Decimal("0.000013"), init_gb_seconds=Decimal("0.5625"), idle_queues=1)
+        call_gb_seconds=Decimal("0.0625") + Decimal("0.085"),
+        messages=7,
+        queue_requests=18,
+        events=1,
+        writes=8,
+        write_units=14,
+        reads=7,
+        read_units=7,
+        traces=7,
+        log_gb=Decimal("0.000013"),
+        init_gb_seconds=Decimal("0.5625"),
+        idle_queues=1,
+    )
 
 
 def test_an_answer_that_is_late_is_an_answer_like_any_other():
@@ -103,15 +125,21 @@ def test_closing_early_takes_no_further_transition_of_either_type(variant, kind)
     waits, early = usage(KINDS[variant], FIVE, kind), usage(KINDS[variant], replace(FIVE, early=True), kind)
 
     assert (early.transitions, early.executions, early.execution_gb_seconds) == (
-        waits.transitions, waits.executions, waits.execution_gb_seconds)
+        waits.transitions,
+        waits.executions,
+        waits.execution_gb_seconds,
+    )
 
 
 def test_closing_early_costs_nothing_more_with_sns():
     assert usage(KINDS["sns"], replace(FIVE, early=True, late=2), None) == usage(KINDS["sns"], FIVE, None)
 
 
-@given(asked=st.integers(1, 100), late=st.integers(0, 100), choice=st.sampled_from(
-    [("map", costs.STANDARD), ("parallel", costs.STANDARD), ("map", costs.EXPRESS), ("parallel", costs.EXPRESS)]))
+@given(
+    asked=st.integers(1, 100),
+    late=st.integers(0, 100),
+    choice=st.sampled_from([("map", costs.STANDARD), ("parallel", costs.STANDARD), ("map", costs.EXPRESS), ("parallel", costs.EXPRESS)]),
+)
 def test_closing_early_costs_more_than_waiting(asked, late, choice):
     waits = Workload(asked=asked, configured=asked)
     early = replace(waits, early=True, late=min(late, asked))
@@ -124,7 +152,8 @@ def test_closing_early_costs_more_than_waiting(asked, late, choice):
 
 def test_with_more_responders_the_same_share_is_late_or_an_existing_function():
     assert replace(FIVE, early=True, late=2, existing=1).with_responders(20) == replace(
-        FIVE, asked=20, configured=20, early=True, late=8, existing=4)
+        FIVE, asked=20, configured=20, early=True, late=8, existing=4
+    )
 
 
 def test_sns_with_two_responders_whose_answers_come_one_by_one():
@@ -134,16 +163,21 @@ def test_sns_with_two_responders_whose_answers_come_one_by_one():
         calls=6,  # requester, 2 responders, 2 answers, deadline
         call_gb_seconds=Decimal("0.025") + Decimal("0.045"),  # 0.2 s with 128 MB, 0.06 + 3 * 0.04 s with 256 MB
         messages=7,  # publish, 2 deliveries, 2 answers, deadline, event
-        publishes=1, queue_requests=13, events=1,
-        writes=6, write_units=7,  # create and its entry in the index, published, 2 answers, close, announced: each under 1 KB
-        reads=3, read_units=3,
+        publishes=1,
+        queue_requests=13,
+        events=1,
+        writes=6,
+        write_units=7,  # create and its entry in the index, published, 2 answers, close, announced: each under 1 KB
+        reads=3,
+        read_units=3,
         traces=6,  # each call is caused by a queue, or by the caller
         log_gb=Decimal("0.000006"),
         init_gb_seconds=Decimal("0.125") + Decimal("0.25"),  # 0.5 s for each of two responders, the requester and the aggregator
         idle_queues=4,  # of 3 responders, and the one for their answers
     )
-    assert costs.price_per_thousand(used) == sum(map(Decimal, (
-        "0.0012", "0.000933338", "0.0005", "0.0052", "0.001", "0.004375", "0.000375", "0.003", "0.03")))
+    assert costs.price_per_thousand(used) == sum(
+        map(Decimal, ("0.0012", "0.000933338", "0.0005", "0.0052", "0.001", "0.004375", "0.000375", "0.003", "0.03"))
+    )
 
 
 @pytest.mark.parametrize(("variant", "calls", "writes", "reads", "queue_requests"), [("sns", 8, 5, 2, 20), ("map", 9, 4, 3, 10)])

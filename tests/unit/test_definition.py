@@ -53,8 +53,11 @@ def test_the_states_of_the_map_machine_are_those_of_its_file():
     source, rendered = definition.load(FILES["map"]), json.loads(RENDERED["map"](TOKENS, functions(3)))
 
     assert rendered == definition.bind(source, {**SAMPLES, "FunctionArns": functions(3)}, set())
-    assert [name for name, _ in asl.states(rendered)] == [name for name, _ in asl.states(source)] == [
-        "Open request", "Is it new?", "Ask each responder", "Ask", "Keep failure", "Gather", "Reject"]
+    assert (
+        [name for name, _ in asl.states(rendered)]
+        == [name for name, _ in asl.states(source)]
+        == ["Open request", "Is it new?", "Ask each responder", "Ask", "Keep failure", "Gather", "Reject"]
+    )
 
 
 def test_the_states_of_the_parallel_machine_are_those_of_its_file_with_its_one_branch_for_each_responder():
@@ -66,8 +69,9 @@ def test_the_states_of_the_parallel_machine_are_those_of_its_file_with_its_one_b
 
     assert rendered == definition.bind(source, TOKENS, set())
     assert list(rendered["States"]) == ["Open request", "Is it new?", "Ask the responders", "Gather", "Reject"]
-    assert branches == [definition.bind(template, {**TOKENS, "Responder": name, "FunctionArn": arn}, set())
-                        for name, arn in functions(3).items()]
+    assert branches == [
+        definition.bind(template, {**TOKENS, "Responder": name, "FunctionArn": arn}, set()) for name, arn in functions(3).items()
+    ]
     assert [list(branch["States"]) for branch in branches] == [[f"Ask r{number}", f"Keep failure of r{number}"] for number in range(3)]
 
 
@@ -84,8 +88,10 @@ def test_a_branch_of_the_parallel_machine_asks_as_the_map_machine_does():
     assert one["Parameters"]["Payload"] == other["Parameters"]["Payload"]
 
 
-@pytest.mark.parametrize(("workflow_type", "deadline", "seconds"), [
-    ("STANDARD", 60, 120), ("STANDARD", 0.5, 61), ("STANDARD", 900, 960), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)])
+@pytest.mark.parametrize(
+    ("workflow_type", "deadline", "seconds"),
+    [("STANDARD", 60, 120), ("STANDARD", 0.5, 61), ("STANDARD", 900, 960), ("EXPRESS", 1, 300), ("EXPRESS", 290, 300)],
+)
 def test_a_workflow_has_time_to_gather_after_the_deadline_and_an_express_one_what_there_is(workflow_type, deadline, seconds):
     assert workflow_seconds(workflow_type, deadline) == seconds
 

@@ -7,9 +7,13 @@ import pytest
 
 from tests import program
 
-BUCKET_TYPES = ["bucket:Bucket", "bucketPublicAccessBlock:BucketPublicAccessBlock", "bucketPolicy:BucketPolicy",
-                "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-                "bucketLifecycleConfiguration:BucketLifecycleConfiguration"]
+BUCKET_TYPES = [
+    "bucket:Bucket",
+    "bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "bucketPolicy:BucketPolicy",
+    "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+]
 OWN = "scatter-gather:index:DistributedMapProcessor"
 MACHINE = "arn:aws:sfn:us-east-1:000000000000:distributed"
 LAMBDA = "arn:aws:lambda:us-east-1:000000000000:distributed"
@@ -24,8 +28,10 @@ def rights(registered, name):
     document = json.loads(registered.of_type("aws:iam/rolePolicy:RolePolicy")[name]["policy"])
     assert all(statement["Effect"] == "Allow" for statement in document["Statement"])
     return {
-        " ".join(statement["Action"]): statement["Resource"] for statement in document["Statement"]
-        if not statement["Action"][0].startswith(("xray:", "logs:"))}
+        " ".join(statement["Action"]): statement["Resource"]
+        for statement in document["Statement"]
+        if not statement["Action"][0].startswith(("xray:", "logs:"))
+    }
 
 
 def variables(registered, name):
@@ -42,13 +48,15 @@ def test_a_list_gets_a_table_of_its_own_which_the_reader_alone_may_read():
     assert names(registered, "aws:dynamodb/table:Table") == ["distributed-list"]
     assert registered.of_type("aws:s3/bucket:Bucket") == {}
     assert names(registered, "aws:lambda/function:Function") == ["distributed-process", "distributed-reader", "distributed-tally"]
-    assert rights(registered, "distributed-runs") == {
-        "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"]}
-    assert rights(registered, "distributed-reader-runs") == {
-        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-list"}
+    assert rights(registered, "distributed-runs") == {"lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"]}
+    assert rights(registered, "distributed-reader-runs") == {"dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-list"}
     assert rights(registered, "distributed-process-runs") == rights(registered, "distributed-tally-runs") == {}
     assert variables(registered, "distributed-reader") == {
-        "SOURCE_TABLE": "distributed-list", "SOURCE_KEY": '{"id": {"S": "list"}}', "SOURCE_ATTRIBUTE": "items", "MAX_ITEMS": "607"}
+        "SOURCE_TABLE": "distributed-list",
+        "SOURCE_KEY": '{"id": {"S": "list"}}',
+        "SOURCE_ATTRIBUTE": "items",
+        "MAX_ITEMS": "607",
+    }
     table = registered.of_type("aws:dynamodb/table:Table")["distributed-list"]
     assert (table["hashKey"], table["attributes"]) == ("id", [{"name": "id", "type": "S"}])
     assert table["serverSideEncryption"] == {"enabled": True}
@@ -59,12 +67,17 @@ def test_an_existing_table_is_read_and_none_is_made():
     registered = run(table="syllabus", keyName="term", keyValue=2027)
 
     assert names(registered, "aws:dynamodb/table:Table") == []
-    assert rights(registered, "distributed-reader-runs") == {
-        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus"}
+    assert rights(registered, "distributed-reader-runs") == {"dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus"}
     assert registered.outputs["distributedSourceTableName"] == "syllabus"
     assert registered.outputs["distributedSource"] == {
-        "source": "dynamodb", "format": "json", "table": "syllabus", "keyName": "term", "keyValue": "2027", "keyType": "N",
-        "attribute": "items"}
+        "source": "dynamodb",
+        "format": "json",
+        "table": "syllabus",
+        "keyName": "term",
+        "keyValue": "2027",
+        "keyType": "N",
+        "attribute": "items",
+    }
 
 
 def test_a_data_set_gets_a_bucket_of_its_own():
@@ -76,14 +89,23 @@ def test_a_data_set_gets_a_bucket_of_its_own():
     assert encryption["rules"][0]["applyServerSideEncryptionByDefault"] == {"sseAlgorithm": "AES256"}
     [block] = registered.of_type(f"aws:s3/{BUCKET_TYPES[1]}").values()
     assert {key: block[key] for key in block if key != "bucket"} == dict.fromkeys(
-        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True)
+        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True
+    )
     [policy] = registered.of_type(f"aws:s3/{BUCKET_TYPES[2]}").values()
-    assert json.loads(policy["policy"])["Statement"] == [{
-        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        "Resource": ["arn:aws:s3:us-east-1:000000000000:distributed-data", "arn:aws:s3:us-east-1:000000000000:distributed-data/*"]}]
+    assert json.loads(policy["policy"])["Statement"] == [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            "Resource": ["arn:aws:s3:us-east-1:000000000000:distributed-data", "arn:aws:s3:us-east-1:000000000000:distributed-data/*"],
+        }
+    ]
     [lifecycle] = registered.of_type(f"aws:s3/{BUCKET_TYPES[4]}").values()
     assert [(rule["filter"], rule.get("expiration")) for rule in lifecycle["rules"]] == [
-        ({"prefix": "results/"}, {"days": 30}), ({"prefix": ""}, None)]
+        ({"prefix": "results/"}, {"days": 30}),
+        ({"prefix": ""}, None),
+    ]
     assert registered.outputs["distributedSource"]["key"] == "data/items.csv"
     assert registered.outputs["distributedResults"] == "s3://distributed-data-id/results/"
 
@@ -96,12 +118,16 @@ def test_the_rights_of_a_distributed_map_are_exact():
         "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"],
         "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl",
         "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
-        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc",
+    }
     assert rights(registered, "distributed-reader-runs") == {
-        "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl", "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+        "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl",
+        "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc",
+    }
     assert rights(registered, "distributed-tally-runs") == {
         "s3:GetObject s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
-        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc",
+    }
 
 
 def test_a_list_for_a_distributed_map_goes_through_the_bucket_of_the_results():
@@ -109,11 +135,14 @@ def test_a_list_for_a_distributed_map_goes_through_the_bucket_of_the_results():
 
     bucket = "arn:aws:s3:us-east-1:000000000000:distributed-data"
     assert rights(registered, "distributed-reader-runs") == {
-        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus", "s3:PutObject": f"{bucket}/results/*",
-        "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc"}
+        "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus",
+        "s3:PutObject": f"{bucket}/results/*",
+        "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc",
+    }
     assert rights(registered, "distributed-runs") == {
         "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"],
-        "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": f"{bucket}/results/*"}
+        "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": f"{bucket}/results/*",
+    }
 
 
 def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_only(monkeypatch):
@@ -133,10 +162,13 @@ def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_
         "states:StartExecution": "arn:aws:states:us-east-1:000000000000:stateMachine:distributed-1a2b",
         "states:DescribeExecution states:StopExecution": [
             "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b:*",
-            "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*"],
-        "states:RedriveExecution": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*"}
+            "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*",
+        ],
+        "states:RedriveExecution": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*",
+    }
     assert rights(registered, "distributed-tally-counts") == {
-        "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"}
+        "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"
+    }
 
 
 def test_an_idempotent_processor_gets_a_table_of_claims_and_the_right_to_write_it():
@@ -145,15 +177,22 @@ def test_an_idempotent_processor_gets_a_table_of_claims_and_the_right_to_write_i
     claims = registered.of_type("aws:dynamodb/table:Table")["distributed-claims"]
     assert claims["ttl"] == {"attributeName": "expiresAt", "enabled": True}
     assert rights(registered, "distributed-process-runs") == {
-        "dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-claims"}
+        "dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-claims"
+    }
     assert variables(registered, "distributed-process") == {
-        "PROCESS_MODULE": "handlers.processes.log_item", "CLAIMS_TABLE": "distributed-claims", "CLAIMS_KEPT_SECONDS": str(90 * 86_400)}
+        "PROCESS_MODULE": "handlers.processes.log_item",
+        "CLAIMS_TABLE": "distributed-claims",
+        "CLAIMS_KEPT_SECONDS": str(90 * 86_400),
+    }
 
 
 def test_everything_is_below_the_component():
     registered = run(source="s3", idempotent=True)
-    parents = {(resource.type, resource.name): resource.parent_type for resource in registered.resources
-               if resource.name.startswith("distributed") and resource.type != OWN}
+    parents = {
+        (resource.type, resource.name): resource.parent_type
+        for resource in registered.resources
+        if resource.name.startswith("distributed") and resource.type != OWN
+    }
 
     # Mocks tell the parent alone, not the chain: the two parts stand below the component, all else below it or them.
     parts = {"scatter-gather:index:HandlerFunction", "scatter-gather:index:Workflow"}
@@ -164,8 +203,12 @@ def test_everything_is_below_the_component():
 
 def test_another_concurrency_changes_just_the_machine():
     one, three = (
-        {(resource.type, resource.name): {key: value for key, value in resource.inputs.items() if key != "code"}
-         for resource in run(concurrency).resources} for concurrency in (1, 3))
+        {
+            (resource.type, resource.name): {key: value for key, value in resource.inputs.items() if key != "code"}
+            for resource in run(concurrency).resources
+        }
+        for concurrency in (1, 3)
+    )
 
     assert one.keys() == three.keys()
     assert [key for key in one if one[key] != three[key]] == [("aws:sfn/stateMachine:StateMachine", "distributed")]
@@ -191,7 +234,8 @@ def test_more_items_than_an_inline_map_takes_are_refused_in_a_preview():
 
     assert str(refused.value) == (
         "distributed.sizeHint is 608; allowed in mode INLINE with retries 2: a whole number up to 607, whose events fit one execution "
-        "(mode DISTRIBUTED takes more)")
+        "(mode DISTRIBUTED takes more)"
+    )
 
 
 def test_a_run_that_cannot_end_in_time_is_warned_about(logged):

@@ -20,11 +20,19 @@ SHAPES = {
     "csv": {"source": "s3", "format": "csv"},
 }
 OPTIONS = [
-    {}, {"waitSeconds": 0}, {"waitSeconds": 3, "timeoutSeconds": 2}, {"toleratedFailureCount": 5}, {"toleratedFailurePercentage": 2.5},
-    {"toleratedFailureCount": 5, "toleratedFailurePercentage": 1}, {"idempotent": True}, {"retries": 0},
+    {},
+    {"waitSeconds": 0},
+    {"waitSeconds": 3, "timeoutSeconds": 2},
+    {"toleratedFailureCount": 5},
+    {"toleratedFailurePercentage": 2.5},
+    {"toleratedFailureCount": 5, "toleratedFailurePercentage": 1},
+    {"idempotent": True},
+    {"retries": 0},
 ]
 ONLY_DISTRIBUTED = [
-    {"batchSize": 100}, {"childType": "EXPRESS", "waitSeconds": 0}, {"batchSize": 2, "childType": "EXPRESS", "waitSeconds": 0},
+    {"batchSize": 100},
+    {"childType": "EXPRESS", "waitSeconds": 0},
+    {"batchSize": 2, "childType": "EXPRESS", "waitSeconds": 0},
 ]
 
 
@@ -34,9 +42,17 @@ def arguments(max_concurrency=10, **distributed):
 
 def render(max_concurrency=10, **distributed):
     args = arguments(max_concurrency, **distributed)
-    return json.loads(processor.render(
-        args, processor.choose_mode(args).mode, partition="aws", bucket="rows", reader=f"{FUNCTION}reader", processor=f"{FUNCTION}process",
-        tally=f"{FUNCTION}tally"))
+    return json.loads(
+        processor.render(
+            args,
+            processor.choose_mode(args).mode,
+            partition="aws",
+            bucket="rows",
+            reader=f"{FUNCTION}reader",
+            processor=f"{FUNCTION}process",
+            tally=f"{FUNCTION}tally",
+        )
+    )
 
 
 def each(machine):
@@ -48,7 +64,8 @@ def states(machine):
 
 
 CASES = [
-    (shape, options) for (_, shape), options in itertools.product(SHAPES.items(), OPTIONS + ONLY_DISTRIBUTED)
+    (shape, options)
+    for (_, shape), options in itertools.product(SHAPES.items(), OPTIONS + ONLY_DISTRIBUTED)
     if not (shape.get("mode") == "INLINE" and options in ONLY_DISTRIBUTED)
 ]
 
@@ -103,15 +120,18 @@ def test_no_file_has_jsonata():
 
 @pytest.mark.parametrize("shape", [shape for name, shape in SHAPES.items() if name != "list inline"], ids=json.dumps)
 def test_batches_and_results_are_in_the_distributed_map(shape):
-    found = each(render(5000, **shape, batchSize=100, toleratedFailureCount=7, toleratedFailurePercentage=2.5, childType="EXPRESS",
-                        waitSeconds=0))
+    found = each(
+        render(5000, **shape, batchSize=100, toleratedFailureCount=7, toleratedFailurePercentage=2.5, childType="EXPRESS", waitSeconds=0)
+    )
 
     assert found["ItemBatcher"] == {"MaxItemsPerBatch": 100, "MaxInputBytesPerBatch": 200_000}
     assert (found["ToleratedFailurePercentage"], found["MaxConcurrency"], found["Label"]) == (100, 5000, processor.LABEL)
     assert found["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
     assert found["ResultWriter"] == {
-        "Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "rows", "Prefix": "results"},
-        "WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSONL"}}
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "rows", "Prefix": "results"},
+        "WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSONL"},
+    }
     assert found["ItemSelector"] == {"run.$": "$$.Execution.Name", "index.$": "$$.Map.Item.Index", "item.$": "$$.Map.Item.Value"}
 
 
@@ -126,13 +146,21 @@ def test_the_tally_judges_the_tolerance_in_both_modes(mode):
     assert tally["Parameters"]["Payload"]["tolerance"] == {"count": 7, "percentage": 2.5}
 
 
-@pytest.mark.parametrize(("given", "config"), [
-    ({"source": "s3", "format": "json"}, {"InputType": "JSON"}), ({"source": "s3", "format": "jsonl"}, {"InputType": "JSONL"}),
-    ({"source": "s3", "format": "csv"}, {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}),
-    ({"mode": "DISTRIBUTED"}, {"InputType": "JSONL"})])
+@pytest.mark.parametrize(
+    ("given", "config"),
+    [
+        ({"source": "s3", "format": "json"}, {"InputType": "JSON"}),
+        ({"source": "s3", "format": "jsonl"}, {"InputType": "JSONL"}),
+        ({"source": "s3", "format": "csv"}, {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}),
+        ({"mode": "DISTRIBUTED"}, {"InputType": "JSONL"}),
+    ],
+)
 def test_the_map_knows_the_format_of_what_the_reader_found(given, config):
     assert each(render(**given))["ItemReader"] == {
-        "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.key"}}
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": config,
+        "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.key"},
+    }
 
 
 def test_the_original_lesson_is_the_default():
@@ -168,8 +196,10 @@ def test_without_claims_a_call_that_broke_is_not_made_again():
     assert retries(machine, "TransientError")[1] == 2
 
 
-@pytest.mark.parametrize(("distributed", "most"), [
-    ({}, 607), ({"waitSeconds": 0}, 638), ({"retries": 0}, 711), ({"retries": 10}, 383), ({"idempotent": True, "waitSeconds": 0}, 553)])
+@pytest.mark.parametrize(
+    ("distributed", "most"),
+    [({}, 607), ({"waitSeconds": 0}, 638), ({"retries": 0}, 711), ({"retries": 10}, 383), ({"idempotent": True, "waitSeconds": 0}, 553)],
+)
 def test_as_many_items_fit_inline_as_the_history_has_room_for_at_the_worst(distributed, most):
     args = arguments(**distributed)
 
@@ -180,16 +210,19 @@ def test_as_many_items_fit_inline_as_the_history_has_room_for_at_the_worst(distr
     assert most * (2 + waits + 2 + 2 + 3 * attempts) < 25_000
 
 
-@pytest.mark.parametrize(("distributed", "concurrency", "mode", "why"), [
-    ({"mode": "INLINE"}, 1, "INLINE", "the configuration says so"),
-    ({"mode": "DISTRIBUTED"}, 1, "DISTRIBUTED", "the configuration says so"),
-    ({}, 1, "INLINE", "up to 607 items fits one execution"),
-    ({"sizeHint": 607}, 1, "INLINE", "sizeHint is 607"),
-    ({"sizeHint": 608}, 1, "DISTRIBUTED", "sizeHint 608 is above the 607"),
-    ({"source": "s3"}, 1, "DISTRIBUTED", "only a Distributed Map reads from S3"),
-    ({}, 41, "DISTRIBUTED", "maxConcurrency 41 is above the 40"),
-    ({"batchSize": 2}, 1, "DISTRIBUTED", "batchSize"),
-])
+@pytest.mark.parametrize(
+    ("distributed", "concurrency", "mode", "why"),
+    [
+        ({"mode": "INLINE"}, 1, "INLINE", "the configuration says so"),
+        ({"mode": "DISTRIBUTED"}, 1, "DISTRIBUTED", "the configuration says so"),
+        ({}, 1, "INLINE", "up to 607 items fits one execution"),
+        ({"sizeHint": 607}, 1, "INLINE", "sizeHint is 607"),
+        ({"sizeHint": 608}, 1, "DISTRIBUTED", "sizeHint 608 is above the 607"),
+        ({"source": "s3"}, 1, "DISTRIBUTED", "only a Distributed Map reads from S3"),
+        ({}, 41, "DISTRIBUTED", "maxConcurrency 41 is above the 40"),
+        ({"batchSize": 2}, 1, "DISTRIBUTED", "batchSize"),
+    ],
+)
 def test_auto_chooses_by_source_and_size_and_says_why(distributed, concurrency, mode, why):
     choice = processor.choose_mode(arguments(concurrency, **distributed))
 
@@ -197,7 +230,9 @@ def test_auto_chooses_by_source_and_size_and_says_why(distributed, concurrency, 
     assert why in choice.why
 
 
-@pytest.mark.parametrize(("distributed", "concurrency", "seconds"), [
-    ({"waitSeconds": 25}, 1, 25), ({"sizeHint": 10}, 3, 8), ({"sizeHint": 10}, 0, 2), ({"waitSeconds": 0, "sizeHint": 10}, 1, 0)])
+@pytest.mark.parametrize(
+    ("distributed", "concurrency", "seconds"),
+    [({"waitSeconds": 25}, 1, 25), ({"sizeHint": 10}, 3, 8), ({"sizeHint": 10}, 0, 2), ({"waitSeconds": 0, "sizeHint": 10}, 1, 0)],
+)
 def test_how_long_the_waiting_takes(distributed, concurrency, seconds):
     assert processor.shortest_seconds(arguments(concurrency, **distributed)) == seconds

@@ -54,7 +54,6 @@ class Functions:
         except reader.InvalidSource as reason:
             return {"refused": {"type": "InvalidSource", "message": str(reason)}}
 
-
     def tally(self, event):
         from handlers import tally
 
@@ -77,15 +76,19 @@ def aws(monkeypatch):
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         boto3.client("s3").create_bucket(Bucket="rows")
         boto3.client("dynamodb").create_table(
-            TableName="subjects", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+            TableName="subjects",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
         role = boto3.client("iam").create_role(RoleName="runs", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         workflows = boto3.client("stepfunctions")
 
         def run(machine, functions):
             monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", functions.invoke)
-            arn = workflows.create_state_machine(
-                name="machine", definition=json.dumps(_as_moto_reads_it(machine)), roleArn=role)["stateMachineArn"]
+            arn = workflows.create_state_machine(name="machine", definition=json.dumps(_as_moto_reads_it(machine)), roleArn=role)[
+                "stateMachineArn"
+            ]
             execution, started = workflows.start_execution(stateMachineArn=arn)["executionArn"], time.monotonic()
             ended = {"status": "RUNNING"}
             while ended["status"] == "RUNNING" and time.monotonic() < started + WAIT_SECONDS:
@@ -124,8 +127,12 @@ def outcome(index, result):
 
 
 LINE = double.__code__.co_firstlineno + 2
-BAD = {"index": 2, "status": "FAILED", "item": "bad", "error": {
-    "type": "ValueError", "message": 'not "good"\nat all', "at": f"tests/unit/test_distributed_moto.py:{LINE}"}}
+BAD = {
+    "index": 2,
+    "status": "FAILED",
+    "item": "bad",
+    "error": {"type": "ValueError", "message": 'not "good"\nat all', "at": f"tests/unit/test_distributed_moto.py:{LINE}"},
+}
 
 
 @pytest.mark.parametrize("wait", [0, 1])
@@ -175,8 +182,10 @@ def test_beyond_the_tolerance_the_cause_is_the_summary(aws, mode):
     assert (status, error, json.loads(cause)["items"]) == ("FAILED", "ToleranceExceeded", 1)
 
 
-@pytest.mark.parametrize(("mode", "why"), [
-    ("INLINE", "the item of table subjects with id = list does not exist"), ("DISTRIBUTED", "there is no object s3://rows/data")])
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [("INLINE", "the item of table subjects with id = list does not exist"), ("DISTRIBUTED", "there is no object s3://rows/data")],
+)
 def test_a_refused_source_ends_the_run_with_the_reason(aws, mode, why):
     status, reason = aws(render(**MACHINES[mode]), Functions(mode, double))
 

@@ -24,33 +24,67 @@ class DynamoDb:
         return {} if self.attributes is None else {"Item": {"term": {"N": "2027"}, **self.attributes}}
 
 
-@pytest.mark.parametrize("value", [
-    "text", "", 7, -7, Decimal("0.1"), 10**15, Decimal("12345678901234567890.5"), True, False, None, [], [[1]], {},
-    {"a": [None, {"b": [Decimal("1.25")]}]}, {"S": "not a type"}, "Zürich \u2028"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        "",
+        7,
+        -7,
+        Decimal("0.1"),
+        10**15,
+        Decimal("12345678901234567890.5"),
+        True,
+        False,
+        None,
+        [],
+        [[1]],
+        {},
+        {"a": [None, {"b": [Decimal("1.25")]}]},
+        {"S": "not a type"},
+        "Zürich \u2028",
+    ],
+)
 def test_what_was_loaded_is_what_is_read(value):
     plain = reader.plain(TypeSerializer().serialize(value))
 
     assert exact_json.from_json(json.loads(json.dumps(plain), parse_float=Decimal)) == value
 
 
-@pytest.mark.parametrize(("attribute", "plain"), [
-    ({"N": "2.50"}, 2.5), ({"N": "1234567890123456"}, {"$decimal": "1234567890123456"}), ({"N": "1E+2"}, 100), ({"N": "-0"}, 0),
-    ({"M": {"n": {"N": "0.1234567890123456789"}}}, {"n": {"$decimal": "0.1234567890123456789"}}),
-    ({"SS": ["a", "b"]}, ["a", "b"]), ({"NS": ["1", "2.5"]}, [1, 2.5]), ({"B": b"\x00\xff"}, "AP8="), ({"BS": [b"a"]}, ["YQ=="]),
-    ({"L": [{"L": [{"L": []}]}]}, [[[]]]), ({"NULL": True}, None)])
+@pytest.mark.parametrize(
+    ("attribute", "plain"),
+    [
+        ({"N": "2.50"}, 2.5),
+        ({"N": "1234567890123456"}, {"$decimal": "1234567890123456"}),
+        ({"N": "1E+2"}, 100),
+        ({"N": "-0"}, 0),
+        ({"M": {"n": {"N": "0.1234567890123456789"}}}, {"n": {"$decimal": "0.1234567890123456789"}}),
+        ({"SS": ["a", "b"]}, ["a", "b"]),
+        ({"NS": ["1", "2.5"]}, [1, 2.5]),
+        ({"B": b"\x00\xff"}, "AP8="),
+        ({"BS": [b"a"]}, ["YQ=="]),
+        ({"L": [{"L": [{"L": []}]}]}, [[[]]]),
+        ({"NULL": True}, None),
+    ],
+)
 def test_every_type_of_dynamodb_has_its_json(attribute, plain):
     assert reader.plain(attribute) == plain
 
 
-@pytest.mark.parametrize(("dynamodb", "why"), [
-    (DynamoDb(), f"{WHERE} does not exist"),
-    (DynamoDb({}), f"{WHERE} has no attribute topics"),
-    (DynamoDb({"topics": {"S": "Economics"}}), f"topics in {WHERE} is a string, not a list"),
-    (DynamoDb({"topics": {"NS": ["1"]}}), f"topics in {WHERE} is a set, not a list"),
-    (DynamoDb(code="ResourceNotFoundException"), "table subjects does not exist"),
-    (DynamoDb(code="ValidationException", message="The provided key element does not match the schema"),
-     "the key of table subjects is not term (a number) alone: DynamoDB says: The provided key element does not match the schema"),
-])
+@pytest.mark.parametrize(
+    ("dynamodb", "why"),
+    [
+        (DynamoDb(), f"{WHERE} does not exist"),
+        (DynamoDb({}), f"{WHERE} has no attribute topics"),
+        (DynamoDb({"topics": {"S": "Economics"}}), f"topics in {WHERE} is a string, not a list"),
+        (DynamoDb({"topics": {"NS": ["1"]}}), f"topics in {WHERE} is a set, not a list"),
+        (DynamoDb(code="ResourceNotFoundException"), "table subjects does not exist"),
+        (
+            DynamoDb(code="ValidationException", message="The provided key element does not match the schema"),
+            "the key of table subjects is not term (a number) alone: DynamoDB says: The provided key element does not match the schema",
+        ),
+    ],
+)
 def test_what_is_no_list_is_refused_with_the_reason(dynamodb, why):
     with pytest.raises(reader.InvalidSource) as refused:
         reader.read_list(dynamodb, SOURCE)
@@ -98,8 +132,9 @@ class S3:
         self.objects[Bucket, Key] = Body
 
 
-@pytest.mark.parametrize(("status", "why"), [
-    (404, "there is no object s3://rows/a.csv"), (403, "there is no object s3://rows/a.csv, or it may not be read")])
+@pytest.mark.parametrize(
+    ("status", "why"), [(404, "there is no object s3://rows/a.csv"), (403, "there is no object s3://rows/a.csv, or it may not be read")]
+)
 def test_an_object_that_is_not_there_is_refused(status, why):
     with pytest.raises(reader.InvalidSource) as refused:
         reader.check_object(S3(status), "rows", "a.csv")
@@ -118,6 +153,7 @@ LIST = {"SOURCE_TABLE": "subjects", "SOURCE_KEY": '{"term": {"N": "2027"}}', "SO
 @pytest.fixture
 def handle(monkeypatch):
     """`handle(environment, clients)` is what the function answers."""
+
     def handle(environment, **clients):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -135,8 +171,11 @@ def test_a_list_for_an_inline_map_is_handed_over(handle):
 def test_a_list_for_a_distributed_map_is_put_beside_its_results(handle):
     s3 = S3()
 
-    found = handle(LIST | {"RESULTS_BUCKET": "rows", "RESULTS_PREFIX": "results"}, s3=s3,
-                   dynamodb=DynamoDb({"topics": {"L": [{"S": "a"}, {"N": "1"}]}}))
+    found = handle(
+        LIST | {"RESULTS_BUCKET": "rows", "RESULTS_PREFIX": "results"},
+        s3=s3,
+        dynamodb=DynamoDb({"topics": {"L": [{"S": "a"}, {"N": "1"}]}}),
+    )
 
     assert found == {"bucket": "rows", "key": "results/run-1/items.jsonl"}
     assert s3.objects == {("rows", "results/run-1/items.jsonl"): b'"a"\n1\n'}
@@ -148,4 +187,5 @@ def test_a_data_set_stays_where_it_is(handle):
 
 def test_a_refusal_is_data(handle):
     assert handle(LIST | {"MAX_ITEMS": "9"}, dynamodb=DynamoDb()) == {
-        "refused": {"type": "InvalidSource", "message": f"{WHERE} does not exist"}}
+        "refused": {"type": "InvalidSource", "message": f"{WHERE} does not exist"}
+    }

@@ -71,10 +71,18 @@ def lines(*values):
     return "".join(json.dumps(value) + "\n" for value in values)
 
 
-RESULTS = {"results/1a2b/failures.jsonl": lines(
-    {"index": 1, "status": "FAILED", "item": {"$decimal": "12345678901234567890"}, "error": {"type": "ValueError", "message": "too big"}},
-    {"index": 2, "status": "FAILED", "error": {"type": "Lambda.Unknown", "message": "out of memory"}},
-    {"index": 3, "status": "FAILED", "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}})}
+RESULTS = {
+    "results/1a2b/failures.jsonl": lines(
+        {
+            "index": 1,
+            "status": "FAILED",
+            "item": {"$decimal": "12345678901234567890"},
+            "error": {"type": "ValueError", "message": "too big"},
+        },
+        {"index": 2, "status": "FAILED", "error": {"type": "Lambda.Unknown", "message": "out of memory"}},
+        {"index": 3, "status": "FAILED", "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}},
+    )
+}
 
 
 def test_failures_come_from_the_file_of_the_tally():
@@ -86,7 +94,8 @@ def test_failures_come_from_the_file_of_the_tally():
     assert ended.failures == [
         {"index": 1, "item": 12345678901234567890, "error": {"type": "ValueError", "message": "too big"}},
         {"index": 2, "item": None, "error": {"type": "Lambda.Unknown", "message": "out of memory"}},
-        {"index": 3, "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}}]
+        {"index": 3, "item": {"$decimal": "abc"}, "error": {"type": "ValueError", "message": "no number"}},
+    ]
 
 
 def test_no_more_failures_are_fetched_than_asked_for():
@@ -95,11 +104,23 @@ def test_no_more_failures_are_fetched_than_asked_for():
     assert len(run.result(stack_with(Aws(state, RESULTS, counts(total=4))), EXECUTION, failures=1).failures) == 1
 
 
-@pytest.mark.parametrize(("state", "code"), [
-    ({"status": "SUCCEEDED", "output": json.dumps({"items": 0, "succeeded": 0, "failed": 0, "results": [], "failures": []})}, 0),
-    ({"status": "FAILED", "error": "ToleranceExceeded", "cause": json.dumps({"items": 2, "succeeded": 0, "failed": 2, "failures": []})}, 1),
-    ({"status": "TIMED_OUT"}, 1), ({"status": "ABORTED"}, 1),
-    ({"status": "FAILED", "error": "InvalidSource", "cause": "no list"}, 2)])
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ({"status": "SUCCEEDED", "output": json.dumps({"items": 0, "succeeded": 0, "failed": 0, "results": [], "failures": []})}, 0),
+        (
+            {
+                "status": "FAILED",
+                "error": "ToleranceExceeded",
+                "cause": json.dumps({"items": 2, "succeeded": 0, "failed": 2, "failures": []}),
+            },
+            1,
+        ),
+        ({"status": "TIMED_OUT"}, 1),
+        ({"status": "ABORTED"}, 1),
+        ({"status": "FAILED", "error": "InvalidSource", "cause": "no list"}, 2),
+    ],
+)
 def test_the_exit_code_tells_how_it_ended(state, code):
     assert run.result(stack_with(Aws(state)), EXECUTION).exit_code == code
 
@@ -228,8 +249,11 @@ def test_the_verb_prints_a_summary_and_the_failures(capsys):
 
     assert run.run(arguments("--failures", "1"), stack_with(Aws(state, RESULTS, counts(total=4, failed=3)))) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "run failed: 4 items, 1 succeeded, 3 failed", "results: s3://rows/results/1a2b/", "  item 1: ValueError: too big",
-        "  and 2 more (--failures N)"]
+        "run failed: 4 items, 1 succeeded, 3 failed",
+        "results: s3://rows/results/1a2b/",
+        "  item 1: ValueError: too big",
+        "  and 2 more (--failures N)",
+    ]
 
 
 def test_the_verb_prints_json(capsys):

@@ -9,7 +9,12 @@ def test_the_defaults_reproduce_the_original():
     distributed = Settings().distributed
 
     assert (distributed.source, distributed.mode, distributed.keyName, distributed.keyValue, distributed.attribute) == (
-        "dynamodb", "AUTO", "id", "list", "items")
+        "dynamodb",
+        "AUTO",
+        "id",
+        "list",
+        "items",
+    )
     assert (distributed.wait_seconds, distributed.timeout_seconds) == (2, 20)
 
 
@@ -18,29 +23,42 @@ def test_a_data_set_does_not_wait_unless_told_to():
     assert parse({"distributed": {"source": "s3", "waitSeconds": 1, "timeoutSeconds": 9}}).distributed.timeout_seconds == 9
 
 
-@pytest.mark.parametrize(("distributed", "message"), [
-    ({"sorce": "s3"}, "distributed.sorce is not a known key; allowed: " + ", ".join(Distributed.model_fields)),
-    ({"source": "s4"}, 'distributed.source is "s4"; allowed: dynamodb or s3'),
-    ({"source": "s3", "table": "subjects"}, "distributed: table would have no effect with source s3: leave it out"),
-    ({"format": "csv", "key": "a"}, "distributed: key, format would have no effect with source dynamodb: leave it out"),
-    ({"source": "s3", "mode": "INLINE"}, "distributed: mode INLINE cannot read from S3; allowed with source s3: AUTO, DISTRIBUTED"),
-    ({"mode": "INLINE", "batchSize": 2}, "distributed: batchSize would have no effect in mode INLINE: leave it out, or take DISTRIBUTED"),
-    ({"sourceKmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/a"},
-     "distributed: sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out"),
-    ({"attribute": "id"}, 'distributed: attribute and keyName are both "id": the list needs an attribute of its own'),
-    ({"sourceKmsKeyArn": "alias/a"}, 'distributed.sourceKmsKeyArn is "alias/a"; allowed: the ARN of a KMS key'),
-    ({"keyValue": "{% 1 %}"}, 'distributed.keyValue is "{% 1 %}"; allowed: a whole number, or 1 to 1024 characters other than braces, $, '
-                              "backslashes, quotes and line breaks"),
-    ({"keyName": "a b"}, 'distributed.keyName is "a b"; allowed: 1 to 255 letters, digits, _, . or -'),
-    ({"waitSeconds": -1}, "distributed.waitSeconds is -1; allowed: a whole number from 0 to 86400"),
-    ({"timeoutSeconds": 0}, "distributed.timeoutSeconds is 0; allowed: a whole number from 1 to 31536000"),
-    ({"toleratedFailurePercentage": 101}, "distributed.toleratedFailurePercentage is 101; allowed: a number from 0 to 100"),
-    ({"batchSize": 0}, "distributed.batchSize is 0; allowed: a whole number from 1 to 10000"),
-    ({"childType": "EXPRESS", "waitSeconds": 280},
-     "distributed: waitSeconds 280 and functionTimeoutSeconds 30 take more than the 300 seconds that a childType EXPRESS may run; "
-     "allowed with them: STANDARD"),
-    ({"module": "my-module"}, 'distributed.module is "my-module"; allowed: a dotted Python module such as handlers.quotes.car_rental'),
-])
+@pytest.mark.parametrize(
+    ("distributed", "message"),
+    [
+        ({"sorce": "s3"}, "distributed.sorce is not a known key; allowed: " + ", ".join(Distributed.model_fields)),
+        ({"source": "s4"}, 'distributed.source is "s4"; allowed: dynamodb or s3'),
+        ({"source": "s3", "table": "subjects"}, "distributed: table would have no effect with source s3: leave it out"),
+        ({"format": "csv", "key": "a"}, "distributed: key, format would have no effect with source dynamodb: leave it out"),
+        ({"source": "s3", "mode": "INLINE"}, "distributed: mode INLINE cannot read from S3; allowed with source s3: AUTO, DISTRIBUTED"),
+        (
+            {"mode": "INLINE", "batchSize": 2},
+            "distributed: batchSize would have no effect in mode INLINE: leave it out, or take DISTRIBUTED",
+        ),
+        (
+            {"sourceKmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/a"},
+            "distributed: sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out",
+        ),
+        ({"attribute": "id"}, 'distributed: attribute and keyName are both "id": the list needs an attribute of its own'),
+        ({"sourceKmsKeyArn": "alias/a"}, 'distributed.sourceKmsKeyArn is "alias/a"; allowed: the ARN of a KMS key'),
+        (
+            {"keyValue": "{% 1 %}"},
+            'distributed.keyValue is "{% 1 %}"; allowed: a whole number, or 1 to 1024 characters other than braces, $, '
+            "backslashes, quotes and line breaks",
+        ),
+        ({"keyName": "a b"}, 'distributed.keyName is "a b"; allowed: 1 to 255 letters, digits, _, . or -'),
+        ({"waitSeconds": -1}, "distributed.waitSeconds is -1; allowed: a whole number from 0 to 86400"),
+        ({"timeoutSeconds": 0}, "distributed.timeoutSeconds is 0; allowed: a whole number from 1 to 31536000"),
+        ({"toleratedFailurePercentage": 101}, "distributed.toleratedFailurePercentage is 101; allowed: a number from 0 to 100"),
+        ({"batchSize": 0}, "distributed.batchSize is 0; allowed: a whole number from 1 to 10000"),
+        (
+            {"childType": "EXPRESS", "waitSeconds": 280},
+            "distributed: waitSeconds 280 and functionTimeoutSeconds 30 take more than the 300 seconds that a childType EXPRESS may run; "
+            "allowed with them: STANDARD",
+        ),
+        ({"module": "my-module"}, 'distributed.module is "my-module"; allowed: a dotted Python module such as handlers.quotes.car_rental'),
+    ],
+)
 def test_what_does_not_fit_is_refused_by_name(distributed, message):
     with pytest.raises(SettingsError) as refused:
         parse({"distributed": distributed})
@@ -48,12 +66,15 @@ def test_what_does_not_fit_is_refused_by_name(distributed, message):
     assert str(refused.value) == message
 
 
-@pytest.mark.parametrize(("values", "allowed"), [
-    ({"variants": ["map"]}, "0 to 40 for map (10000"),
-    ({"variants": ["sns"]}, "0 to 40 (10000"),
-    ({"variants": ["map", "distributed"], "distributed": {"mode": "DISTRIBUTED"}}, "0 to 40 for map (10000"),
-    ({"variants": ["distributed"], "distributed": {"mode": "INLINE"}}, "0 to 40 for distributed.mode INLINE (10000"),
-])
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [
+        ({"variants": ["map"]}, "0 to 40 for map (10000"),
+        ({"variants": ["sns"]}, "0 to 40 (10000"),
+        ({"variants": ["map", "distributed"], "distributed": {"mode": "DISTRIBUTED"}}, "0 to 40 for map (10000"),
+        ({"variants": ["distributed"], "distributed": {"mode": "INLINE"}}, "0 to 40 for distributed.mode INLINE (10000"),
+    ],
+)
 def test_the_bound_of_max_concurrency_is_that_of_the_variant(values, allowed):
     with pytest.raises(SettingsError, match="maxConcurrency is 41; allowed: a whole number from ") as refused:
         parse({**values, "maxConcurrency": 41})

@@ -37,6 +37,7 @@ class S3:
 @pytest.fixture
 def load(monkeypatch):
     """`load(RESULTS_BUCKET="rows")` is handlers.tally with this environment."""
+
     def load(**environment):
         for name, value in {**ACCOUNT, **environment}.items():
             monkeypatch.setenv(name, value)
@@ -75,8 +76,14 @@ def lines(*values):
 
 def test_an_inline_run_has_its_outcomes_in_its_summary(inline):
     assert inline.handler(event([succeeded(0), failed(1), succeeded(2)], count=1), None) == {
-        "items": 3, "succeeded": 2, "failed": 1, "withinTolerance": True, "tolerance": {"count": 1},
-        "results": [succeeded(0), succeeded(2)], "failures": [failed(1)]}
+        "items": 3,
+        "succeeded": 2,
+        "failed": 1,
+        "withinTolerance": True,
+        "tolerance": {"count": 1},
+        "results": [succeeded(0), succeeded(2)],
+        "failures": [failed(1)],
+    }
 
 
 def test_beyond_the_tolerance_there_is_a_cause_and_nothing_else_to_carry(inline):
@@ -85,7 +92,13 @@ def test_beyond_the_tolerance_there_is_a_cause_and_nothing_else_to_carry(inline)
     assert ended.keys() == {"withinTolerance", "cause"}
     assert ended["withinTolerance"] is False
     assert json.loads(ended["cause"]) == {
-        "items": 2, "succeeded": 1, "failed": 1, "withinTolerance": False, "tolerance": {}, "failures": [failed(1)]}
+        "items": 2,
+        "succeeded": 1,
+        "failed": 1,
+        "withinTolerance": False,
+        "tolerance": {},
+        "failures": [failed(1)],
+    }
 
 
 def test_a_cause_fits_a_fail_state_and_is_whole(inline):
@@ -98,25 +111,43 @@ def test_a_cause_fits_a_fail_state_and_is_whole(inline):
 
 
 def test_a_distributed_run_is_counted_from_its_files_and_its_failures_are_written(distributed, monkeypatch):
-    manifest = {"DestinationBucket": "rows", "MapRunArn": MAP_RUN, "ResultFiles": {
-        "FAILED": [{"Key": "results/1a2b/FAILED_0.jsonl"}], "PENDING": [{"Key": "results/1a2b/PENDING_0.jsonl"}],
-        "SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}, {"Key": "results/1a2b/SUCCEEDED_1.jsonl"}]}}
+    manifest = {
+        "DestinationBucket": "rows",
+        "MapRunArn": MAP_RUN,
+        "ResultFiles": {
+            "FAILED": [{"Key": "results/1a2b/FAILED_0.jsonl"}],
+            "PENDING": [{"Key": "results/1a2b/PENDING_0.jsonl"}],
+            "SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}, {"Key": "results/1a2b/SUCCEEDED_1.jsonl"}],
+        },
+    }
     batch = {"Items": [{"run": "1", "index": 4, "item": "c"}, {"run": "1", "index": 5, "item": "d"}]}
-    s3 = S3({
-        "results/1a2b/manifest.json": json.dumps(manifest),
-        "results/1a2b/SUCCEEDED_0.jsonl": lines(succeeded(0), failed(1)),
-        "results/1a2b/SUCCEEDED_1.jsonl": lines(succeeded(2), succeeded(3)),
-        "results/1a2b/FAILED_0.jsonl": lines({"Input": json.dumps(batch), "Status": "FAILED", "Error": "E", "Cause": "w" * 600}),
-        "results/1a2b/PENDING_0.jsonl": lines({"Input": json.dumps({"run": "1", "index": 6, "item": "e"}), "Status": "ABORTED"})})
+    s3 = S3(
+        {
+            "results/1a2b/manifest.json": json.dumps(manifest),
+            "results/1a2b/SUCCEEDED_0.jsonl": lines(succeeded(0), failed(1)),
+            "results/1a2b/SUCCEEDED_1.jsonl": lines(succeeded(2), succeeded(3)),
+            "results/1a2b/FAILED_0.jsonl": lines({"Input": json.dumps(batch), "Status": "FAILED", "Error": "E", "Cause": "w" * 600}),
+            "results/1a2b/PENDING_0.jsonl": lines({"Input": json.dumps({"run": "1", "index": 6, "item": "e"}), "Status": "ABORTED"}),
+        }
+    )
     monkeypatch.setattr(distributed, "s3", s3)
 
     assert distributed.handler(event(WRITTEN, percentage=60), None) == {
-        "items": 7, "succeeded": 3, "failed": 4, "withinTolerance": True, "tolerance": {"percentage": 60},
-        "results": "s3://rows/results/1a2b/"}
+        "items": 7,
+        "succeeded": 3,
+        "failed": 4,
+        "withinTolerance": True,
+        "tolerance": {"percentage": 60},
+        "results": "s3://rows/results/1a2b/",
+    }
     assert [json.loads(line) for line in s3.objects["results/1a2b/failures.jsonl"].splitlines()] == [
-        failed(1), *({"index": index, "status": "FAILED", "item": item, "error": {"type": "E", "message": "w" * 500}}
-                     for index, item in ((4, "c"), (5, "d"))),
-        {"index": 6, "status": "FAILED", "item": "e", "error": {"type": "ABORTED", "message": ""}}]
+        failed(1),
+        *(
+            {"index": index, "status": "FAILED", "item": item, "error": {"type": "E", "message": "w" * 500}}
+            for index, item in ((4, "c"), (5, "d"))
+        ),
+        {"index": 6, "status": "FAILED", "item": "e", "error": {"type": "ABORTED", "message": ""}},
+    ]
 
 
 def test_beyond_the_tolerance_a_distributed_run_says_where_all_failures_are(distributed, monkeypatch):
@@ -172,10 +203,21 @@ def test_an_inline_tally_starts_without_boto3(inline):
     assert not hasattr(inline, "boto3")
 
 
-@pytest.mark.parametrize(("tolerance", "failed", "items", "within"), [
-    ({}, 0, 10, True), ({}, 1, 10, False), ({"count": 1}, 1, 10, True), ({"count": 1}, 2, 10, False), ({"percentage": 10}, 1, 10, True),
-    ({"percentage": 10}, 2, 10, False), ({"percentage": 0}, 0, 0, True), ({"percentage": 100}, 10, 10, True),
-    ({"count": 5, "percentage": 10}, 2, 10, False), ({"count": 1, "percentage": 50}, 2, 10, False)])
+@pytest.mark.parametrize(
+    ("tolerance", "failed", "items", "within"),
+    [
+        ({}, 0, 10, True),
+        ({}, 1, 10, False),
+        ({"count": 1}, 1, 10, True),
+        ({"count": 1}, 2, 10, False),
+        ({"percentage": 10}, 1, 10, True),
+        ({"percentage": 10}, 2, 10, False),
+        ({"percentage": 0}, 0, 0, True),
+        ({"percentage": 100}, 10, 10, True),
+        ({"count": 5, "percentage": 10}, 2, 10, False),
+        ({"count": 1, "percentage": 50}, 2, 10, False),
+    ],
+)
 def test_the_tolerance_that_is_exceeded_first_decides(inline, tolerance, failed, items, within):
     assert inline.is_within(tolerance, failed, items) is within
 
@@ -185,7 +227,11 @@ LOST = {"Error": "Runtime.ExitError", "Cause": json.dumps({"errorType": "Runtime
 
 def test_a_crash_is_the_outcome_of_its_item(inline):
     assert inline.handler({"run": "run-1", "index": 3, "item": {"a": 1}, "crash": LOST}, None) == {
-        "index": 3, "status": "FAILED", "item": {"a": 1}, "error": {"type": "Runtime.ExitError", "message": "signal: killed"}}
+        "index": 3,
+        "status": "FAILED",
+        "item": {"a": 1},
+        "error": {"type": "Runtime.ExitError", "message": "signal: killed"},
+    }
 
 
 def test_a_crash_of_a_batch_is_an_outcome_for_each_of_its_items(inline):
@@ -193,8 +239,9 @@ def test_a_crash_of_a_batch_is_an_outcome_for_each_of_its_items(inline):
 
     outcomes = inline.handler({"Items": entries, "crash": {"Error": "States.Timeout"}}, None)
 
-    assert outcomes == [{"index": index, "status": "FAILED", "item": index * 10, "error": {"type": "States.Timeout", "message": ""}}
-                        for index in (4, 5)]
+    assert outcomes == [
+        {"index": index, "status": "FAILED", "item": index * 10, "error": {"type": "States.Timeout", "message": ""}} for index in (4, 5)
+    ]
 
 
 def test_items_that_do_not_fit_beside_their_errors_are_left_out(inline):

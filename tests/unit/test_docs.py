@@ -63,16 +63,21 @@ def test_every_block_says_what_it_is(page):
 def test_a_block_for_the_shell_has_no_comments(page):
     """zsh, the shell of a Mac, knows no comments where commands are typed: behind one it is more arguments, on a line of its own it is a
     command that is not found, and an apostrophe in it swallows the lines that follow."""
-    commented = [f"{block}: {line}" for block in documents.blocks(page, "sh") for line in block.text.splitlines()
-                 if documents.COMMENT.search(line)]
+    commented = [
+        f"{block}: {line}" for block in documents.blocks(page, "sh") for line in block.text.splitlines() if documents.COMMENT.search(line)
+    ]
 
     assert commented == []
 
 
 @pytest.mark.parametrize("page", pages())
 def test_a_text_block_hides_no_command(page):
-    hidden = [line for block in documents.blocks(page, "text", "yaml", "json") for line in block.text.splitlines()
-              if line.removeprefix("$ ").startswith((*PROGRAMS, "$ "))]
+    hidden = [
+        line
+        for block in documents.blocks(page, "text", "yaml", "json")
+        for line in block.text.splitlines()
+        if line.removeprefix("$ ").startswith((*PROGRAMS, "$ "))
+    ]
 
     assert hidden == []
 
@@ -97,8 +102,11 @@ def test_every_page_can_be_reached_from_the_readme():
         page = ahead.pop()
         if page not in reached:
             reached.add(page)
-            ahead += [(page.parent / link.partition("#")[0]).resolve() for link in documents.links(page)
-                      if not link.startswith("https://") and link.partition("#")[0].endswith(".md")]
+            ahead += [
+                (page.parent / link.partition("#")[0]).resolve()
+                for link in documents.links(page)
+                if not link.startswith("https://") and link.partition("#")[0].endswith(".md")
+            ]
 
     assert set(documents.pages()) - reached == set()
 
@@ -130,8 +138,14 @@ def test_a_graph_has_every_state_and_every_way_to_another(file):
     drawn = graphs.draw(machine)
 
     labels = re.findall(r'"([^"<\n]+)[^"\n]*"', drawn)
-    ways = sum(len(state.get("Choices", [])) + ("Default" in state) + ("Next" in state) + bool(state.get("End"))
-               + len({catch["Next"] for catch in state.get("Catch", [])}) for _, state in asl.states(machine))
+    ways = sum(
+        len(state.get("Choices", []))
+        + ("Default" in state)
+        + ("Next" in state)
+        + bool(state.get("End"))
+        + len({catch["Next"] for catch in state.get("Catch", [])})
+        for _, state in asl.states(machine)
+    )
     starts = json.dumps(machine).count('"StartAt"')
     assert sorted(labels) == sorted(re.sub(r"( of)? \$\{\w+\}", "", name) for name, _ in asl.states(machine))
     assert drawn.count("-->") + drawn.count("-.->") == ways + starts
@@ -161,7 +175,9 @@ def test_the_keys_of_a_responder_are_those_of_the_component():
     rows = documents.tables(page_of("ResponderFleet"), "key of a responder")
 
     assert {key for row in rows for key in documents.names(row["key of a responder"])} == {
-        *ResponderArgs.__required_keys__, *ResponderArgs.__optional_keys__}
+        *ResponderArgs.__required_keys__,
+        *ResponderArgs.__optional_keys__,
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,8 +216,11 @@ def test_no_component_page_is_left_over():
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(key, default), nested ones by their path; the default of one that has none is None."""
     for name, field in model.model_fields.items():
-        nested = [kind for kind in (field.annotation, *typing.get_args(field.annotation))
-                  if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        nested = [
+            kind
+            for kind in (field.annotation, *typing.get_args(field.annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
         if field.annotation not in nested:
             yield f"{prefix}{name}", None if field.is_required() else field.get_default(call_default_factory=True)
         for kind in nested:
@@ -211,15 +230,38 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
 KEYS = dict(keys(Settings))
 REFUSED = ({"no such": "value"}, "\n", 2.5, 2)
 OF_ANY_VALUE = {
-    "variants", "responders", "completion.required", "completion.weights", "api.audience", "api.scopes", "api.readers",
+    "variants",
+    "responders",
+    "completion.required",
+    "completion.weights",
+    "api.audience",
+    "api.scopes",
+    "api.readers",
     "api.corsOrigins",
-    "distributed.idempotent", "api.enabled", "alarms.enabled", "alarms.dashboard", "retainData", "responders[].circuitBreaker",
-    "judge.instructions", "responders[].settings", "responders[].inference.system", "responders[].http.hmac",
-    "responders[].http.hmac.prefix", "responders[].http.privateHosts", "responders[].answer", "responders[].answer.sample",
-    "responders[].permissions", "responders[].permissions[].actions", "responders[].permissions[].resources",
-    "responders[].vpc.subnetIds", "responders[].vpc.securityGroupIds", "responders[].permissions[].conditions",
-    "responders[].permissions[].wildcards", "responders[].vpc",
-    "responders[].layers"}
+    "distributed.idempotent",
+    "api.enabled",
+    "alarms.enabled",
+    "alarms.dashboard",
+    "retainData",
+    "responders[].circuitBreaker",
+    "judge.instructions",
+    "responders[].settings",
+    "responders[].inference.system",
+    "responders[].http.hmac",
+    "responders[].http.hmac.prefix",
+    "responders[].http.privateHosts",
+    "responders[].answer",
+    "responders[].answer.sample",
+    "responders[].permissions",
+    "responders[].permissions[].actions",
+    "responders[].permissions[].resources",
+    "responders[].vpc.subnetIds",
+    "responders[].vpc.securityGroupIds",
+    "responders[].permissions[].conditions",
+    "responders[].permissions[].wildcards",
+    "responders[].vpc",
+    "responders[].layers",
+}
 """Lists, objects and truth values, of which nothing but their type is said."""
 
 
@@ -273,20 +315,27 @@ def test_every_verb_and_exit_code_of_the_client_is_explained():
 
     assert {documents.names(row["verb"])[0].split()[0] for row in documents.tables(page, "verb")} == set(VERBS)
     assert {int(row["code"]) for row in documents.tables(page, "code")} == {
-        *(int(code) for code in re.findall(r"^ +(\d+) ", EXIT_CODES, re.MULTILINE)), *(code for _, code in CODES)}
+        *(int(code) for code in re.findall(r"^ +(\d+) ", EXIT_CODES, re.MULTILINE)),
+        *(code for _, code in CODES),
+    }
 
 
 def test_the_prices_are_those_of_the_cost_model():
     rows = documents.tables(ROOT / "docs" / "choosing.md", "priced")
 
     assert {(row["priced"], row["dollars"], row["for"]) for row in rows} == {
-        (f"[{price.unit}]({price.source})", f"{price.dollars:f}", f"{int(price.per):,}") for price in costs.PRICES.values()}
+        (f"[{price.unit}]({price.source})", f"{price.dollars:f}", f"{int(price.per):,}") for price in costs.PRICES.values()
+    }
 
 
 CHOICES = [
-    ("`map` (Standard)", "map", costs.STANDARD, False), ("`map` (Express)", "map", costs.EXPRESS, False),
-    ("`map` (Standard, may close early)", "map", costs.STANDARD, True), ("`map` (Express, may close early)", "map", costs.EXPRESS, True),
-    ("`sns`", "sns", None, True), ("`sns`", "sns", None, False)]
+    ("`map` (Standard)", "map", costs.STANDARD, False),
+    ("`map` (Express)", "map", costs.EXPRESS, False),
+    ("`map` (Standard, may close early)", "map", costs.STANDARD, True),
+    ("`map` (Express, may close early)", "map", costs.EXPRESS, True),
+    ("`sns`", "sns", None, True),
+    ("`sns`", "sns", None, False),
+]
 
 
 @pytest.mark.parametrize(("label", "variant", "kind", "early"), CHOICES)

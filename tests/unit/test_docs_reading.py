@@ -52,22 +52,26 @@ def test_headings_are_anchors_as_on_github(page):
 
 
 def test_the_words_of_aws_are_an_operation_and_its_parameters():
-    client, operation, parameters, shown = aws_words.parse([
-        "dynamodb", "get-item", "--table-name", "quotes", "--key", '{"requestId": {"S": "r1"}}', "--query", "Item", "--output", "text"])
+    client, operation, parameters, shown = aws_words.parse(
+        ["dynamodb", "get-item", "--table-name", "quotes", "--key", '{"requestId": {"S": "r1"}}', "--query", "Item", "--output", "text"]
+    )
 
     assert (client.meta.service_model.service_name, operation.name, shown.query, shown.output) == ("dynamodb", "GetItem", "Item", "text")
     assert parameters == {"TableName": "quotes", "Key": {"requestId": {"S": "r1"}}}
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    ("stepfunction start-execution", "Unknown service: 'stepfunction'"),
-    ("stepfunctions begin-execution", "stepfunctions has no operation begin-execution"),
-    ("stepfunctions start-execution --machine x", "start-execution has no option --machine; it has --state-machine-arn"),
-    ("stepfunctions start-execution --input {}", "start-execution needs --state-machine-arn"),
-    ("stepfunctions list-executions --status-filter BROKEN", "--status-filter is BROKEN; allowed: RUNNING"),
-    ("stepfunctions list-executions --max-results many", "--max-results takes JSON (integer), not many"),
-    ("logs tail", "logs has no operation tail"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("stepfunction start-execution", "Unknown service: 'stepfunction'"),
+        ("stepfunctions begin-execution", "stepfunctions has no operation begin-execution"),
+        ("stepfunctions start-execution --machine x", "start-execution has no option --machine; it has --state-machine-arn"),
+        ("stepfunctions start-execution --input {}", "start-execution needs --state-machine-arn"),
+        ("stepfunctions list-executions --status-filter BROKEN", "--status-filter is BROKEN; allowed: RUNNING"),
+        ("stepfunctions list-executions --max-results many", "--max-results takes JSON (integer), not many"),
+        ("logs tail", "logs has no operation tail"),
+    ],
+)
 def test_words_that_aws_does_not_have_are_refused(words, message):
     with pytest.raises(aws_words.WrongWords) as refused:
         aws_words.parse(words.split())

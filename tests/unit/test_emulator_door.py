@@ -14,8 +14,9 @@ OWN = {"host": "127.0.0.1:8080", "x-amz-security-token": "token"}
 API = "/_aws/execute-api/abc123/$default/map/requests"
 
 
-def ask(headers: dict[str, str] | list[tuple[str, str]], path: str = "/", query: str = "", scheme: str = "http",
-        issued: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def ask(
+    headers: dict[str, str] | list[tuple[str, str]], path: str = "/", query: str = "", scheme: str = "http", issued: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """What the door answers; what is behind it answers "reached"."""
     answers: list[dict[str, Any]] = []
 
@@ -30,8 +31,12 @@ def ask(headers: dict[str, str] | list[tuple[str, str]], path: str = "/", query:
 
     pairs = headers.items() if isinstance(headers, dict) else headers
     scope = {
-        "type": "websocket" if scheme.startswith("ws") else "http", "scheme": scheme, "path": path, "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in pairs]}
+        "type": "websocket" if scheme.startswith("ws") else "http",
+        "scheme": scheme,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in pairs],
+    }
     asyncio.run(Door(behind, "token", 8080, issued=lambda: issued)(scope, receive, send))
     return answers
 
@@ -45,10 +50,22 @@ def test_the_token_opens_it_at_its_own_names(host):
     assert passes({**OWN, "host": host})
 
 
-@pytest.mark.parametrize("host", [
-    "evil.example", "evil.example:8080", "127.0.0.1", "localhost", "127.0.0.1:8081", "localhost.evil.example:8080", "127.0.0.1.:8080",
-    "127.0.0.1:8080@evil.example", "abc123.execute-api.localhost:8080", "[::1]:8080", "",
-])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "127.0.0.1",
+        "localhost",
+        "127.0.0.1:8081",
+        "localhost.evil.example:8080",
+        "127.0.0.1.:8080",
+        "127.0.0.1:8080@evil.example",
+        "abc123.execute-api.localhost:8080",
+        "[::1]:8080",
+        "",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", API])
 def test_another_name_is_refused_whatever_it_brings(host, path):
     assert not passes({**OWN, "host": host}, path)
@@ -59,9 +76,18 @@ def test_one_name_is_needed_and_no_more():
     assert not passes([*OWN.items(), ("host", "evil.example:8080")])
 
 
-@pytest.mark.parametrize("origin", [
-    "http://evil.example", "http://127.0.0.1:8081", "http://localhost:8080", "https://127.0.0.1:8080", "http://127.0.0.1", "null", "",
-])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://127.0.0.1:8081",
+        "http://localhost:8080",
+        "https://127.0.0.1:8080",
+        "http://127.0.0.1",
+        "null",
+        "",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", API])
 def test_another_origin_is_refused_whatever_it_brings(origin, path):
     assert not passes({**OWN, "origin": origin}, path)
@@ -73,9 +99,14 @@ def test_another_site_is_refused_whatever_it_brings(site, path):
     assert not passes({**OWN, "sec-fetch-site": site}, path)
 
 
-@pytest.mark.parametrize("headers", [
-    {}, {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"},
-])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "none"},
+    ],
+)
 def test_an_api_is_open_to_its_own_pages_and_to_programs(headers):
     assert passes({"host": "127.0.0.1:8080", **headers}, API)
 
@@ -85,10 +116,21 @@ def test_an_api_over_tls_has_an_origin_of_its_own():
     assert not passes({"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:8080"}, API, scheme="https")
 
 
-@pytest.mark.parametrize("path", [
-    "/", "/2015-03-31/functions", "/_ministack/health", "/_ministack/reset", "/_aws/execute-api/", "/_aws/execute-api/abc123",
-    "/_aws/sqs/messages", "/x/_aws/execute-api/abc123/$default/", "//_aws/execute-api/abc123/$default/", "/_aws/execute-api//x",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/2015-03-31/functions",
+        "/_ministack/health",
+        "/_ministack/reset",
+        "/_aws/execute-api/",
+        "/_aws/execute-api/abc123",
+        "/_aws/sqs/messages",
+        "/x/_aws/execute-api/abc123/$default/",
+        "//_aws/execute-api/abc123/$default/",
+        "/_aws/execute-api//x",
+    ],
+)
 def test_all_else_needs_the_token(path):
     assert not passes({"host": "127.0.0.1:8080"}, path)
     assert passes(OWN, path)
@@ -127,13 +169,18 @@ def test_the_refusal_says_why_and_lets_no_page_read_it():
     assert start["status"] == 403
     assert not [name for name in headers if name.startswith(b"access-control-")]
     assert json.loads(body["body"]) == {
-        "__type": "UnrecognizedClientException", "message": "the emulator takes no requests from pages of another origin"}
+        "__type": "UnrecognizedClientException",
+        "message": "the emulator takes no requests from pages of another origin",
+    }
 
 
-@pytest.mark.parametrize("headers", [
-    {"content-type": "application/x-www-form-urlencoded; charset=utf-8"},
-    {"authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"},
-])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/x-www-form-urlencoded; charset=utf-8"},
+        {"authorization": "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"},
+    ],
+)
 def test_sdks_that_read_xml_get_xml(headers):
     _, body = ask({"host": "127.0.0.1:8080", **headers})
 
@@ -148,7 +195,8 @@ def test_there_is_no_door_without_a_token():
 def test_a_function_under_a_policy_gets_the_token_instead_of_one_that_can_be_guessed(monkeypatch):
     monkeypatch.setattr(sts, "_sessions", {"ASIAEXAMPLE": {"SessionToken": "guessable"}})
     credentials_of = emulator_process._with_token(
-        lambda function: {"AWS_ACCESS_KEY_ID": "ASIAEXAMPLE", "AWS_SESSION_TOKEN": "guessable"}, "token")
+        lambda function: {"AWS_ACCESS_KEY_ID": "ASIAEXAMPLE", "AWS_SESSION_TOKEN": "guessable"}, "token"
+    )
 
     assert credentials_of({})["AWS_SESSION_TOKEN"] == "token"
     assert sts._sessions["ASIAEXAMPLE"]["SessionToken"] == "token"

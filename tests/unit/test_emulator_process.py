@@ -38,11 +38,15 @@ def queues():
     sqs.reset()
 
 
-@pytest.mark.parametrize("take_out", [
-    lambda url: sqs._delete_messages_for_esm(url, {"handle"}),
-    lambda url: sqs._HANDLERS["DeleteMessage"]({"QueueUrl": url, "ReceiptHandle": "handle"}, url),
-    lambda url: sqs._dlq_sweep(sqs._queues[url]),
-], ids=["by a mapping", "by a caller", "to the dead letters"])
+@pytest.mark.parametrize(
+    "take_out",
+    [
+        lambda url: sqs._delete_messages_for_esm(url, {"handle"}),
+        lambda url: sqs._HANDLERS["DeleteMessage"]({"QueueUrl": url, "ReceiptHandle": "handle"}, url),
+        lambda url: sqs._dlq_sweep(sqs._queues[url]),
+    ],
+    ids=["by a mapping", "by a caller", "to the dead letters"],
+)
 def test_a_message_that_is_sent_meanwhile_is_kept(take_out):
     for name in ("dead", "work"):
         sqs._HANDLERS["CreateQueue"]({"QueueName": name}, "")
@@ -53,7 +57,8 @@ def test_a_message_that_is_sent_meanwhile_is_kept(take_out):
     sqs._HANDLERS["SendMessage"]({"QueueUrl": url, "MessageBody": "old"}, url)
     queue["messages"][0].update(receipt_handle="handle", receive_count=1, visible_at=time.time())
     queue["messages"] = messages = Interrupted(
-        queue["messages"], lambda: sqs._HANDLERS["SendMessage"]({"QueueUrl": url, "MessageBody": "new"}, url))
+        queue["messages"], lambda: sqs._HANDLERS["SendMessage"]({"QueueUrl": url, "MessageBody": "new"}, url)
+    )
 
     take_out(url)
 

@@ -8,15 +8,18 @@ from tests import program
 
 KEY = "arn:aws:kms:us-east-1:000000000000:key/k"
 CONFIG = {
-    "distributed": {"source": "s3", "idempotent": True}, "selection": "handlers.rankings.nearest",
-    "alarms": {"email": "a@example.com"}, "kmsKeyArn": KEY,
+    "distributed": {"source": "s3", "idempotent": True},
+    "selection": "handlers.rankings.nearest",
+    "alarms": {"email": "a@example.com"},
+    "kmsKeyArn": KEY,
 }
 WHERE = {
     "aws:cloudwatch/logGroup:LogGroup": lambda inputs: inputs["kmsKeyId"],
     "aws:dynamodb/table:Table": lambda inputs: inputs["serverSideEncryption"]["kmsKeyArn"],
     "aws:lambda/function:Function": lambda inputs: inputs["kmsKeyArn"],
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":
-        lambda inputs: inputs["rules"][0]["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"],
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda inputs: inputs["rules"][0][
+        "applyServerSideEncryptionByDefault"
+    ]["kmsMasterKeyId"],
     "aws:sns/topic:Topic": lambda inputs: inputs["kmsMasterKeyId"],
     "aws:sqs/queue:Queue": lambda inputs: None if "sqsManagedSseEnabled" in inputs else inputs["kmsMasterKeyId"],
 }

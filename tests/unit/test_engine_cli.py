@@ -93,7 +93,9 @@ def test_up_shows_steps_outputs_counts_and_duration(project: Project):
 
     assert result.code == 0
     assert result.err == ""
-    assert re.sub(r" \([0-9.]+m?s\)", "", result.out).splitlines()[-20:] == textwrap.dedent("""\
+    assert (
+        re.sub(r" \([0-9.]+m?s\)", "", result.out).splitlines()[-20:]
+        == textwrap.dedent("""\
         Updating (local):
 
          +  pulumi:pulumi:Stack proj-local creating
@@ -120,6 +122,7 @@ def test_up_shows_steps_outputs_counts_and_duration(project: Project):
         Duration: 1s
 
         """).splitlines()[-20:]
+    )
 
 
 def test_a_preview_says_what_would_be_done_and_does_nothing(project: Project):
@@ -156,9 +159,7 @@ def test_without_yes_nobody_can_be_asked_in_a_pipe(project: Project, verb: str):
     result = project.run(verb)
 
     assert result.code == 2
-    assert result.err == (
-        "error: --yes or --skip-preview must be passed in to proceed when running in non-interactive mode\n"
-    )
+    assert result.err == ("error: --yes or --skip-preview must be passed in to proceed when running in non-interactive mode\n")
     assert project.provider.calls == []
 
 
@@ -455,9 +456,7 @@ def test_an_emulator_that_lost_everything_is_noticed_and_filled_again(project: P
     result = project.run("up", "--yes")
 
     assert result.code == 0
-    assert result.err == (
-        "warning: the emulator at http://127.0.0.1:1 was restarted and has lost 1 of this stack's 1 resources\n"
-    )
+    assert result.err == ("warning: the emulator at http://127.0.0.1:1 was restarted and has lost 1 of this stack's 1 resources\n")
     assert "    + 1 created\n    2 unchanged\n" in result.out
     assert project.run("up", "--yes").err == ""
 
@@ -490,9 +489,7 @@ def test_two_updates_at_once_are_refused(project: Project):
         result = project.run("up", "--yes")
 
     assert result.code == 1
-    assert result.err == (
-        f"error: stack local is locked by another update (pid {os.getpid()}); wait until it has ended\n"
-    )
+    assert result.err == (f"error: stack local is locked by another update (pid {os.getpid()}); wait until it has ended\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -504,8 +501,6 @@ def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(
         Thing("second", value=first.id)
     """)
     interrupt_during_create(project.provider, number, monkeypatch)
-    if signal.getsignal(number) is signal.SIG_IGN:  # Who runs the tests by nohup has SIGHUP ignored, and so has the engine then.
-        signal.signal(number, signal.SIG_DFL)
 
     result = project.run("up", "--yes", "--skip-preview")
 

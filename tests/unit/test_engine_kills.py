@@ -61,9 +61,7 @@ class Life:
     ],
     ids=["update", "replace", "delete first", "delete", "destroy"],
 )
-def test_a_kill_at_any_boundary_is_made_good_by_the_next_update(
-    project: Project, monkeypatch: pytest.MonkeyPatch, second: str, verb: str
-):
+def test_a_kill_at_any_boundary_is_made_good_by_the_next_update(project: Project, monkeypatch: pytest.MonkeyPatch, second: str, verb: str):
     boundary, killed = 0, True
     while killed:
         reset(project)

@@ -19,8 +19,13 @@ NOBODY = Emulator("http://127.0.0.1:9")
 @pytest.fixture
 def responder(request):
     """Its time limit, where a test does not give one, is one that no machine takes."""
-    environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
-                   "CURRENCY": "USD", "TIMEOUT_SECONDS": getattr(request, "param", "20"), "RETRIES": "2"}
+    environment = {
+        "RESPONDER": "acme",
+        "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
+        "CURRENCY": "USD",
+        "TIMEOUT_SECONDS": getattr(request, "param", "20"),
+        "RETRIES": "2",
+    }
     with loaded("handlers.responder", environment, NOBODY, "000000000000") as module:
         yield module
 
@@ -30,6 +35,7 @@ QUESTION = {"requestId": "r1", "description": "", "data": {}, "recipients": ["ac
 
 def asked(responder, monkeypatch, returns, **response):
     """The answer where the function returns this JSON, raises it, or sleeps."""
+
     class Functions:
         def invoke(self, *, FunctionName, Payload):
             if isinstance(returns, Exception):
@@ -48,18 +54,21 @@ def refusal(code, status):
     return ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Invoke")
 
 
-@pytest.mark.parametrize(("returns", "failed", "status", "kind"), [
-    ({"amount": 3}, False, "QUOTED", None),
-    ({"amount": 100, "currency": None, "details": None}, False, "QUOTED", None),
-    ({"declined": "sold out"}, False, "DECLINED", "Declined"),
-    (None, False, "FAILED", "InvalidAnswer"),
-    ({"errorType": "KeyError", "errorMessage": "'x'"}, True, "FAILED", "KeyError"),
-    ({"errorType": None, "errorMessage": None}, True, "FAILED", "Lambda.Unknown"),
-    ({"errorMessage": "2027-01-01 Task timed out after 3.00 seconds"}, True, "TIMED_OUT", "Timeout"),
-    ({"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1"}, True, "TIMED_OUT", "Timeout"),
-    ("crash", True, "FAILED", "Lambda.Unknown"),
-    (refusal("AccessDeniedException", 403), False, "FAILED", "Lambda.AccessDeniedException"),
-])
+@pytest.mark.parametrize(
+    ("returns", "failed", "status", "kind"),
+    [
+        ({"amount": 3}, False, "QUOTED", None),
+        ({"amount": 100, "currency": None, "details": None}, False, "QUOTED", None),
+        ({"declined": "sold out"}, False, "DECLINED", "Declined"),
+        (None, False, "FAILED", "InvalidAnswer"),
+        ({"errorType": "KeyError", "errorMessage": "'x'"}, True, "FAILED", "KeyError"),
+        ({"errorType": None, "errorMessage": None}, True, "FAILED", "Lambda.Unknown"),
+        ({"errorMessage": "2027-01-01 Task timed out after 3.00 seconds"}, True, "TIMED_OUT", "Timeout"),
+        ({"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1"}, True, "TIMED_OUT", "Timeout"),
+        ("crash", True, "FAILED", "Lambda.Unknown"),
+        (refusal("AccessDeniedException", 403), False, "FAILED", "Lambda.AccessDeniedException"),
+    ],
+)
 def test_whatever_the_function_does_is_an_answer(responder, monkeypatch, returns, failed, status, kind):
     answer = asked(responder, monkeypatch, returns, **({"FunctionError": "Unhandled"} if failed else {}))
 
@@ -79,10 +88,14 @@ def test_nobody_waits_beyond_the_time_limit(responder, monkeypatch):
     assert (answer["status"], answer["error"]["message"]) == ("TIMED_OUT", "no answer within 0.3 seconds")
 
 
-@pytest.mark.parametrize(("returns", "failed"), [
-    ({"errorType": "TransientError", "errorMessage": "busy"}, True),
-    (refusal("TooManyRequestsException", 429), False), (refusal("ServiceException", 500), False),
-])
+@pytest.mark.parametrize(
+    ("returns", "failed"),
+    [
+        ({"errorType": "TransientError", "errorMessage": "busy"}, True),
+        (refusal("TooManyRequestsException", 429), False),
+        (refusal("ServiceException", 500), False),
+    ],
+)
 def test_a_passing_fault_is_left_to_the_carrier(responder, monkeypatch, returns, failed):
     with pytest.raises(TransientError):
         asked(responder, monkeypatch, returns, **({"FunctionError": "Unhandled"} if failed else {}))
@@ -91,8 +104,14 @@ def test_a_passing_fault_is_left_to_the_carrier(responder, monkeypatch, returns,
 def test_it_gets_and_replies_words_of_its_own(monkeypatch):
     sent = []
     mapping = {"request": "{days: data.days_rental}", "answer": {"amount": "total"}}
-    environment = {"RESPONDER": "acme", "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices", "CURRENCY": "USD",
-                   "TIMEOUT_SECONDS": "20", "RETRIES": "2", "MAPPING": json.dumps(mapping)}
+    environment = {
+        "RESPONDER": "acme",
+        "FUNCTION_ARN": "arn:aws:lambda:us-east-1:000000000000:function:prices",
+        "CURRENCY": "USD",
+        "TIMEOUT_SECONDS": "20",
+        "RETRIES": "2",
+        "MAPPING": json.dumps(mapping),
+    }
 
     class Functions:
         def invoke(self, *, FunctionName, Payload):

@@ -44,8 +44,13 @@ def partner(url, http=None, *, request=None, answer=ANSWER, secret="key", timeou
 
 def asked(of, retries=0, timeout=5.0, attempts=1):
     """The answer to one question, without its time."""
-    question = {"requestId": "r1", "description": "", "data": {"days_rental": 7, "car_type": "small"}, "recipients": ["acme"],
-                "deadlineAt": clock.later(clock.now(), 60)}
+    question = {
+        "requestId": "r1",
+        "description": "",
+        "data": {"days_rental": 7, "car_type": "small"},
+        "recipients": ["acme"],
+        "deadlineAt": clock.later(clock.now(), 60),
+    }
     answer = attempt.answer(question, attempts, attempt.Limits("acme", timeout, retries), of.ask(question, attempts, 1_000))
     assert answer.pop("respondedAt")
     return answer
@@ -92,23 +97,41 @@ HOSTILE: dict[str, tuple[Sequence[Step], str, str]] = {
     "a broken chunk": ([CHUNKED + b"zz\r\n{}\r\n"], "TransientError", "127.0.0.1 broke off its reply: "),
     "half of the chunks": ([CHUNKED + b"50\r\n{"], "TransientError", "127.0.0.1 broke off its reply: "),
     "another charset than it says": (reply("über".encode("latin-1")), "InvalidAnswer", "its reply is not the utf-8 that it should be"),
-    "a charset that it is not": (reply(b"\xff\xfe{", headers={"content-type": "text/json; charset=utf-8"}), "InvalidAnswer",
-                                 "its reply is not the utf-8 that it says that it is"),
-    "no charset at all": (reply(WHOLE, headers={"content-type": "text/json; charset=klingon"}), "InvalidAnswer",
-                          "its reply is not the klingon that it says that it is"),
-    "a redirect elsewhere": (reply(b"", "302 Found", {"location": "http://169.254.169.254/latest/meta-data"}), "Http302",
-                             "it redirects to http://169.254.169.254/latest/meta-data; redirects are not followed"),
+    "a charset that it is not": (
+        reply(b"\xff\xfe{", headers={"content-type": "text/json; charset=utf-8"}),
+        "InvalidAnswer",
+        "its reply is not the utf-8 that it says that it is",
+    ),
+    "no charset at all": (
+        reply(WHOLE, headers={"content-type": "text/json; charset=klingon"}),
+        "InvalidAnswer",
+        "its reply is not the klingon that it says that it is",
+    ),
+    "a redirect elsewhere": (
+        reply(b"", "302 Found", {"location": "http://169.254.169.254/latest/meta-data"}),
+        "Http302",
+        "it redirects to http://169.254.169.254/latest/meta-data; redirects are not followed",
+    ),
     "a redirect for good": (reply(b"", "308 Permanent Redirect", {"location": "/plain"}), "Http308", "it redirects to /plain"),
     "a redirect nowhere": (reply(b"", "301 Moved"), "Http301", "it redirects to nowhere"),
     "not modified": ([b"HTTP/1.1 304 Not Modified\r\n\r\n"], "Http304", "it redirects to nowhere"),
-    "forbidden, with the key": (reply({"youSent": f"Bearer {SECRET}"}, "403 Forbidden"), "Http403",
-                                'it replied 403 Forbidden: {"youSent": "Bearer ***"}'),
+    "forbidden, with the key": (
+        reply({"youSent": f"Bearer {SECRET}"}, "403 Forbidden"),
+        "Http403",
+        'it replied 403 Forbidden: {"youSent": "Bearer ***"}',
+    ),
     "the key where it is cut": (reply(b"x" * 195 + SECRET.encode(), "400 Bad Request"), "Http400", "it replied 400 Bad Request: xxx"),
-    "the key in a redirect": (reply(b"", "307 Temporary Redirect", {"location": f"https://x.example/{'y' * 78}{SECRET}"}), "Http307",
-                              "it redirects to https://x.example/y"),
+    "the key in a redirect": (
+        reply(b"", "307 Temporary Redirect", {"location": f"https://x.example/{'y' * 78}{SECRET}"}),
+        "Http307",
+        "it redirects to https://x.example/y",
+    ),
     "the key in its status": ([f"HTTP/1.1 nine {SECRET}\r\n\r\n".encode()], "TransientError", "127.0.0.1 gave no reply: BadStatusLine"),
-    "the key as no JSON": (reply(f"<b>{SECRET}</b>".encode(), headers={"content-type": "text/html"}), "InvalidAnswer",
-                           "its reply (text/html) is not JSON: '<b>***</b>'"),
+    "the key as no JSON": (
+        reply(f"<b>{SECRET}</b>".encode(), headers={"content-type": "text/html"}),
+        "InvalidAnswer",
+        "its reply (text/html) is not JSON: '<b>***</b>'",
+    ),
     "the key as an amount": (reply({"offer": {"total": SECRET, "currency": "USD"}}), "InvalidAnswer", "amount must be a decimal"),
     "the key as a decline": (reply({"refusal": f"not with {SECRET}"}), "Declined", "not with ***"),
     "an error of its own": (reply({"error": "db"}, "500 Internal Server Error"), "TransientError", "it replied 500 Internal Server Error"),
@@ -186,10 +209,17 @@ def test_a_body_is_signed_with_its_time(server):
     assert headers["x-sig"] == "sha256=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
 
 
-@pytest.mark.parametrize(("secret", "kind", "message"), [
-    ("broken", "InvalidHeader", "the header authorization has a character that no header may have, such as a line break at the end of its"),
-    ("gone", "SecretUnavailable", "gone cannot be read: ResourceNotFoundException"),
-])
+@pytest.mark.parametrize(
+    ("secret", "kind", "message"),
+    [
+        (
+            "broken",
+            "InvalidHeader",
+            "the header authorization has a character that no header may have, such as a line break at the end of its",
+        ),
+        ("gone", "SecretUnavailable", "gone cannot be read: ResourceNotFoundException"),
+    ],
+)
 def test_a_secret_that_cannot_be_sent_is_a_failure_that_says_so(server, secret, kind, message):
     answer = asked(partner(f"{server.url}/plain", secret=secret))
 
@@ -198,9 +228,16 @@ def test_a_secret_that_cannot_be_sent_is_a_failure_that_says_so(server, secret, 
     assert "sesame" not in json.dumps(answer)
 
 
-@pytest.mark.parametrize(("status", "after", "pauses"), [
-    ("429 Too Many Requests", "2", [2]), ("503 Service Unavailable", "1", [1]), ("503 Service Unavailable", "soon", [0]),
-    ("429 Too Many Requests", "Mon, 01 Jan 2024 00:00:00 GMT", [0]), ("500 Internal Server Error", None, [0])])
+@pytest.mark.parametrize(
+    ("status", "after", "pauses"),
+    [
+        ("429 Too Many Requests", "2", [2]),
+        ("503 Service Unavailable", "1", [1]),
+        ("503 Service Unavailable", "soon", [0]),
+        ("429 Too Many Requests", "Mon, 01 Jan 2024 00:00:00 GMT", [0]),
+        ("500 Internal Server Error", None, [0]),
+    ],
+)
 def test_it_is_asked_again_no_sooner_than_it_says(monkeypatch, status, after, pauses):
     slept = []
     monkeypatch.setattr(attempt.time, "sleep", slept.append)
@@ -215,19 +252,41 @@ def test_a_pause_that_its_time_limit_does_not_leave_is_a_failure_at_once():
         answer = asked(partner(f"{busy.url}/busy"), retries=5)
 
     assert answer["error"]["message"].startswith(
-        "it asks to be left alone for 120 seconds, which is longer than its time limit of 5 or the deadline leaves: it replied 429")
+        "it asks to be left alone for 120 seconds, which is longer than its time limit of 5 or the deadline leaves: it replied 429"
+    )
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
-    "::1", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "ff02::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "ff02::1",
+    ],
+)
 def test_a_name_that_leads_inside_is_refused_after_dns(address):
     of = partner("https://api.partner.example/", resolve=lambda host, port: ["93.184.215.14", address])
 
     answer = asked(of)
 
-    assert answer["error"] == {"type": "AddressRefused", "message": f"api.partner.example is at {address}, which is no public address; to "
-                                                                    "allow it, name api.partner.example in http.privateHosts"}
+    assert answer["error"] == {
+        "type": "AddressRefused",
+        "message": f"api.partner.example is at {address}, which is no public address; to "
+        "allow it, name api.partner.example in http.privateHosts",
+    }
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::808:808"])
@@ -242,15 +301,21 @@ def test_an_address_is_refused_in_any_notation():
 
 def test_what_is_connected_to_is_what_was_checked(server):
     answers = iter([["127.0.0.1"]])
-    of = partner(f"http://api.partner.example:{server.port}/plain", {"privateHosts": ["api.partner.example"]},
-                 resolve=lambda host, port: next(answers))
+    of = partner(
+        f"http://api.partner.example:{server.port}/plain",
+        {"privateHosts": ["api.partner.example"]},
+        resolve=lambda host, port: next(answers),
+    )
 
     assert asked(of) == QUOTED
 
 
 def test_another_address_is_tried_where_the_first_is_not_there(server):
-    of = partner(f"http://api.partner.example:{server.port}/plain", {"privateHosts": ["api.partner.example"]},
-                 resolve=lambda host, port: ["127.0.0.2", "127.0.0.1"])
+    of = partner(
+        f"http://api.partner.example:{server.port}/plain",
+        {"privateHosts": ["api.partner.example"]},
+        resolve=lambda host, port: ["127.0.0.2", "127.0.0.1"],
+    )
 
     assert asked(of) == QUOTED
 
@@ -277,10 +342,17 @@ def over_tls(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("api.partner.example")]), critical=False)
-            .sign(key, hashes.SHA256()))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("api.partner.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
     file = tmp_path / "both.pem"
     file.write_bytes(made.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -15,8 +15,15 @@ from client.load import LoadError
 from examples.lists import orders
 
 FOLDER = Path(__file__).parents[2]
-LIST = {"source": "dynamodb", "format": "json", "table": "subjects", "keyName": "term", "keyValue": "2027", "keyType": "N",
-        "attribute": "topics"}
+LIST = {
+    "source": "dynamodb",
+    "format": "json",
+    "table": "subjects",
+    "keyName": "term",
+    "keyValue": "2027",
+    "keyType": "N",
+    "attribute": "topics",
+}
 
 
 class Target:
@@ -57,10 +64,18 @@ def write(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("text", "items"), [
-    ("[]", []), (" [ ] \n", []), ('["a", "b"]', ["a", "b"]), ("[1,2.5,-3e2,0.1]", [1, Decimal("2.5"), Decimal("-3e2"), Decimal("0.1")]),
-    ('[{"topic": "x", "n": [1, null]}, true]', [{"topic": "x", "n": [1, None]}, True]), ('\ufeff["a"]', ["a"]),
-    ("[12345678901234567890.5]", [Decimal("12345678901234567890.5")])])
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("[]", []),
+        (" [ ] \n", []),
+        ('["a", "b"]', ["a", "b"]),
+        ("[1,2.5,-3e2,0.1]", [1, Decimal("2.5"), Decimal("-3e2"), Decimal("0.1")]),
+        ('[{"topic": "x", "n": [1, null]}, true]', [{"topic": "x", "n": [1, None]}, True]),
+        ('\ufeff["a"]', ["a"]),
+        ("[12345678901234567890.5]", [Decimal("12345678901234567890.5")]),
+    ],
+)
 def test_a_json_list_is_read_with_its_numbers(write, text, items):
     assert list(load.read(write(text))) == items
 
@@ -73,10 +88,19 @@ def test_however_the_chunks_fall_the_items_are_the_same(write, monkeypatch, size
     assert json.loads(json.dumps(list(load.read(write(json.dumps(items, indent=1)))), default=float)) == items
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ('{"topic": "x"}', "must hold a JSON list"), ('"x"', "must hold a JSON list"), ("", "must hold a JSON list"),
-    ("[1, 2", "item 2 is not JSON: it ends early"), ("[1, x]", "item 2 is not JSON"), ("[1,]", "item 2 is not JSON"),
-    ("[1 2]", "expected a comma"), ("[1] 2", "goes on after the end")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"topic": "x"}', "must hold a JSON list"),
+        ('"x"', "must hold a JSON list"),
+        ("", "must hold a JSON list"),
+        ("[1, 2", "item 2 is not JSON: it ends early"),
+        ("[1, x]", "item 2 is not JSON"),
+        ("[1,]", "item 2 is not JSON"),
+        ("[1 2]", "expected a comma"),
+        ("[1] 2", "goes on after the end"),
+    ],
+)
 def test_what_is_no_json_list_is_refused(write, text, message):
     with pytest.raises(LoadError, match=message):
         list(load.read(write(text)))
@@ -91,11 +115,15 @@ def test_json_lines_are_read_one_by_one(write):
 
 def test_csv_rows_are_objects_of_strings(write):
     assert list(load.read(write('\ufeffid,name\n1,"Hopper, Grace"\n2,"two\nlines"\n', "items.csv"))) == [
-        {"id": "1", "name": "Hopper, Grace"}, {"id": "2", "name": "two\nlines"}]
+        {"id": "1", "name": "Hopper, Grace"},
+        {"id": "2", "name": "two\nlines"},
+    ]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("id,id\n1,2\n", "must name each column once"), ("id,name\n1\n", "line 2 has 1 fields; the header has 2"), ("id\n\"a\n", "is not CSV")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("id,id\n1,2\n", "must name each column once"), ("id,name\n1\n", "line 2 has 1 fields; the header has 2"), ('id\n"a\n', "is not CSV")],
+)
 def test_a_csv_file_that_would_lose_fields_is_refused(write, text, message):
     with pytest.raises(LoadError, match=message):
         list(load.read(write(text, "items.csv")))
@@ -118,10 +146,14 @@ def test_a_list_goes_into_one_attribute_of_one_item(write):
 
     assert loaded == load.Loaded(2, "topics of term = 2027 in table subjects")
     assert target.update == {
-        "TableName": "subjects", "Key": {"term": {"N": "2027"}}, "UpdateExpression": "SET #list = :list",
+        "TableName": "subjects",
+        "Key": {"term": {"N": "2027"}},
+        "UpdateExpression": "SET #list = :list",
         "ExpressionAttributeNames": {"#list": "topics"},
-        "ExpressionAttributeValues": {":list": {"L": [
-            {"S": "a"}, {"M": {"topic": {"S": "x"}, "price": {"N": "0.1"}, "n": {"NULL": True}}}]}}}
+        "ExpressionAttributeValues": {
+            ":list": {"L": [{"S": "a"}, {"M": {"topic": {"S": "x"}, "price": {"N": "0.1"}, "n": {"NULL": True}}}]}
+        },
+    }
 
 
 def test_a_list_that_does_not_fit_is_refused_before_anything_is_written(write):
@@ -139,10 +171,14 @@ def test_a_number_that_dynamodb_cannot_keep_is_refused(write):
         load.load(stack_with(LIST, Target()), write(f"[1, 1.{'1' * 40}]"))
 
 
-@pytest.mark.parametrize(("format", "text"), [
-    ("json", '[{"a":1.5,"b":"x"},\n{"a":{"$decimal":"12345678901234567890"},"b":null}]\n'),
-    ("jsonl", '{"a":1.5,"b":"x"}\n{"a":{"$decimal":"12345678901234567890"},"b":null}\n'),
-    ("csv", "a,b\n1.5,x\n12345678901234567890,\n")])
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        ("json", '[{"a":1.5,"b":"x"},\n{"a":{"$decimal":"12345678901234567890"},"b":null}]\n'),
+        ("jsonl", '{"a":1.5,"b":"x"}\n{"a":{"$decimal":"12345678901234567890"},"b":null}\n'),
+        ("csv", "a,b\n1.5,x\n12345678901234567890,\n"),
+    ],
+)
 def test_a_data_set_is_written_in_the_format_of_the_source(write, format, text):
     target = Target()
 
@@ -152,21 +188,32 @@ def test_a_data_set_is_written_in_the_format_of_the_source(write, format, text):
     assert loaded == load.Loaded(2, "s3://rows/data/items")
 
 
-@pytest.mark.parametrize(("text", "format", "message"), [
-    ('["a"]', "csv", "item 1 is no row"), ('[{"a": [1]}]', "csv", "item 1 is no row"),
-    ('[{"a": 1}, {"b": 1}]', "csv", "item 2 has the fields b"),
-    ("[{}]", "csv", "item 1 is no row: CSV takes flat objects with a field or more"),
-    (r'[{"a": "C:\\Users"}]', "csv", r"item 1 has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl"),
-    (json.dumps(["x" * 262_144]), "jsonl", r"item 1 takes 262146 bytes; the input of an execution holds at most 262144")])
+@pytest.mark.parametrize(
+    ("text", "format", "message"),
+    [
+        ('["a"]', "csv", "item 1 is no row"),
+        ('[{"a": [1]}]', "csv", "item 1 is no row"),
+        ('[{"a": 1}, {"b": 1}]', "csv", "item 2 has the fields b"),
+        ("[{}]", "csv", "item 1 is no row: CSV takes flat objects with a field or more"),
+        (r'[{"a": "C:\\Users"}]', "csv", r"item 1 has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl"),
+        (json.dumps(["x" * 262_144]), "jsonl", r"item 1 takes 262146 bytes; the input of an execution holds at most 262144"),
+    ],
+)
 def test_what_the_format_or_an_execution_cannot_take_is_refused(write, text, format, message):
     with pytest.raises(LoadError, match=message):
         load.load(stack_with(data_set(format), Target()), write(text))
 
 
 @pytest.mark.parametrize("target", [LIST, data_set("jsonl")], ids=["dynamodb", "s3"])
-@pytest.mark.parametrize(("text", "message"), [
-    ("[1, NaN]", "item 2 is not JSON: NaN is no number in JSON"), (f"[{'1' * 5000}]", "item 1 is not JSON: Exceeds the limit"),
-    ("[" * 100_000 + "]" * 100_000, "nested too deeply"), (r'["\ud800"]', "item 1 has half a character")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, NaN]", "item 2 is not JSON: NaN is no number in JSON"),
+        (f"[{'1' * 5000}]", "item 1 is not JSON: Exceeds the limit"),
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        (r'["\ud800"]', "item 1 has half a character"),
+    ],
+)
 def test_what_json_cannot_carry_is_refused(write, target, text, message):
     with pytest.raises(LoadError, match=message):
         load.load(stack_with(target, Target()), write(text))
@@ -190,8 +237,9 @@ def test_without_the_variant_there_is_nothing_to_load_into(write):
         load.load(Stack({}), write("[]"))
 
 
-@pytest.mark.parametrize(("flags", "out"), [
-    ([], "1 items are in s3://rows/data/items\n"), (["--json"], '{"items": 1, "target": "s3://rows/data/items"}\n')])
+@pytest.mark.parametrize(
+    ("flags", "out"), [([], "1 items are in s3://rows/data/items\n"), (["--json"], '{"items": 1, "target": "s3://rows/data/items"}\n')]
+)
 def test_the_verb_says_what_it_did(write, capsys, flags, out):
     parser = ArgumentParser()
     parser.add_argument("--json", action="store_true")
@@ -249,7 +297,7 @@ def test_memory_stays_flat_from_ten_thousand_to_two_hundred_thousand_rows(tmp_pa
                 orders.write(text, rows)
             else:
                 text.write("[")
-                text.writelines(f'{", " if row[0] != "1" else ""}{json.dumps(row)}' for row in orders.rows(rows))
+                text.writelines(f"{', ' if row[0] != '1' else ''}{json.dumps(row)}" for row in orders.rows(rows))
                 text.write("]")
         return file
 

@@ -30,9 +30,16 @@ def test_the_parts_of_an_answer_are_found_in_the_reply():
     assert answered(REPLY, ANSWER) == QUOTED
 
 
-@pytest.mark.parametrize("reply", [
-    OURS, json.dumps(OURS), {"statusCode": 200, "body": json.dumps(OURS)}, {"statusCode": 201, "body": OURS, "headers": {"x": "y"}},
-    {"statusCode": 200, "body": "eyJhbW91bnQiOiAiMTIuNSIsICJkZXRhaWxzIjogeyJjYXIiOiAiWWFyaXMifX0=", "isBase64Encoded": True}])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OURS,
+        json.dumps(OURS),
+        {"statusCode": 200, "body": json.dumps(OURS)},
+        {"statusCode": 201, "body": OURS, "headers": {"x": "y"}},
+        {"statusCode": 200, "body": "eyJhbW91bnQiOiAiMTIuNSIsICJkZXRhaWxzIjogeyJjYXIiOiAiWWFyaXMifX0=", "isBase64Encoded": True},
+    ],
+)
 def test_a_reply_is_read_as_what_it_holds(reply):
     assert answered(reply) == {"responder": "acme", "status": "QUOTED", "amount": "12.5", "currency": "USD", "details": {"car": "Yaris"}}
 
@@ -53,18 +60,26 @@ def test_a_decline_that_says_nothing_is_none(refusal):
     assert answered({**REPLY, "refusal": refusal}, ANSWER) == QUOTED
 
 
-@pytest.mark.parametrize(("reply", "answer", "kind", "message"), [
-    ({"price": 3}, {"amount": "offer.total"}, "InvalidAnswer", "answer.amount (offer.total) finds nothing in the reply"),
-    ({"price": 3}, {"amount": "price", "currency": "unit"}, "InvalidAnswer", "answer.currency (unit) finds nothing in the reply"),
-    ({"price": "3"}, {"amount": "sum(price)"}, "InvalidAnswer", "answer.amount (sum(price)) cannot be evaluated: In function sum()"),
-    ({"price": 3, "unit": "EUR"}, {"amount": "price", "currency": "unit"}, "InvalidAnswer", "currency must be USD"),
-    ({"price": 3}, {"amount": "price", "details": "price"}, "InvalidAnswer", "details must be an object, not a number"),
-    ({"statusCode": 404, "body": "no such car"}, None, "Http404", "it replied 404 Not Found: no such car"),
-    ({"statusCode": 302}, None, "Http302", "it replied 302 Found: null"),
-    ({"statusCode": 200, "body": "%", "isBase64Encoded": True}, None, "InvalidAnswer", "the answer must be a JSON object, not a string"),
-    ("free", None, "InvalidAnswer", "the answer must be a JSON object, not a string"),
-    ("[" * 100_000, None, "InvalidAnswer", "the answer must be a JSON object, not a string"),
-])
+@pytest.mark.parametrize(
+    ("reply", "answer", "kind", "message"),
+    [
+        ({"price": 3}, {"amount": "offer.total"}, "InvalidAnswer", "answer.amount (offer.total) finds nothing in the reply"),
+        ({"price": 3}, {"amount": "price", "currency": "unit"}, "InvalidAnswer", "answer.currency (unit) finds nothing in the reply"),
+        ({"price": "3"}, {"amount": "sum(price)"}, "InvalidAnswer", "answer.amount (sum(price)) cannot be evaluated: In function sum()"),
+        ({"price": 3, "unit": "EUR"}, {"amount": "price", "currency": "unit"}, "InvalidAnswer", "currency must be USD"),
+        ({"price": 3}, {"amount": "price", "details": "price"}, "InvalidAnswer", "details must be an object, not a number"),
+        ({"statusCode": 404, "body": "no such car"}, None, "Http404", "it replied 404 Not Found: no such car"),
+        ({"statusCode": 302}, None, "Http302", "it replied 302 Found: null"),
+        (
+            {"statusCode": 200, "body": "%", "isBase64Encoded": True},
+            None,
+            "InvalidAnswer",
+            "the answer must be a JSON object, not a string",
+        ),
+        ("free", None, "InvalidAnswer", "the answer must be a JSON object, not a string"),
+        ("[" * 100_000, None, "InvalidAnswer", "the answer must be a JSON object, not a string"),
+    ],
+)
 def test_what_cannot_be_read_is_a_failure_that_says_why(reply, answer, kind, message):
     found = answered(reply, answer)
 

@@ -30,8 +30,12 @@ class Bedrock:
         self.asked.append(asked)
         if isinstance(self.replies, Exception):
             raise self.replies
-        return {"output": {"message": {"role": "assistant", "content": [{"reasoningContent": {}}, {"text": self.replies}]}},
-                "stopReason": "end_turn", "usage": {"inputTokens": 1_000, "outputTokens": 50, "totalTokens": 1_050}, **self.more}
+        return {
+            "output": {"message": {"role": "assistant", "content": [{"reasoningContent": {}}, {"text": self.replies}]}},
+            "stopReason": "end_turn",
+            "usage": {"inputTokens": 1_000, "outputTokens": 50, "totalTokens": 1_050},
+            **self.more,
+        }
 
 
 def answered(bedrock, monkeypatch, request=None, limit=2_000):
@@ -46,21 +50,35 @@ def refusal(code):
 
 def test_the_amount_is_what_the_tokens_cost(monkeypatch):
     assert answered(Bedrock("A Yaris."), monkeypatch) == {
-        "responder": "nova", "status": "QUOTED", "amount": "0.000072", "currency": "USD",
-        "details": {"text": "A Yaris.", "inputTokens": 1_000, "outputTokens": 50, "stopReason": "end_turn"}}
+        "responder": "nova",
+        "status": "QUOTED",
+        "amount": "0.000072",
+        "currency": "USD",
+        "details": {"text": "A Yaris.", "inputTokens": 1_000, "outputTokens": 50, "stopReason": "end_turn"},
+    }
 
 
-@pytest.mark.parametrize(("request_", "text"), [
-    (None, '{"description": "a car", "data": {"days": 7}}'), ("join(' ', ['which for', to_string(data.days)])", "which for 7"),
-    ("data", '{"days": 7}')])
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (None, '{"description": "a car", "data": {"days": 7}}'),
+        ("join(' ', ['which for', to_string(data.days)])", "which for 7"),
+        ("data", '{"days": 7}'),
+    ],
+)
 def test_it_is_asked_with_its_settings(monkeypatch, request_, text):
     bedrock = Bedrock("A Yaris.")
 
     answered(bedrock, monkeypatch, request_)
 
-    assert bedrock.asked == [{
-        "modelId": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": text}]}],
-        "system": [{"text": "Be brief."}], "inferenceConfig": {"temperature": 0.2, "maxTokens": 300}}]
+    assert bedrock.asked == [
+        {
+            "modelId": "amazon.nova-lite-v1:0",
+            "messages": [{"role": "user", "content": [{"text": text}]}],
+            "system": [{"text": "Be brief."}],
+            "inferenceConfig": {"temperature": 0.2, "maxTokens": 300},
+        }
+    ]
 
 
 @pytest.mark.parametrize("reason", ["guardrail_intervened", "content_filtered"])
@@ -92,8 +110,9 @@ def test_a_long_text_is_cut_to_what_there_is_room_for(text, limit):
     assert details.get("truncated", False) == (details["text"] != text)
 
 
-@pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "us.amazon.nova-lite-v1:0",
-                                   "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"])
+@pytest.mark.parametrize(
+    "model", ["amazon.nova-lite-v1:0", "us.amazon.nova-lite-v1:0", "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"]
+)
 def test_a_price_is_the_tables_unless_it_is_given(model):
     assert Inference().priced(model, "USD") == {"maxTokens": 500, "inputPrice": "0.06", "outputPrice": "0.24"}
     assert Inference(inputPrice="0.07").priced(model, "USD")["inputPrice"] == "0.07"
@@ -113,20 +132,29 @@ HERE = "arn:aws:bedrock:us-east-1"
 PROFILE = f"{HERE}:000000000000:inference-profile/eu.amazon.nova-lite-v1:0"
 
 
-@pytest.mark.parametrize(("model", "resources"), [
-    ("amazon.nova-lite-v1:0", [f"{HERE}::foundation-model/amazon.nova-lite-v1:0"]),
-    ("eu.amazon.nova-lite-v1:0", [PROFILE, "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0"]),
-    (f"{HERE}:000000000000:provisioned-model/abc", [f"{HERE}:000000000000:provisioned-model/abc"]),
-])
+@pytest.mark.parametrize(
+    ("model", "resources"),
+    [
+        ("amazon.nova-lite-v1:0", [f"{HERE}::foundation-model/amazon.nova-lite-v1:0"]),
+        ("eu.amazon.nova-lite-v1:0", [PROFILE, "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0"]),
+        (f"{HERE}:000000000000:provisioned-model/abc", [f"{HERE}:000000000000:provisioned-model/abc"]),
+    ],
+)
 def test_its_function_may_invoke_that_model_and_no_other(model, resources):
-    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
-        {"name": "nova", "model": model, "inference": {"inputPrice": 1, "outputPrice": 2}}]})
+    made = program.run(
+        {
+            "variants": ["map"],
+            "api": {"enabled": False},
+            "responders": [{"name": "nova", "model": model, "inference": {"inputPrice": 1, "outputPrice": 2}}],
+        }
+    )
 
     document = json.loads(made.of_type("aws:iam/rolePolicy:RolePolicy")["responder-nova-runs"]["policy"])
     statements = [each for each in document["Statement"] if each["Action"] == ["bedrock:InvokeModel"]]
     assert [each["Resource"] for each in statements] == resources
     assert [each.get("Condition") for each in statements[1:]] == [
-        {"StringEquals": {"bedrock:InferenceProfileArn": PROFILE}} for _ in resources[1:]]
+        {"StringEquals": {"bedrock:InferenceProfileArn": PROFILE}} for _ in resources[1:]
+    ]
 
 
 def test_every_inference_profile_is_told_from_a_provider():

@@ -47,9 +47,14 @@ def test_a_compiled_package_is_lambdas_and_a_rebuild_has_the_same_bytes(program)
 
     with zipfile.ZipFile(first.zip) as zipped:
         assert zipped.namelist() == [
-            "python/fastprices/__init__.py", "python/fastprices/_native.so", "python/fastprices-1.0.dist-info/METADATA",
-            "python/fastprices-1.0.dist-info/WHEEL", "python/plainprices-1.0.dist-info/METADATA", "python/plainprices-1.0.dist-info/WHEEL",
-            "python/plainprices.py"]
+            "python/fastprices/__init__.py",
+            "python/fastprices/_native.so",
+            "python/fastprices-1.0.dist-info/METADATA",
+            "python/fastprices-1.0.dist-info/WHEEL",
+            "python/plainprices-1.0.dist-info/METADATA",
+            "python/plainprices-1.0.dist-info/WHEEL",
+            "python/plainprices.py",
+        ]
         assert zipped.read("python/fastprices/_native.so") == b"arm"
         assert ARM in zipped.read("python/fastprices-1.0.dist-info/WHEEL").decode()
     assert first.modules == {"fastprices", "plainprices"}
@@ -76,13 +81,16 @@ def test_a_package_without_a_wheel_for_lambda_is_named(program, name):
         built(program, f"{name}==1.0")
 
 
-@pytest.mark.parametrize(("line", "reason"), [
-    ("plainprices", "which may be another version tomorrow; allowed: NAME==VERSION"),
-    ("plainprices>=1.0", "which may be another version tomorrow"),
-    ("plainprices==1.*", "which may be another version tomorrow"),
-    ("./plainprices", "requirements.txt:1 is './plainprices'; allowed: NAME==VERSION"),
-    ("jmespath==0.1", f"pins jmespath==0.1, but every function has {jmespath.__version__}; allowed: jmespath=={jmespath.__version__}"),
-])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("plainprices", "which may be another version tomorrow; allowed: NAME==VERSION"),
+        ("plainprices>=1.0", "which may be another version tomorrow"),
+        ("plainprices==1.*", "which may be another version tomorrow"),
+        ("./plainprices", "requirements.txt:1 is './plainprices'; allowed: NAME==VERSION"),
+        ("jmespath==0.1", f"pins jmespath==0.1, but every function has {jmespath.__version__}; allowed: jmespath=={jmespath.__version__}"),
+    ],
+)
 def test_a_line_that_pins_nothing_is_named(program, line, reason):
     with pytest.raises(PackagesError, match=re.escape(reason)):
         built(program, line)

@@ -23,22 +23,26 @@ def responder(**given):
 USES = {
     "responder theirs: functionArn": (lambda arn: responder(functionArn=arn("lambda", "function:quote")), "call it"),
     "responder theirs: secrets": (lambda arn: responder(rate=1, secrets={"key": arn("secretsmanager", "secret:key-a1b2c3")}), "read it"),
-    "responder theirs: secretsKmsKeyArn": (
-        lambda arn: responder(rate=1, secrets={"key": "keys"}, secretsKmsKeyArn=arn(*KEY)), "use it"),
+    "responder theirs: secretsKmsKeyArn": (lambda arn: responder(rate=1, secrets={"key": "keys"}, secretsKmsKeyArn=arn(*KEY)), "use it"),
     "alarms.topicArn": (lambda arn: {"alarms": {"topicArn": arn("sns", "pager")}}, "publish to it"),
     "kmsKeyArn": (lambda arn: {"kmsKeyArn": arn(*KEY)}, "use it"),
     "distributed.sourceKmsKeyArn": (
-        lambda arn: {"variants": ["distributed"], "distributed": {"table": "lists", "sourceKmsKeyArn": arn(*KEY)}}, "use it"),
+        lambda arn: {"variants": ["distributed"], "distributed": {"table": "lists", "sourceKmsKeyArn": arn(*KEY)}},
+        "use it",
+    ),
 }
 
 
 @pytest.mark.parametrize("elsewhere", [ELSEWHERE, CHINESE], ids=["region", "partition"])
 @pytest.mark.parametrize("what", [*USES, "responder theirs: layers", "responder theirs: model"])
 def test_what_is_in_another_region_or_partition_is_refused(what, elsewhere):
-    uses = {**{what: config for what, (config, _) in USES.items()},
-            "responder theirs: layers": lambda arn: responder(module="handlers.quotes.flight", layers=[arn("lambda", "layer:pandas:3")]),
-            "responder theirs: model": lambda arn: responder(
-                model=arn("bedrock", "application-inference-profile/abc"), inference={"inputPrice": 1, "outputPrice": 2})}
+    uses = {
+        **{what: config for what, (config, _) in USES.items()},
+        "responder theirs: layers": lambda arn: responder(module="handlers.quotes.flight", layers=[arn("lambda", "layer:pandas:3")]),
+        "responder theirs: model": lambda arn: responder(
+            model=arn("bedrock", "application-inference-profile/abc"), inference={"inputPrice": 1, "outputPrice": 2}
+        ),
+    }
 
     allowed = r"one in us-east-1 \(partition aws\), where the stack is"
     with pytest.raises(pulumi.RunError, match=rf"^{what} is arn:\S+, in \S+; allowed: {allowed}"):
@@ -67,10 +71,11 @@ def test_a_component_is_where_its_provider_is():
 
     found = program.registered(main)
 
-    trusted = {name: json.loads(role["assumeRolePolicy"])["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"]
-               for name, role in found.of_type("aws:iam/role:Role").items()}
-    assert trusted and trusted == {
-        name: program.ANOTHER_ACCOUNT if name.startswith("there") else "000000000000" for name in trusted}
+    trusted = {
+        name: json.loads(role["assumeRolePolicy"])["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"]
+        for name, role in found.of_type("aws:iam/role:Role").items()
+    }
+    assert trusted and trusted == {name: program.ANOTHER_ACCOUNT if name.startswith("there") else "000000000000" for name in trusted}
     rights = found.of_type("aws:iam/rolePolicy:RolePolicy")
     assert "arn:aws:ssm:us-east-1:000000000000:parameter/keys/avis" in rights["here-avis-runs"]["policy"]
     assert f"arn:aws:ssm:eu-west-1:{program.ANOTHER_ACCOUNT}:parameter/keys/avis" in rights["there-avis-runs"]["policy"]

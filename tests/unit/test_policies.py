@@ -15,15 +15,26 @@ MANDATORY = {rule.name for rule in (*RESOURCE_RULES, *STACK_RULES) if rule.is_ma
 
 
 def resources_of(registered: program.Registered) -> list[Resource]:
-    return [Resource(f"{each.type}::{each.name}", each.type, each.inputs, {
-        key: [f"{used.type}::{used.name}" for used in others] for key, others in registered.used_by(each).items()})
-        for each in registered.of_aws]
+    return [
+        Resource(
+            f"{each.type}::{each.name}",
+            each.type,
+            each.inputs,
+            {key: [f"{used.type}::{used.name}" for used in others] for key, others in registered.used_by(each).items()},
+        )
+        for each in registered.of_aws
+    ]
 
 
 def violations(resources: list[Resource]) -> set[tuple[str, str]]:
     """(rule, URN)."""
-    return {(rule.name, each.urn) for rule in RESOURCE_RULES for each in resources if each.type in rule.types
-            for _ in rule.check(each.properties)} | {(rule.name, urn) for rule in STACK_RULES for urn, _ in rule.check(resources)}
+    return {
+        (rule.name, each.urn)
+        for rule in RESOURCE_RULES
+        for each in resources
+        if each.type in rule.types
+        for _ in rule.check(each.properties)
+    } | {(rule.name, urn) for rule in STACK_RULES for urn, _ in rule.check(resources)}
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +64,27 @@ def allowing(**statement: object) -> dict[str, str]:
     return {"policy": json.dumps({"Statement": [one]})}
 
 
-@pytest.mark.parametrize(("rule", "type_", "properties"), [
-    ("exact-rights", rules.POLICIES[0], allowing(Action="*")),
-    ("exact-rights", rules.POLICIES[1], allowing(Action=["s3:Get*"])),
-    ("exact-rights", rules.POLICIES[1], allowing(Resource="*")),
-    ("exact-rights", rules.POLICIES[1], allowing(Action=["xray:PutTraceSegments", "s3:GetObject"], Resource=["*"])),
-    ("encrypted-table", rules.TABLE, {}),
-    ("encrypted-table", rules.TABLE, {"serverSideEncryption": {"enabled": False}}),
-    ("encrypted-queue", rules.QUEUE, {"redrivePolicy": "{}"}),
-    ("encrypted-topic", rules.TOPIC, {}),
-    ("logs-expire", rules.LOG_GROUP, {}),
-    ("logs-expire", rules.LOG_GROUP, {"retentionInDays": 0}),
-    ("alarms-are-heard", rules.ALARM, {"alarmActions": []}),
-    ("tls-only", rules.QUEUE, {"redrivePolicy": "{}"}),
-    ("tls-only", rules.TOPIC, {}),
-    ("tls-only", rules.BUCKET, {}),
-    ("dead-letters", rules.QUEUE, {}),
-    ("no-public-bucket", rules.BUCKET, {}),
-])
+@pytest.mark.parametrize(
+    ("rule", "type_", "properties"),
+    [
+        ("exact-rights", rules.POLICIES[0], allowing(Action="*")),
+        ("exact-rights", rules.POLICIES[1], allowing(Action=["s3:Get*"])),
+        ("exact-rights", rules.POLICIES[1], allowing(Resource="*")),
+        ("exact-rights", rules.POLICIES[1], allowing(Action=["xray:PutTraceSegments", "s3:GetObject"], Resource=["*"])),
+        ("encrypted-table", rules.TABLE, {}),
+        ("encrypted-table", rules.TABLE, {"serverSideEncryption": {"enabled": False}}),
+        ("encrypted-queue", rules.QUEUE, {"redrivePolicy": "{}"}),
+        ("encrypted-topic", rules.TOPIC, {}),
+        ("logs-expire", rules.LOG_GROUP, {}),
+        ("logs-expire", rules.LOG_GROUP, {"retentionInDays": 0}),
+        ("alarms-are-heard", rules.ALARM, {"alarmActions": []}),
+        ("tls-only", rules.QUEUE, {"redrivePolicy": "{}"}),
+        ("tls-only", rules.TOPIC, {}),
+        ("tls-only", rules.BUCKET, {}),
+        ("dead-letters", rules.QUEUE, {}),
+        ("no-public-bucket", rules.BUCKET, {}),
+    ],
+)
 def test_a_resource_that_breaks_a_rule_is_found(rule, type_, properties):
     assert (rule, "one") in violations([Resource("one", type_, properties)])
 
@@ -84,16 +98,19 @@ def with_failures_to(destination: str | None) -> Resource:
     return Resource("config", rules.INVOKE_CONFIG, config, {"functionName": ["one"]})
 
 
-@pytest.mark.parametrize(("properties", "others", "is_broken"), [
-    ({}, [called_by("sns.amazonaws.com")], True),
-    ({}, [called_by("events.amazonaws.com"), with_failures_to(None)], True),
-    ({}, [with_failures_to(None)], True),
-    ({"deadLetterConfig": {"targetArn": ""}}, [called_by("s3.amazonaws.com")], True),
-    ({"deadLetterConfig": {"targetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}}, [called_by("s3.amazonaws.com")], False),
-    ({}, [called_by("sns.amazonaws.com"), with_failures_to("arn:aws:sqs:us-east-1:000000000000:dead")], False),
-    ({}, [called_by("apigateway.amazonaws.com")], False),
-    ({}, [], False),
-])
+@pytest.mark.parametrize(
+    ("properties", "others", "is_broken"),
+    [
+        ({}, [called_by("sns.amazonaws.com")], True),
+        ({}, [called_by("events.amazonaws.com"), with_failures_to(None)], True),
+        ({}, [with_failures_to(None)], True),
+        ({"deadLetterConfig": {"targetArn": ""}}, [called_by("s3.amazonaws.com")], True),
+        ({"deadLetterConfig": {"targetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}}, [called_by("s3.amazonaws.com")], False),
+        ({}, [called_by("sns.amazonaws.com"), with_failures_to("arn:aws:sqs:us-east-1:000000000000:dead")], False),
+        ({}, [called_by("apigateway.amazonaws.com")], False),
+        ({}, [], False),
+    ],
+)
 def test_a_function_that_nobody_waits_for_keeps_what_it_fails_on(properties, others, is_broken):
     found = violations([Resource("one", rules.FUNCTION, properties), *others])
 
@@ -112,8 +129,10 @@ def test_a_policy_that_does_not_refuse_the_clear_is_found(everything, policies):
 
 
 def test_a_bucket_that_is_half_closed_is_found(everything):
-    changed = [replace(each, properties={**each.properties, "blockPublicPolicy": False}) if each.type == rules.BUCKET_BLOCK else each
-               for each in everything]
+    changed = [
+        replace(each, properties={**each.properties, "blockPublicPolicy": False}) if each.type == rules.BUCKET_BLOCK else each
+        for each in everything
+    ]
 
     assert {rule for rule, _ in violations(changed)} == {"no-public-bucket"}
 

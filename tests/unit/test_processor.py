@@ -32,6 +32,7 @@ class Context:
 @pytest.fixture
 def adapter(monkeypatch):
     """`adapter(process)` is handlers.processor around that function."""
+
     def load(process):
         module = types.ModuleType("processor_under_test")
         module.__dict__["process"] = process
@@ -78,15 +79,20 @@ def test_a_module_that_cannot_be_imported_fails_each_item_with_the_reason(monkey
     outcome = importlib.import_module("handlers.processor").handler(entry("a", 2), Context())
 
     sys.modules.pop("handlers.processor", None)
-    assert outcome == {"index": 2, "status": "FAILED", "item": "a",
-                       "error": {"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}}
+    assert outcome == {"index": 2, "status": "FAILED", "item": "a", "error": {"type": "KeyError", "message": "'A_SETTING_THAT_IS_MISSING'"}}
 
 
 def test_without_claims_boto3_is_not_imported():
     program = "import sys, handlers.processor; print(sorted({'boto3', 'botocore.session'} & sys.modules.keys()))"
 
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT,
-                         env={**os.environ, "PROCESS_MODULE": "handlers.processes.log_item"})
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+        env={**os.environ, "PROCESS_MODULE": "handlers.processes.log_item"},
+    )
 
     assert ran.stdout == "[]\n"
 
@@ -160,18 +166,48 @@ def test_a_result_is_measured_in_bytes_of_utf_8(result, size):
     assert outcome_of(lambda item: result[1:], entry("a"))["status"] == "SUCCEEDED"
 
 
-@pytest.mark.parametrize("value", [
-    None, True, "text", 0, -7, 0.1, 2.5, 10**15 - 1, 10**15, -(10**30), Decimal("12345678901234567890.5"), Decimal("0.1234567890123456789"),
-    [], {}, [[1], [None, {"a": [1.25]}]], {"$decimal": 7}, {"$decimal": "1", "other": 2},
-    {"$decimal": "abc"}, {"$decimal": "NaN"}, {"$decimal": "1E+999999999"}, {"$decimal": "٣"}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "text",
+        0,
+        -7,
+        0.1,
+        2.5,
+        10**15 - 1,
+        10**15,
+        -(10**30),
+        Decimal("12345678901234567890.5"),
+        Decimal("0.1234567890123456789"),
+        [],
+        {},
+        [[1], [None, {"a": [1.25]}]],
+        {"$decimal": 7},
+        {"$decimal": "1", "other": 2},
+        {"$decimal": "abc"},
+        {"$decimal": "NaN"},
+        {"$decimal": "1E+999999999"},
+        {"$decimal": "٣"},
+    ],
+)
 def test_json_and_back_is_the_same(value):
     text = json.dumps(exact_json.to_json(value))
 
     assert exact_json.from_json(json.loads(text)) == value
 
 
-@pytest.mark.parametrize(("value", "as_json"), [
-    (Decimal("2.50"), 2.5), (Decimal(7), 7), (Decimal("1E+3"), 1000), (10**15, {"$decimal": "1000000000000000"}),
-    (Decimal("1234567890.1234567"), {"$decimal": "1234567890.1234567"}), ((1, 2), [1, 2])])
+@pytest.mark.parametrize(
+    ("value", "as_json"),
+    [
+        (Decimal("2.50"), 2.5),
+        (Decimal(7), 7),
+        (Decimal("1E+3"), 1000),
+        (10**15, {"$decimal": "1000000000000000"}),
+        (Decimal("1234567890.1234567"), {"$decimal": "1234567890.1234567"}),
+        ((1, 2), [1, 2]),
+    ],
+)
 def test_only_what_a_double_cannot_hold_is_marked(value, as_json):
     assert exact_json.to_json(value) == as_json

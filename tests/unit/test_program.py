@@ -23,10 +23,13 @@ def test_a_variant_that_is_not_chosen_leaves_no_trace():
     assert not any(name.startswith("parallel") for name in registered.outputs)
 
 
-@pytest.mark.parametrize(("stack", "reason"), [
-    ("dev.eu", 'the stack is named "dev.eu"'),
-    ("x" * 44, f'the stack is named "{"x" * 44}"'),
-])
+@pytest.mark.parametrize(
+    ("stack", "reason"),
+    [
+        ("dev.eu", 'the stack is named "dev.eu"'),
+        ("x" * 44, f'the stack is named "{"x" * 44}"'),
+    ],
+)
 def test_a_stack_whose_name_aws_would_refuse_is_refused_for_it(monkeypatch, stack, reason):
     monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
 
@@ -49,8 +52,11 @@ def test_the_fleet_and_the_store_are_made_once(all_variants):
 
 
 def test_every_resource_but_the_layer_belongs_to_a_component(all_variants):
-    orphans = [resource.name for resource in all_variants.resources
-               if resource.type.startswith("aws:") and not resource.parent_type.startswith("scatter-gather:index:")]
+    orphans = [
+        resource.name
+        for resource in all_variants.resources
+        if resource.type.startswith("aws:") and not resource.parent_type.startswith("scatter-gather:index:")
+    ]
 
     assert orphans == ["layer"]
 
@@ -73,8 +79,9 @@ EXISTING = "arn:aws:lambda:us-east-1:000000000000:function:prices"
 
 
 def run_with_long_names(**config):
-    return program.run({"variants": ["map", "parallel", "sns"], **config,
-                        "responders": [{"name": name, "functionArn": EXISTING} for name in LONG_NAMES]})
+    return program.run(
+        {"variants": ["map", "parallel", "sns"], **config, "responders": [{"name": name, "functionArn": EXISTING} for name in LONG_NAMES]}
+    )
 
 
 def test_a_hundred_responders_with_the_longest_names_fit_their_functions_environments():
@@ -84,8 +91,11 @@ def test_a_hundred_responders_with_the_longest_names_fit_their_functions_environ
 
 
 def test_an_environment_that_lambda_would_refuse_stops_the_preview():
-    with pytest.raises(Exception, match=r"quotes-aggregator's environment takes 4,\d{3} bytes, COMPLETION 3,\d{3} of them; "
-                                        "Lambda allows 4,096"):
+    with pytest.raises(
+        Exception,
+        match=r"quotes-aggregator's environment takes 4,\d{3} bytes, COMPLETION 3,\d{3} of them; "
+        "Lambda allows 4,096",
+    ):
         run_with_long_names(completion={"quorum": 9, "weights": dict.fromkeys(LONG_NAMES, 2)})
 
 
@@ -103,8 +113,10 @@ def test_logs_are_the_stacks_own_and_expire(all_variants):
 
     assert all(group["retentionInDays"] == 14 for group in groups.values())
     assert all(function["loggingConfig"]["logGroup"] for function in all_variants.of_type("aws:lambda/function:Function").values())
-    assert all(machine["loggingConfiguration"]["logDestination"] and machine["tracingConfiguration"]["enabled"]
-               for machine in all_variants.of_type("aws:sfn/stateMachine:StateMachine").values())
+    assert all(
+        machine["loggingConfiguration"]["logDestination"] and machine["tracingConfiguration"]["enabled"]
+        for machine in all_variants.of_type("aws:sfn/stateMachine:StateMachine").values()
+    )
 
 
 def test_the_store_is_encrypted_recoverable_and_pay_per_request(all_variants):
@@ -136,8 +148,12 @@ def test_an_existing_function_has_a_responder_in_front_that_may_ask_it_and_nothi
 
     responder = registered.of_type("aws:lambda/function:Function")["responder-acme"]
     assert responder["environment"]["variables"]["FUNCTION_ARN"] == arn
-    allowed = [statement for policy in registered.of_type("aws:iam/rolePolicy:RolePolicy").values()
-               for statement in json.loads(policy["policy"])["Statement"] if arn in statement["Resource"]]
+    allowed = [
+        statement
+        for policy in registered.of_type("aws:iam/rolePolicy:RolePolicy").values()
+        for statement in json.loads(policy["policy"])["Statement"]
+        if arn in statement["Resource"]
+    ]
     assert allowed == [{"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": arn}]
 
 
@@ -153,11 +169,17 @@ def test_a_state_machine_that_carries_requests_may_invoke_their_functions_and_no
     policies = all_variants.of_type("aws:iam/rolePolicy:RolePolicy")
     excepted = {tuple(actions) for actions in policy.WITHOUT_RESOURCES.values()}
     for name in ("map", "parallel"):
-        [own] = [statement for statement in json.loads(policies[f"{name}-runs"]["policy"])["Statement"]
-                 if tuple(statement["Action"]) not in excepted]
+        [own] = [
+            statement
+            for statement in json.loads(policies[f"{name}-runs"]["policy"])["Statement"]
+            if tuple(statement["Action"]) not in excepted
+        ]
         assert own["Action"] == ["lambda:InvokeFunction"]
         assert [arn.rsplit(":", 1)[-1] for arn in own["Resource"]] == [
-            "quotes-aggregator", "quotes-responder-requester", *(f"responder-{name}" for name in all_variants.outputs["responderNames"])]
+            "quotes-aggregator",
+            "quotes-responder-requester",
+            *(f"responder-{name}" for name in all_variants.outputs["responderNames"]),
+        ]
 
 
 def test_a_state_machine_has_the_time_of_its_longest_execution_to_be_deleted_in():

@@ -72,9 +72,7 @@ class TestNames:
             ("aws:lambda/permission:Permission", "statementId", r"Mixed-Case-[0-9a-f]{7}"),
         ],
     )
-    def test_each_type_has_its_own_property_and_shape(
-        self, provider: Caller, token: str, property: str, expected: str
-    ) -> None:
+    def test_each_type_has_its_own_property_and_shape(self, provider: Caller, token: str, property: str, expected: str) -> None:
         inputs = provider.check(token, example(token, **{property: None}), name="Mixed-Case")
 
         assert re.fullmatch(expected, inputs[property])
@@ -116,14 +114,11 @@ class TestDefaults:
 
     def test_tags_of_the_provider_lie_beneath_those_of_the_resource(self) -> None:
         provider = Caller(AwsProvider())
-        provider.configure(
-            endpoints=[{"sts": "http://127.0.0.1:9"}], defaultTags={"tags": {"project": "quotes", "stage": "dev"}}
-        )
+        provider.configure(endpoints=[{"sts": "http://127.0.0.1:9"}], defaultTags={"tags": {"project": "quotes", "stage": "dev"}})
 
         inputs = provider.check(QUEUE, {"tags": {"stage": "prod"}})
 
         assert inputs["tags"] == {"project": "quotes", "stage": "prod"}
-
 
     def test_stay_defaults_where_the_old_inputs_come_back(self, provider: Caller) -> None:
         old = provider.check(ROLE, {"assumeRolePolicy": TRUST})
@@ -179,8 +174,12 @@ REFUSED: list[tuple[str, Properties, str, str]] = [
     (FUNCTION, {"fileSystemConfig": {"arn": "a", "localMountPath": "/mnt/a"}}, "fileSystemConfig", "isn't implemented"),
     (FUNCTION, {"tags": {"aws:x": "y"}}, "tags.aws:x", "AWS's own"),
     ("aws:lambda/eventSourceMapping:EventSourceMapping", {"batchSize": 11}, "batchSize", "maximumBatchingWindowInSeconds"),
-    ("aws:lambda/eventSourceMapping:EventSourceMapping", {"scalingConfig": {"maximumConcurrency": 1}},
-     "scalingConfig.maximumConcurrency", "between 2 and 1000"),
+    (
+        "aws:lambda/eventSourceMapping:EventSourceMapping",
+        {"scalingConfig": {"maximumConcurrency": 1}},
+        "scalingConfig.maximumConcurrency",
+        "between 2 and 1000",
+    ),
     (ROLE, {"assumeRolePolicy": "{"}, "assumeRolePolicy", "isn't valid JSON"),
     (ROLE, {"assumeRolePolicy": "[]"}, "assumeRolePolicy", "a JSON object"),
     (ROLE, {"assumeRolePolicy": allow("sts:AssumeRole", "*")}, "assumeRolePolicy", "Principal"),
@@ -203,12 +202,24 @@ REFUSED: list[tuple[str, Properties, str, str]] = [
     (MACHINE, {"definition": '{"StartAt": "B", "States": {"A": {"Type": "Pass", "End": true}}}'}, "definition", "StartAt 'B'"),
     (MACHINE, {"type": "FAST"}, "type", "one of STANDARD, EXPRESS"),
     (MACHINE, {"loggingConfiguration": {"level": "ALL"}}, "loggingConfiguration.logDestination", "is required"),
-    (MACHINE, {"loggingConfiguration": {"level": "ALL", "logDestination": "arn:aws:logs:us-east-1:111122223333:log-group:x"}},
-     "loggingConfiguration.logDestination", ":* appended"),
-    ("aws:sns/topicSubscription:TopicSubscription", {"filterPolicy": json.dumps({k: [1] for k in "abcdef"})},
-     "filterPolicy", "5 keys at most, not 6"),
-    ("aws:sns/topicSubscription:TopicSubscription", {"filterPolicy": json.dumps({"a": list(range(151))})},
-     "filterPolicy", "150 combinations"),
+    (
+        MACHINE,
+        {"loggingConfiguration": {"level": "ALL", "logDestination": "arn:aws:logs:us-east-1:111122223333:log-group:x"}},
+        "loggingConfiguration.logDestination",
+        ":* appended",
+    ),
+    (
+        "aws:sns/topicSubscription:TopicSubscription",
+        {"filterPolicy": json.dumps({k: [1] for k in "abcdef"})},
+        "filterPolicy",
+        "5 keys at most, not 6",
+    ),
+    (
+        "aws:sns/topicSubscription:TopicSubscription",
+        {"filterPolicy": json.dumps({"a": list(range(151))})},
+        "filterPolicy",
+        "150 combinations",
+    ),
     ("aws:sns/topicSubscription:TopicSubscription", {"protocol": "lambda"}, "endpoint", "a lambda ARN"),
     ("aws:s3/bucket:Bucket", {"bucket": "My_Bucket"}, "bucket", "lower-case"),
     ("aws:s3/bucket:Bucket", {"versioning": {"enabled": True}}, "versioning", "isn't implemented"),
@@ -219,9 +230,7 @@ REFUSED: list[tuple[str, Properties, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("token", "changes", "property", "reason"), REFUSED, ids=[f"{t.rpartition(':')[2]} {p}" for t, _, p, _ in REFUSED]
-)
+@pytest.mark.parametrize(("token", "changes", "property", "reason"), REFUSED, ids=[f"{t.rpartition(':')[2]} {p}" for t, _, p, _ in REFUSED])
 def test_refuses(provider: Caller, token: str, changes: Properties, property: str, reason: str) -> None:
     refused = provider.refused(token, example(token, **changes))
 

@@ -41,9 +41,7 @@ def test_refuses_to_leave_this_machine(provider: Caller, endpoint: str) -> None:
         provider.configure(endpoints=[{"sqs": endpoint}])
 
 
-def test_refuses_an_endpoint_of_the_environment_that_leaves_this_machine(
-    provider: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refuses_an_endpoint_of_the_environment_that_leaves_this_machine(provider: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://example.com")
 
     with pytest.raises(ProviderError, match=r"https://example\.com"):
@@ -70,9 +68,14 @@ def test_takes_configuration_as_the_variables_of_older_engines(provider: Caller)
     assert provider.invoke("aws:index/getRegion:getRegion")["region"] == "eu-west-1"
 
 
-@pytest.mark.parametrize(("other", "named"), [
-    ({"region": "eu-west-1"}, "region"), ({"accessKey": "111122223333"}, "access_key"),
-    ({"defaultTags": {"tags": {"team": "a"}}}, "default_tags")])
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"region": "eu-west-1"}, "region"),
+        ({"accessKey": "111122223333"}, "access_key"),
+        ({"defaultTags": {"tags": {"team": "a"}}}, "default_tags"),
+    ],
+)
 def test_a_provider_of_the_programs_own_is_refused_rather_than_taken_for_the_default_one(
     provider: Caller, other: dict[str, Any], named: str
 ) -> None:

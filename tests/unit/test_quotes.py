@@ -47,8 +47,10 @@ def test_a_flight_costs_the_same_whenever_it_is_asked_again():
     assert flight.quote(request(trip)) != flight.quote(request(trip, responder="alamo"))
 
 
-@pytest.mark.parametrize("trip", [{}, {"from": "LHR"}, {"from": "LHR", "to": "LHR"}, {"from": "London", "to": "JFK"},
-                                  {"from": "LHR", "to": "JFK", "passengers": 0}])
+@pytest.mark.parametrize(
+    "trip",
+    [{}, {"from": "LHR"}, {"from": "LHR", "to": "LHR"}, {"from": "London", "to": "JFK"}, {"from": "LHR", "to": "JFK", "passengers": 0}],
+)
 def test_a_trip_that_makes_no_sense_is_declined(trip):
     assert isinstance(flight.quote(request(trip)), Decline)
 
@@ -58,8 +60,7 @@ def ask(quote):
 
 
 def test_a_bare_amount_is_a_quote():
-    assert ask(lambda _: Decimal("99.50")) == {
-        "responder": "avis", "status": "QUOTED", "amount": "99.50", "currency": "USD", "details": {}}
+    assert ask(lambda _: Decimal("99.50")) == {"responder": "avis", "status": "QUOTED", "amount": "99.50", "currency": "USD", "details": {}}
 
 
 def test_an_exception_is_a_failure_with_its_type_and_message():
@@ -85,11 +86,17 @@ class Unreadable(Exception):
         raise KeyError("message")
 
 
-@pytest.mark.parametrize(("error", "kind", "message"), [
-    (KeyError("days"), "KeyError", "'days'"), (SystemExit(3), "SystemExit", "3"), (KeyboardInterrupt(), "KeyboardInterrupt", ""),
-    (Unreadable(), "Unreadable", "its message cannot be read: KeyError"),
-    (ValueError("prix élevé\nline two"), "ValueError", "prix élevé\nline two"),
-    (RuntimeError('"\\' * 15_000), "RuntimeError", '"\\' * 250)])
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (KeyError("days"), "KeyError", "'days'"),
+        (SystemExit(3), "SystemExit", "3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", ""),
+        (Unreadable(), "Unreadable", "its message cannot be read: KeyError"),
+        (ValueError("prix élevé\nline two"), "ValueError", "prix élevé\nline two"),
+        (RuntimeError('"\\' * 15_000), "RuntimeError", '"\\' * 250),
+    ],
+)
 def test_whatever_the_code_raises_is_its_own_failure(error, kind, message):
     def quote(_):
         raise error
@@ -111,8 +118,14 @@ def test_a_decline_is_an_answer_whatever_its_reason_is(given, reason):
     assert ask(lambda _: Decline(given)) == contract.declined("avis", reason)
 
 
-@pytest.mark.parametrize(("wrong", "message"), [({"details": [1]}, "details must be an object, not a list"),
-                                                ({"currency": "EUR"}, "currency must be USD"), ({"amount": None}, "amount must be")])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"details": [1]}, "details must be an object, not a list"),
+        ({"currency": "EUR"}, "currency must be USD"),
+        ({"amount": None}, "amount must be"),
+    ],
+)
 def test_an_offer_that_breaks_the_contract_is_a_failure(wrong, message):
     assert message in ask(lambda _: Quote(wrong.pop("amount", 1), **wrong))["error"]["message"]
 
@@ -123,13 +136,25 @@ def test_details_that_are_none_are_none():
 
 def test_decimals_of_details_are_exact_numbers():
     assert ask(lambda _: Quote(1, details={"a": Decimal("0.10"), "b": [Decimal(3)], "c": (1, 2)}))["details"] == {
-        "a": 0.1, "b": [3], "c": [1, 2]}
+        "a": 0.1,
+        "b": [3],
+        "c": [1, 2],
+    }
 
 
-@pytest.mark.parametrize(("value", "reason"), [
-    (10**50 + 1, "more than 15 significant digits"), (Decimal("12345678901234567.89"), "more than 15 significant digits"),
-    ("\udcff", "half of a surrogate pair"), (float("nan"), "out of range"), ({"": 1}, "a key is empty"), ({1}, "set is not JSON"),
-    (date(2027, 1, 1), "date is not JSON"), ({(1, 2): 3}, "keys must be")])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (10**50 + 1, "more than 15 significant digits"),
+        (Decimal("12345678901234567.89"), "more than 15 significant digits"),
+        ("\udcff", "half of a surrogate pair"),
+        (float("nan"), "out of range"),
+        ({"": 1}, "a key is empty"),
+        ({1}, "set is not JSON"),
+        (date(2027, 1, 1), "date is not JSON"),
+        ({(1, 2): 3}, "keys must be"),
+    ],
+)
 def test_details_that_the_store_would_refuse_are_left_out_and_the_quote_stays(value, reason):
     answer = ask(lambda _: Quote(1, details={"x": value}))
 
@@ -147,15 +172,27 @@ def responder(request, monkeypatch):
     module = types.ModuleType("slow_quotes")
     module.quote = lambda request: time.sleep(request.data["seconds"]) or Quote(1)  # ty: ignore[missing-attribute]
     monkeypatch.setitem(sys.modules, "slow_quotes", module)
-    environment = {"RESPONDER": "slow", "QUOTE_MODULE": "slow_quotes", "SETTINGS": "{}", "CURRENCY": "USD",
-                   "TIMEOUT_SECONDS": getattr(request, "param", "0.2"), "RETRIES": "2"}
+    environment = {
+        "RESPONDER": "slow",
+        "QUOTE_MODULE": "slow_quotes",
+        "SETTINGS": "{}",
+        "CURRENCY": "USD",
+        "TIMEOUT_SECONDS": getattr(request, "param", "0.2"),
+        "RETRIES": "2",
+    }
     with loaded("handlers.responder", environment, NOBODY, "000000000000") as adapter:
         yield adapter
 
 
 def answer_of(responder, seconds, deadline_at=None, **more):
-    question = {"requestId": "r1", "description": "", "data": {"seconds": seconds}, "recipients": ["slow"],
-                "deadlineAt": deadline_at or clock.later(clock.now(), 60), **more}
+    question = {
+        "requestId": "r1",
+        "description": "",
+        "data": {"seconds": seconds},
+        "recipients": ["slow"],
+        "deadlineAt": deadline_at or clock.later(clock.now(), 60),
+        **more,
+    }
     return responder.handler({"question": question, "retryCount": 0}, None)
 
 

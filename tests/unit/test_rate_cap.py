@@ -76,8 +76,11 @@ def test_a_call_waits_for_its_turn_and_one_that_has_none_is_timed_out_with_that_
 
     assert [found.wait(until) for _ in range(2)] == [None, None]
     assert slept == [0, pytest.approx(0.24)]
-    assert found.wait(until) == {"responder": "acme", "status": "TIMED_OUT", "error": {
-        "type": "Capped", "message": "not asked: its cap of 5 requests per second left no place before the deadline"}}
+    assert found.wait(until) == {
+        "responder": "acme",
+        "status": "TIMED_OUT",
+        "error": {"type": "Capped", "message": "not asked: its cap of 5 requests per second left no place before the deadline"},
+    }
 
 
 def test_who_has_overslept_gives_its_turn_up_and_takes_another(monkeypatch):
@@ -113,15 +116,26 @@ def test_the_wait_is_none_of_the_responders_own_time():
 
 
 def test_its_function_may_change_its_own_place_and_has_the_time_to_wait():
-    made = program.run({"variants": ["sns"], "api": {"enabled": False}, "completion": {"deadlineSeconds": 40}, "responders": [
-        {"name": "acme", "rate": 9, "requestsPerSecond": 5}, {"name": "late", "rate": 9, "timeoutSeconds": 60}]})
+    made = program.run(
+        {
+            "variants": ["sns"],
+            "api": {"enabled": False},
+            "completion": {"deadlineSeconds": 40},
+            "responders": [{"name": "acme", "rate": 9, "requestsPerSecond": 5}, {"name": "late", "rate": 9, "timeoutSeconds": 60}],
+        }
+    )
 
     functions = made.of_type("aws:lambda/function:Function")
     assert (functions["responder-acme"]["timeout"], functions["responder-late"]["timeout"]) == (10 + 2 + 40, 62)
     variables = functions["responder-acme"]["environment"]["variables"]
     assert (json.loads(variables["CAP"]), variables["TABLE_NAME"]) == ({"perSecond": 5, "longestWaitSeconds": 40}, "quotes")
     document = json.loads(made.of_type("aws:iam/rolePolicy:RolePolicy")["responder-acme-runs"]["policy"])
-    assert [each for each in document["Statement"] if each["Action"] == ["dynamodb:UpdateItem"]] == [{
-        "Effect": "Allow", "Action": ["dynamodb:UpdateItem"], "Resource": "arn:aws:dynamodb:us-east-1:000000000000:quotes",
-        "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["cap/acme"]}}}]
+    assert [each for each in document["Statement"] if each["Action"] == ["dynamodb:UpdateItem"]] == [
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:UpdateItem"],
+            "Resource": "arn:aws:dynamodb:us-east-1:000000000000:quotes",
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["cap/acme"]}},
+        }
+    ]
     assert made.of_type("aws:sqs/queue:Queue")["sns-ask-acme"]["visibilityTimeoutSeconds"] > 52

@@ -36,8 +36,11 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile() -> str:
-    answers = [answer("avis", 40, details={HOSTILE: HOSTILE}, amount=HOSTILE), answer(HOSTILE, 90),
-               answer("_hidden$x_1$", 60, "DECLINED", error={"type": HOSTILE, "message": HOSTILE})]
+    answers = [
+        answer("avis", 40, details={HOSTILE: HOSTILE}, amount=HOSTILE),
+        answer(HOSTILE, 90),
+        answer("_hidden$x_1$", 60, "DECLINED", error={"type": HOSTILE, "message": HOSTILE}),
+    ]
     return page(comparison(ALL, answers=answers))
 
 

@@ -32,15 +32,28 @@ def test_it_is_built_from_the_table_of_routes(registered):
     assert {route["target"] for route in routes} == {"integrations/api-id"}
     [integration] = registered.of_type("aws:apigatewayv2/integration:Integration").values()
     assert (integration["integrationType"], integration["payloadFormatVersion"], integration["timeoutMilliseconds"]) == (
-        "AWS_PROXY", "2.0", 30000)
+        "AWS_PROXY",
+        "2.0",
+        30000,
+    )
 
 
 def test_every_resource_belongs_to_the_component(registered):
     own = [resource for resource in registered.resources if resource.name == "api" or resource.name.startswith("api-")]
 
     assert {resource.type.split(":")[-1] for resource in own} == {
-        "RequestApi", "HandlerFunction", "Api", "Stage", "Integration", "Route", "Permission", "Function", "LogGroup", "Role",
-        "RolePolicy"}
+        "RequestApi",
+        "HandlerFunction",
+        "Api",
+        "Stage",
+        "Integration",
+        "Route",
+        "Permission",
+        "Function",
+        "LogGroup",
+        "Role",
+        "RolePolicy",
+    }
     for resource in own:
         if resource.type.startswith("aws:"):
             assert resource.parent_type.split("$")[-1] in ("scatter-gather:index:RequestApi", "scatter-gather:index:HandlerFunction")
@@ -81,7 +94,9 @@ def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
     assert (function["handler"], function["timeout"]) == ("handlers.api.handler", 30)
     variables = function["environment"]["variables"]
     assert {name: entrance["stateMachineArn"] for name, entrance in json.loads(variables["CARRIERS"]).items()} == {
-        "map": f"{STATES}map", "parallel": f"{STATES}parallel"}
+        "map": f"{STATES}map",
+        "parallel": f"{STATES}parallel",
+    }
     assert variables["RESPONDERS"] == "avis,alamo,hertz,europcar,sixt"
 
 
@@ -117,22 +132,29 @@ def test_a_token_needs_a_scope_where_that_is_configured_and_readers_need_not_sen
     assert "authorizationScopes" not in routes["api-board"]
 
 
-@pytest.mark.parametrize(("config", "ownership"), [
-    ({}, {}),
-    ({"auth": "NONE"}, {}),
-    (JWT, {"claim": "sub", "readers": []}),
-    ({**JWT, "ownerClaim": "tenant", "readers": ["quotes.audit"]}, {"claim": "tenant", "readers": ["quotes.audit"]}),
-    ({"ownedBy": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]},
-     {"by": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]}),
-])
+@pytest.mark.parametrize(
+    ("config", "ownership"),
+    [
+        ({}, {}),
+        ({"auth": "NONE"}, {}),
+        (JWT, {"claim": "sub", "readers": []}),
+        ({**JWT, "ownerClaim": "tenant", "readers": ["quotes.audit"]}, {"claim": "tenant", "readers": ["quotes.audit"]}),
+        (
+            {"ownedBy": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]},
+            {"by": "ROLE", "readers": ["arn:aws:iam::111122223333:role/audit"]},
+        ),
+    ],
+)
 def test_the_function_knows_whose_a_request_is(config, ownership):
     function = api(api=config).of_type("aws:lambda/function:Function")["api-handler"]
 
     assert json.loads(function["environment"]["variables"]["OWNERSHIP"]) == ownership
 
 
-@pytest.mark.parametrize(("config", "on_the_emulator", "warned"), [
-    ({"auth": "NONE"}, False, True), ({"auth": "NONE"}, True, False), ({}, False, False), (JWT, False, False)])
+@pytest.mark.parametrize(
+    ("config", "on_the_emulator", "warned"),
+    [({"auth": "NONE"}, False, True), ({"auth": "NONE"}, True, False), ({}, False, False), (JWT, False, False)],
+)
 def test_a_preview_for_aws_warns_of_an_api_that_asks_nobody(monkeypatch, config, on_the_emulator, warned):
     warnings = []
     monkeypatch.setattr(pulumi.log, "warn", lambda message, resource=None: warnings.append(message))
@@ -148,8 +170,9 @@ def test_a_bounded_number_of_calls_runs_at_once():
     functions = api(responders=responders).of_type("aws:lambda/function:Function")
     unbounded = api(api={"reservedConcurrency": 0}).of_type("aws:lambda/function:Function")["api-handler"]
 
-    assert {name: function["reservedConcurrentExecutions"] for name, function in functions.items()
-            if "reservedConcurrentExecutions" in function} == {"api-handler": 100, "responder-avis": 20}
+    assert {
+        name: function["reservedConcurrentExecutions"] for name, function in functions.items() if "reservedConcurrentExecutions" in function
+    } == {"api-handler": 100, "responder-avis": 20}
     assert "reservedConcurrentExecutions" not in unbounded
 
 
@@ -162,7 +185,8 @@ def test_pages_may_call_from_the_origins_that_are_configured(registered):
     assert opened["corsConfiguration"]["allowMethods"] == ["GET", "POST"]
     # SigV4 as browsers' SDKs send it, or a token.
     assert {"authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"} == set(
-        opened["corsConfiguration"]["allowHeaders"])
+        opened["corsConfiguration"]["allowHeaders"]
+    )
 
 
 def test_throttling_is_configured():
@@ -184,25 +208,28 @@ def test_there_is_none_where_it_is_disabled_or_nothing_takes_requests(config):
     assert "apiUrl" not in registered.outputs
 
 
-@pytest.mark.parametrize(("config", "message"), [
-    ({"auth": "BASIC"}, 'api.auth is "BASIC"; allowed: AWS_IAM, JWT or NONE'),
-    ({"auth": "JWT"}, "api: auth JWT needs issuer, an https:// URL, and audience"),
-    ({"auth": "JWT", "issuer": "https://login.example.com"}, "api: auth JWT needs issuer"),
-    ({"auth": "JWT", "issuer": "http://login.example.com", "audience": ["a"]}, "allowed: an https:// URL"),
-    ({"auth": "NONE", "scopes": ["a"]}, "api: scopes would have no effect with auth NONE: leave it out, or take JWT"),
-    ({**JWT, "scopes": ["a b"]}, 'api.scopes[0] is "a b"; allowed: a scope, which has no spaces'),
-    ({"ownerClaim": "sub"}, "api: ownerClaim would have no effect with auth AWS_IAM"),
-    ({**JWT, "ownedBy": "ROLE"}, "api: ownedBy would have no effect with auth JWT"),
-    ({"ownedBy": "TEAM"}, 'api.ownedBy is "TEAM"; allowed: ALL, ACCOUNT or ROLE'),
-    ({"readers": ["quotes.audit"]}, "api: readers would have no effect where every caller reads every request"),
-    ({"ownedBy": "ROLE", "readers": ["audit"]}, 'api: readers names "audit"; allowed: the ARN of a role or a user'),
-    ({"reservedConcurrency": -1}, "api.reservedConcurrency is -1; allowed: a whole number from 0 to 10000"),
-    ({"issuer": "https://login.example.com"}, "api: issuer would have no effect with auth AWS_IAM"),
-    ({"throttling": {"rateLimit": 0}}, "api.throttling.rateLimit is 0; allowed: a number from 0.1 to 10000"),
-    ({"throttling": {"burstLimit": 2.5}}, "api.throttling.burstLimit is 2.5; allowed: a whole number"),
-    ({"corsOrigins": ["www.example.com"]}, 'api.corsOrigins[0] is "www.example.com"; allowed: * or an origin'),
-    ({"cors": ["*"]}, "api.cors is not a known key"),
-])
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"auth": "BASIC"}, 'api.auth is "BASIC"; allowed: AWS_IAM, JWT or NONE'),
+        ({"auth": "JWT"}, "api: auth JWT needs issuer, an https:// URL, and audience"),
+        ({"auth": "JWT", "issuer": "https://login.example.com"}, "api: auth JWT needs issuer"),
+        ({"auth": "JWT", "issuer": "http://login.example.com", "audience": ["a"]}, "allowed: an https:// URL"),
+        ({"auth": "NONE", "scopes": ["a"]}, "api: scopes would have no effect with auth NONE: leave it out, or take JWT"),
+        ({**JWT, "scopes": ["a b"]}, 'api.scopes[0] is "a b"; allowed: a scope, which has no spaces'),
+        ({"ownerClaim": "sub"}, "api: ownerClaim would have no effect with auth AWS_IAM"),
+        ({**JWT, "ownedBy": "ROLE"}, "api: ownedBy would have no effect with auth JWT"),
+        ({"ownedBy": "TEAM"}, 'api.ownedBy is "TEAM"; allowed: ALL, ACCOUNT or ROLE'),
+        ({"readers": ["quotes.audit"]}, "api: readers would have no effect where every caller reads every request"),
+        ({"ownedBy": "ROLE", "readers": ["audit"]}, 'api: readers names "audit"; allowed: the ARN of a role or a user'),
+        ({"reservedConcurrency": -1}, "api.reservedConcurrency is -1; allowed: a whole number from 0 to 10000"),
+        ({"issuer": "https://login.example.com"}, "api: issuer would have no effect with auth AWS_IAM"),
+        ({"throttling": {"rateLimit": 0}}, "api.throttling.rateLimit is 0; allowed: a number from 0.1 to 10000"),
+        ({"throttling": {"burstLimit": 2.5}}, "api.throttling.burstLimit is 2.5; allowed: a whole number"),
+        ({"corsOrigins": ["www.example.com"]}, 'api.corsOrigins[0] is "www.example.com"; allowed: * or an origin'),
+        ({"cors": ["*"]}, "api.cors is not a known key"),
+    ],
+)
 def test_wrong_configuration_is_named(config, message):
     with pytest.raises(pulumi.RunError) as error:
         api(api=config)

@@ -12,18 +12,33 @@ from tests.program import Registered
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:prices"
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:quotes"
-LOOKS = {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE, "Condition": {
-    "ForAllValues:StringEquals": {"dynamodb:Attributes": ["requestId", "status"]},
-    "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}}}
+LOOKS = {
+    "Effect": "Allow",
+    "Action": ["dynamodb:GetItem"],
+    "Resource": TABLE,
+    "Condition": {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["requestId", "status"]},
+        "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    },
+}
 ANSWERS = {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": "arn:aws:sqs:us-east-1:000000000000:quotes-responses"}
 
 
 @pytest.fixture(scope="module")
 def registered() -> Registered:
-    return program.run({"variants": ["map", "parallel", "sns"], "api": {"enabled": False}, "responders": [
-        {"name": "plain", "rate": 99}, {"name": "once", "rate": 99, "retries": 0}, {"name": "stubborn", "rate": 99, "retries": 5},
-        {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
-        {"name": "foreign", "functionArn": ARN, "retries": 3}]})
+    return program.run(
+        {
+            "variants": ["map", "parallel", "sns"],
+            "api": {"enabled": False},
+            "responders": [
+                {"name": "plain", "rate": 99},
+                {"name": "once", "rate": 99, "retries": 0},
+                {"name": "stubborn", "rate": 99, "retries": 5},
+                {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
+                {"name": "foreign", "functionArn": ARN, "retries": 3},
+            ],
+        }
+    )
 
 
 def environment(registered, function):
@@ -37,9 +52,15 @@ def rights(registered, function):
 
 
 def test_a_circuit_breaker_may_read_and_change_its_own_circuit_and_nothing_else(registered):
-    assert rights(registered, "responder-guarded") == [ANSWERS, {
-        "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:UpdateItem"], "Resource": TABLE,
-        "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["circuit/guarded"]}}}]
+    assert rights(registered, "responder-guarded") == [
+        ANSWERS,
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            "Resource": TABLE,
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["circuit/guarded"]}},
+        },
+    ]
     assert json.loads(environment(registered, "responder-guarded")["CIRCUIT_BREAKER"]) == {"failures": 3, "pauseSeconds": 7.5}
     assert environment(registered, "responder-guarded")["TABLE_NAME"] == "quotes"
 
@@ -63,23 +84,45 @@ def test_a_queue_delivers_more_often_than_its_responder_is_asked(registered):
 
 
 def test_a_partner_over_http_has_no_right_but_to_its_secrets():
-    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
-        {"name": "acme", "url": "https://partner.example", "secrets": {"key": "/acme"}, "http": {"headers": {"x-key": "${key}"}}}]})
+    made = program.run(
+        {
+            "variants": ["map"],
+            "api": {"enabled": False},
+            "responders": [
+                {"name": "acme", "url": "https://partner.example", "secrets": {"key": "/acme"}, "http": {"headers": {"x-key": "${key}"}}}
+            ],
+        }
+    )
 
     variables = environment(made, "responder-acme")
     assert (variables["URL"], json.loads(variables["SECRETS"])) == ("https://partner.example", {"key": "/acme"})
-    assert json.loads(variables["HTTP"]) == {
-        "method": "POST", "headers": {"x-key": "${key}"}, "maxBytes": 1_000_000, "privateHosts": []}
-    assert rights(made, "responder-acme") == [ANSWERS, {
-        "Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": ["arn:aws:ssm:us-east-1:000000000000:parameter/acme"]}]
+    assert json.loads(variables["HTTP"]) == {"method": "POST", "headers": {"x-key": "${key}"}, "maxBytes": 1_000_000, "privateHosts": []}
+    assert rights(made, "responder-acme") == [
+        ANSWERS,
+        {"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": ["arn:aws:ssm:us-east-1:000000000000:parameter/acme"]},
+    ]
 
 
 def test_a_module_has_the_rights_variables_layers_and_network_that_it_asks_for():
     layer = "arn:aws:lambda:us-east-1:000000000000:layer:routes:3"
-    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
-        {"name": "acme", "rate": 9, "environment": {"TZ": "UTC"}, "layers": [layer],
-         "vpc": {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]},
-         "permissions": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::rates/*"], "wildcards": ["arn:aws:s3:::rates/*"]}]}]})
+    made = program.run(
+        {
+            "variants": ["map"],
+            "api": {"enabled": False},
+            "responders": [
+                {
+                    "name": "acme",
+                    "rate": 9,
+                    "environment": {"TZ": "UTC"},
+                    "layers": [layer],
+                    "vpc": {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]},
+                    "permissions": [
+                        {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::rates/*"], "wildcards": ["arn:aws:s3:::rates/*"]}
+                    ],
+                }
+            ],
+        }
+    )
 
     function = made.of_type("aws:lambda/function:Function")["responder-acme"]
     assert environment(made, "responder-acme")["TZ"] == "UTC"
@@ -95,8 +138,13 @@ def test_a_module_has_the_rights_variables_layers_and_network_that_it_asks_for()
 def test_packages_are_one_layer_for_all_who_have_the_same(monkeypatch):
     built = Packages(".build/packages/0123456789abcdef.zip", frozenset({"orjson"}))
     monkeypatch.setattr(packages, "built", lambda file: built)
-    made = program.run({"variants": ["map"], "api": {"enabled": False}, "responders": [
-        {"name": name, "rate": 9, "packages": "requirements.txt"} for name in ("acme", "other")]})
+    made = program.run(
+        {
+            "variants": ["map"],
+            "api": {"enabled": False},
+            "responders": [{"name": name, "rate": 9, "packages": "requirements.txt"} for name in ("acme", "other")],
+        }
+    )
 
     layers = made.of_type("aws:lambda/layerVersion:LayerVersion")
     assert set(layers) == {"layer", "responder-packages-012345"}
@@ -104,8 +152,11 @@ def test_packages_are_one_layer_for_all_who_have_the_same(monkeypatch):
 
 
 def with_sample(sample):
-    return {"variants": ["map"], "api": {"enabled": False}, "responders": [
-        {"name": "acme", "functionArn": ARN, "answer": {"amount": "offer.total", "sample": sample}}]}
+    return {
+        "variants": ["map"],
+        "api": {"enabled": False},
+        "responders": [{"name": "acme", "functionArn": ARN, "answer": {"amount": "offer.total", "sample": sample}}],
+    }
 
 
 def test_a_mapping_is_its_functions_and_its_sample_is_not():

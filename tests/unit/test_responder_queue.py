@@ -36,10 +36,22 @@ def queues():
 
 
 def record(number=1, deliveries=1, seconds=60.0, recipients=("avis",), **changes):
-    body = {"requestId": f"r{number}", "description": "", "data": {}, "deadlineAt": clock.later(clock.now(), seconds),
-            "recipients": recipients, "replyTo": "https://sqs/responses"}
-    return {"messageId": f"m{number}", "receiptHandle": f"h{number}", "eventSourceARN": ARN, "body": json.dumps(body),
-            "attributes": {"ApproximateReceiveCount": str(deliveries)}, **changes}
+    body = {
+        "requestId": f"r{number}",
+        "description": "",
+        "data": {},
+        "deadlineAt": clock.later(clock.now(), seconds),
+        "recipients": recipients,
+        "replyTo": "https://sqs/responses",
+    }
+    return {
+        "messageId": f"m{number}",
+        "receiptHandle": f"h{number}",
+        "eventSourceARN": ARN,
+        "body": json.dumps(body),
+        "attributes": {"ApproximateReceiveCount": str(deliveries)},
+        **changes,
+    }
 
 
 def quoted(question, attempts):
@@ -58,7 +70,9 @@ def reply(queues, *records, answer_of=quoted):
 def test_each_message_is_answered_to_the_queue_that_it_names(queues):
     assert reply(queues, record(1), record(2)) == []
     assert [(url, sent["requestId"], sent["answer"]["amount"]) for url, sent in queues.sent] == [
-        ("https://sqs/responses", "r1", "1"), ("https://sqs/responses", "r2", "1")]
+        ("https://sqs/responses", "r1", "1"),
+        ("https://sqs/responses", "r2", "1"),
+    ]
 
 
 def test_what_cannot_be_read_or_sent_comes_back_and_the_rest_is_answered(queues):

@@ -25,8 +25,11 @@ def test_a_role_is_taken_by_one_service_and_for_this_account_alone(registered):
 
 def test_only_a_state_machine_asks_xray_what_to_sample(registered):
     machines = set(registered.of_type("aws:sfn/stateMachine:StateMachine"))
-    sampling = {name.removesuffix("-runs") for name, policy in registered.of_type("aws:iam/rolePolicy:RolePolicy").items()
-                if "xray:GetSamplingRules" in policy["policy"]}
+    sampling = {
+        name.removesuffix("-runs")
+        for name, policy in registered.of_type("aws:iam/rolePolicy:RolePolicy").items()
+        if "xray:GetSamplingRules" in policy["policy"]
+    }
 
     assert sampling == machines
 
@@ -62,9 +65,17 @@ def test_the_policies_of_each_role_fit_though_there_are_a_hundred_responders_wit
 
 
 def test_a_state_machine_may_invoke_all_of_its_hundred_responders(hundred):
-    documents = [policy["policy"] for name, policy in {
-        **hundred.of_type("aws:iam/rolePolicy:RolePolicy"), **hundred.of_type("aws:iam/policy:Policy")}.items() if name.startswith("map-")]
-    invoked = [arn for document in documents for statement in json.loads(document)["Statement"]
-               if statement["Action"] == ["lambda:InvokeFunction"] for arn in statement["Resource"]]
+    documents = [
+        policy["policy"]
+        for name, policy in {**hundred.of_type("aws:iam/rolePolicy:RolePolicy"), **hundred.of_type("aws:iam/policy:Policy")}.items()
+        if name.startswith("map-")
+    ]
+    invoked = [
+        arn
+        for document in documents
+        for statement in json.loads(document)["Statement"]
+        if statement["Action"] == ["lambda:InvokeFunction"]
+        for arn in statement["Resource"]
+    ]
 
     assert len(invoked) == len(set(invoked)) == 102

@@ -20,10 +20,14 @@ def test_a_finding_is_accepted_where_a_line_names_its_check_and_its_place(where)
     assert compare([Finding("CKV_AWS_1", where, "it is open")], [QUEUES, ASSERTIONS]) == ([], {QUEUES})
 
 
-@pytest.mark.parametrize("finding", [
-    Finding("CKV_AWS_1", "aws_sns_topic.alarms", "of another resource"), Finding("CKV_AWS_2", "aws_sqs_queue.quotes", "of another check"),
-    Finding("B101", "client/get.py", "in another folder"),
-])
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding("CKV_AWS_1", "aws_sns_topic.alarms", "of another resource"),
+        Finding("CKV_AWS_2", "aws_sqs_queue.quotes", "of another check"),
+        Finding("B101", "client/get.py", "in another folder"),
+    ],
+)
 def test_any_other_finding_is_told(finding):
     assert compare([finding], [QUEUES, ASSERTIONS]) == ([finding], set())
 

@@ -15,12 +15,15 @@ def quote(name, amount, second=0):
 ANSWERS = [quote("avis", "100.10", 2), contract.declined("alamo", "no"), quote("hertz", "100.1", 1), quote("sixt", "120", 3)]
 
 
-@pytest.mark.parametrize(("how", "ranked"), [
-    ("lowest", ["avis", "hertz", "sixt"]),
-    ("highest", ["sixt", "avis", "hertz"]),
-    ("first", ["hertz", "avis", "sixt"]),
-    ("median", ["hertz", "avis", "sixt"]),
-])
+@pytest.mark.parametrize(
+    ("how", "ranked"),
+    [
+        ("lowest", ["avis", "hertz", "sixt"]),
+        ("highest", ["sixt", "avis", "hertz"]),
+        ("first", ["hertz", "avis", "sixt"]),
+        ("median", ["hertz", "avis", "sixt"]),
+    ],
+)
 def test_quotes_are_ranked_and_the_first_recipient_wins_a_tie(how, ranked):
     assert selection.top(ANSWERS, Selection(how, 10)) == ranked
 

@@ -36,12 +36,15 @@ def test_without_quotes_the_code_is_not_asked(select):
     assert select(lambda quotes: 1 / 0, quotes=[]) == {"top": []}
 
 
-@pytest.mark.parametrize(("ranked", "message"), [
-    (["zipcar"], 'rank must return a list of responders that quoted (avis, alamo, hertz), not ["zipcar"]'),
-    ("avis", 'rank must return a list of responders that quoted (avis, alamo, hertz), not "avis"'),
-    (None, "rank must return a list of responders that quoted (avis, alamo, hertz), not null"),
-    (["avis", "avis"], 'rank must name each responder once, not ["avis", "avis"]'),
-])
+@pytest.mark.parametrize(
+    ("ranked", "message"),
+    [
+        (["zipcar"], 'rank must return a list of responders that quoted (avis, alamo, hertz), not ["zipcar"]'),
+        ("avis", 'rank must return a list of responders that quoted (avis, alamo, hertz), not "avis"'),
+        (None, "rank must return a list of responders that quoted (avis, alamo, hertz), not null"),
+        (["avis", "avis"], 'rank must name each responder once, not ["avis", "avis"]'),
+    ],
+)
 def test_what_is_no_ranking_is_told(select, ranked, message):
     assert select(lambda quotes: ranked) == {"error": {"type": "InvalidRanking", "message": message}}
 
@@ -50,7 +53,9 @@ def test_reasons_are_kept_of_those_who_quoted_as_far_as_there_is_room(select):
     reasons = {"avis": "near", "zipcar": "who?", "hertz": "é" * 9_000}
 
     assert select(lambda quotes: {"ranked": ["hertz", "avis"], "reasons": reasons}) == {
-        "top": ["hertz", "avis"], "reasons": {"avis": "near", "hertz": "é" * 2_500}}
+        "top": ["hertz", "avis"],
+        "reasons": {"avis": "near", "hertz": "é" * 2_500},
+    }
 
 
 def test_what_the_code_raises_is_told(select):

@@ -219,9 +219,7 @@ def test_replacing_a_file_keeps_the_old_text_when_writing_fails(tmp_path: Path, 
 
 
 def test_the_lock_is_free_again_when_its_holder_was_killed(file: StateFile):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_LOCK, str(file.folder)], stdout=subprocess.PIPE, text=True
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_LOCK, str(file.folder)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     holder.stdout.readline()
 

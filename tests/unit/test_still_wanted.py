@@ -37,8 +37,10 @@ def question(seconds=60.0, early=True):
     return {"requestId": "r1", "deadlineAt": clock.later(clock.now(), seconds), **({"closesEarly": True} if early else {})}
 
 
-@pytest.mark.parametrize(("status", "wanted"), [
-    ("OPEN", True), ("COMPLETE", False), ("PARTIAL", False), (None, True), (EndpointConnectionError(endpoint_url="x"), True)])
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [("OPEN", True), ("COMPLETE", False), ("PARTIAL", False), (None, True), (EndpointConnectionError(endpoint_url="x"), True)],
+)
 def test_it_is_wanted_while_its_record_is_open_or_unknown(status, wanted):
     assert StillWanted("quotes", lambda: Reader(status))(question()) == wanted
 
@@ -59,8 +61,9 @@ def test_it_reads_the_status_and_nothing_else_as_its_right_says():
     document = json.loads(made.of_type("aws:iam/rolePolicy:RolePolicy")["responder-avis-runs"]["policy"])
     [right] = [each for each in document["Statement"] if each["Action"] == ["dynamodb:GetItem"]]
     [read] = reader.reads
-    assert [read["ExpressionAttributeNames"].get(name, name) for name in read["ProjectionExpression"].split(", ")] == right[
-        "Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
+    assert [read["ExpressionAttributeNames"].get(name, name) for name in read["ProjectionExpression"].split(", ")] == right["Condition"][
+        "ForAllValues:StringEquals"
+    ]["dynamodb:Attributes"]
     assert right["Condition"]["StringEquals"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
 
 
@@ -92,7 +95,8 @@ def test_it_says_nothing_of_the_responder_to_its_circuit():
 
 def test_code_that_works_in_steps_can_ask(tmp_path, monkeypatch):
     (tmp_path / "steps_of_avis.py").write_text(
-        "def quote(request):\n    steps = 0\n    while request.still_wanted():\n        steps += 1\n    return steps\n")
+        "def quote(request):\n    steps = 0\n    while request.still_wanted():\n        steps += 1\n    return steps\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     looks = iter([True, True, False])
     asked = {**question(), "description": "", "data": {}, "wanted": lambda: next(looks)}
@@ -108,8 +112,21 @@ def gathered(store, *answers):
 
 
 def closed(**more):
-    return MemoryStore(record(["avis", "alamo"], status="COMPLETE", completedBy="QUORUM", completedAt=NOW, top=[], announceBy=NOW,
-                              announcedAt=NOW, spared={}, createdAt=NOW, deadlineAt=clock.later(NOW, 60), **more))
+    return MemoryStore(
+        record(
+            ["avis", "alamo"],
+            status="COMPLETE",
+            completedBy="QUORUM",
+            completedAt=NOW,
+            top=[],
+            announceBy=NOW,
+            announcedAt=NOW,
+            spared={},
+            createdAt=NOW,
+            deadlineAt=clock.later(NOW, 60),
+            **more,
+        )
+    )
 
 
 def quoted(name):

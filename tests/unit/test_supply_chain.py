@@ -13,8 +13,16 @@ import yaml
 
 from tests.documents import ROOT
 
-LOCKS = ["requirements", "requirements-local", "requirements-report", "requirements-dev", "requirements-uv", "requirements-sbom",
-         "requirements-security", "policies/requirements"]
+LOCKS = [
+    "requirements",
+    "requirements-local",
+    "requirements-report",
+    "requirements-dev",
+    "requirements-uv",
+    "requirements-sbom",
+    "requirements-security",
+    "policies/requirements",
+]
 EMULATOR_AND_PLOTS = {"cryptography", "jsonata-python", "matplotlib", "ministack", "moto", "numpy", "ruamel-yaml"}
 
 WITH_NOTHING_ELSE = """
@@ -65,10 +73,15 @@ def test_deploying_installs_neither_emulator_nor_plots():
 
 def test_the_program_and_the_client_need_no_more_than_deploying_installs():
     present = {plain(name) for name in (*pins("requirements"), "setuptools", "pip")}
-    absent = {module for module, of in metadata.packages_distributions().items()
-              if not module.startswith("_") and present.isdisjoint(map(plain, of))}
+    absent = {
+        module
+        for module, of in metadata.packages_distributions().items()
+        if not module.startswith("_") and present.isdisjoint(map(plain, of))
+    }
     assert {"ministack", "matplotlib", "numpy"} <= absent
-    code = WITH_NOTHING_ELSE + """
+    code = (
+        WITH_NOTHING_ELSE
+        + """
 from client.__main__ import VERBS, _parse
 from tests import program
 
@@ -78,6 +91,7 @@ words = {"load": ["file.json"], "get": ["an-id"], "watch": ["an-id"], "show": ["
 for verb in VERBS:
     _parse([verb, *words.get(verb, [])])
 """
+    )
     ran = subprocess.run([sys.executable, "-c", code, ",".join(absent)], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 0, ran.stderr
@@ -96,7 +110,9 @@ runpy.run_module("local", run_name="__main__")
     ran = subprocess.run([sys.executable, "-c", code, "ministack,ruamel"], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stderr) == (
-        1, "error: ministack, ruamel are not installed: pip install -r requirements-local.txt, or the package with [local]\n")
+        1,
+        "error: ministack, ruamel are not installed: pip install -r requirements-local.txt, or the package with [local]\n",
+    )
 
 
 def test_the_extras_of_the_package_are_what_the_locks_pin():
@@ -119,8 +135,9 @@ def test_an_environment_that_is_a_link_is_replaced_and_what_it_leads_to_is_left_
     python.write_text(f'#!/bin/sh\n[ "$2" = venv ] && exec {sys.executable} "$@" --without-pip\nexec {sys.executable} "$@"\n')
     python.chmod(0o700)
 
-    subprocess.run(["make", "setup"], cwd=checkout, env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"},
-                   capture_output=True, check=False)
+    subprocess.run(
+        ["make", "setup"], cwd=checkout, env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"}, capture_output=True, check=False
+    )
 
     assert [path.name for path in elsewhere.iterdir()] == ["kept"]
     assert (checkout / ".venv" / "bin" / "python").exists() and not (checkout / ".venv").is_symlink()

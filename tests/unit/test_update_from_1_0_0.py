@@ -23,7 +23,9 @@ FIXTURE = PROJECT / "tests" / "states" / "1.0.0.json"
 CONFIG = {
     "variants": ["map", "parallel", "sns", "distributed"],
     "responders": [
-        {"name": "avis", "rate": "99"}, {"name": "partner", "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:partner"}],
+        {"name": "avis", "rate": "99"},
+        {"name": "partner", "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:partner"},
+    ],
     "selection": "handlers.rankings.nearest",
     "completion": {"quorum": 2},
     "distributed": {"idempotent": True, "mode": "DISTRIBUTED"},
@@ -42,10 +44,16 @@ def steps(tmp_path_factory) -> list[Step]:
     (folder / "dev.state.json").write_text(json.dumps({"version": VERSION, "resources": written()}))
     state = StateFile(folder, "dev").load()
     plugin = Plugin("aws", AwsProvider())
-    plugin.configure({"region": "us-east-1", "accessKey": "123456789012", "secretKey": "test", "skipCredentialsValidation": "true",
-                      "endpoints": json.dumps([dict.fromkeys(("sts", "iam"), NOWHERE)])})
-    deployment = Deployment(
-        project="scatter-gather", stack="dev", state=state, plugins={"aws": plugin}, folder=PROJECT, save=None)
+    plugin.configure(
+        {
+            "region": "us-east-1",
+            "accessKey": "123456789012",
+            "secretKey": "test",
+            "skipCredentialsValidation": "true",
+            "endpoints": json.dumps([dict.fromkeys(("sts", "iam"), NOWHERE)]),
+        }
+    )
+    deployment = Deployment(project="scatter-gather", stack="dev", state=state, plugins={"aws": plugin}, folder=PROJECT, save=None)
     texts = {f"scatter-gather:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in CONFIG.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Aws, "identity", {"Account": "123456789012", "Arn": "arn", "UserId": "user"})
@@ -88,14 +96,19 @@ def test_what_is_new_is_made(steps):
 
     assert made == {"distributed-reader", "quotes-responder-requester"}
     assert {step.resource.name for step in steps if step.op is Op.CREATE and step.resource.type in HOLDS_DATA} == {
-        "distributed-reader-logs", "quotes-responder-requester-logs"}
+        "distributed-reader-logs",
+        "quotes-responder-requester-logs",
+    }
 
 
-@pytest.mark.parametrize(("type_", "name", "kept"), [
-    ("aws:cloudwatch/dashboard:Dashboard", "dashboard", "scatter-gather-dev"),
-    ("aws:cloudwatch/logGroup:LogGroup", "map-logs", "/aws/vendedlogs/states/scatter-gather-dev-map"),
-    ("aws:cloudwatch/logGroup:LogGroup", "api-access", "/aws/vendedlogs/apis/scatter-gather-dev-api"),
-])
+@pytest.mark.parametrize(
+    ("type_", "name", "kept"),
+    [
+        ("aws:cloudwatch/dashboard:Dashboard", "dashboard", "scatter-gather-dev"),
+        ("aws:cloudwatch/logGroup:LogGroup", "map-logs", "/aws/vendedlogs/states/scatter-gather-dev-map"),
+        ("aws:cloudwatch/logGroup:LogGroup", "api-access", "/aws/vendedlogs/apis/scatter-gather-dev-api"),
+    ],
+)
 def test_a_fixed_name_of_1_0_0_is_kept(steps, type_, name, kept):
     [step] = [step for step in steps if (step.resource.type, step.resource.name) == (type_, name)]
 
