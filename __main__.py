@@ -12,6 +12,7 @@ from components import (
     RequestApi,
     RequestStore,
     ResponderFleet,
+    concurrency,
     encryption,
     former_names,
     place,
@@ -41,6 +42,8 @@ settings = settings_of_the_stack()
 if settings.kmsKeyArn:
     place.of(None).usable("kmsKeyArn", settings.kmsKeyArn, "this account use it")
     pulumi.runtime.register_stack_transformation(encryption.under(settings.kmsKeyArn))
+if settings.reservedConcurrency:
+    pulumi.runtime.register_stack_transformation(concurrency.reserved(settings.reservedConcurrency))
 store = RequestStore("quotes", settings.arguments(StoreSettings))
 fleet = ResponderFleet("responder", {"store": store, **settings.arguments(FleetSettings)})
 

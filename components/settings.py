@@ -784,6 +784,7 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
 
     variants: list[Variant] = Field(default_factory=lambda: variants())
     kmsKeyArn: Annotated[str, _matching(f"({KMS_KEY})?", "the ARN of a KMS key")] = ""
+    reservedConcurrency: ReservedConcurrency = 0
     responderCount: Annotated[int, _whole(1, 100)] = 5
     maxConcurrency: Annotated[int, _whole(0, DISTRIBUTED_CONCURRENCY)] = 10
     distributed: Distributed = Distributed()
@@ -803,6 +804,16 @@ class Settings(StoreSettings, FleetSettings, WorkflowSettings):
         _refuse_repeated("variants", self.variants)
         if not self.variants:
             raise ValueError(f"variants is []; allowed: one or more of {', '.join(variants())}")
+        return self
+
+    @model_validator(mode="after")
+    def _queues_within_reserve(self) -> "Settings":
+        for number, responder in enumerate(self.responders):
+            if not responder.reservedConcurrency and 0 < self.reservedConcurrency < responder.queueConcurrency:
+                raise ValueError(
+                    f"reservedConcurrency is {self.reservedConcurrency}; allowed with responders[{number}].queueConcurrency "
+                    f"{responder.queueConcurrency}: 0, or a whole number that is no less"
+                )
         return self
 
     @model_validator(mode="after")

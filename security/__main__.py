@@ -39,6 +39,7 @@ EVERYTHING: dict[str, Any] = {
 STRICT: dict[str, Any] = {
     "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
     "logRetentionDays": 365,
+    "reservedConcurrency": 20,
     "alarms": {"email": "ops@example.com"},
 }
 CONFIGURATIONS: dict[str, dict[str, Any]] = {

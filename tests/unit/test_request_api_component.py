@@ -176,6 +176,16 @@ def test_a_bounded_number_of_calls_runs_at_once():
     assert "reservedConcurrentExecutions" not in unbounded
 
 
+def test_every_function_that_reserves_nothing_of_its_own_has_the_stack_s_bound():
+    responders = [{"name": "avis", "rate": 1, "reservedConcurrency": 20}, {"name": "alamo", "rate": 1}]
+    functions = api(responders=responders, reservedConcurrency=50).of_type("aws:lambda/function:Function")
+
+    bounds = {name: function["reservedConcurrentExecutions"] for name, function in functions.items()}
+    assert (bounds.pop("api-handler"), bounds.pop("responder-avis")) == (100, 20)
+    assert bounds == dict.fromkeys(bounds, 50)
+    assert "responder-alamo" in bounds
+
+
 def test_pages_may_call_from_the_origins_that_are_configured(registered):
     [closed] = registered.of_type("aws:apigatewayv2/api:Api").values()
     [opened] = api(api={"corsOrigins": ["https://www.example.com"]}).of_type("aws:apigatewayv2/api:Api").values()

@@ -49,7 +49,7 @@ def test_the_program_is_rendered_with_references_where_one_resource_uses_another
 
 
 def test_a_strict_configuration_is_among_those_that_are_scanned():
-    assert CONFIGURATIONS["strict"].keys() == {"kmsKeyArn", "logRetentionDays", "alarms"}
+    assert CONFIGURATIONS["strict"].keys() == {"kmsKeyArn", "logRetentionDays", "alarms", "reservedConcurrency"}
 
 
 def test_a_line_is_a_check_and_where_it_is_accepted():

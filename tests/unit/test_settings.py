@@ -177,6 +177,10 @@ ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
             "responders[0].circuitBreaker.pause is not a known key",
         ),
         (
+            {"responders": [{"name": "acme", "rate": 1, "reservedConcurrency": 20}, {"name": "avis", "rate": 1}], "reservedConcurrency": 9},
+            "reservedConcurrency is 9; allowed with responders[1].queueConcurrency 10: 0, or a whole number that is no less",
+        ),
+        (
             {"responders": [{"name": "acme", "rate": 1, "reservedConcurrency": 9}]},
             "responders[0]: reservedConcurrency is 9; allowed with queueConcurrency 10: 0, or a whole number that is no less",
         ),
