@@ -61,6 +61,9 @@ def point_of(operation: str, body: dict[str, Any]) -> tuple[str | None, str, str
     """The point, the request's id and (of an answer) the responder; the point is None for what is left alone."""
     if operation == "PutItem":
         return "create", body["Item"]["requestId"]["S"], ""
+    if operation == "GetItem" and "ProjectionExpression" in body:
+        # A responder's look whether it is still wanted is no part of what brings a request to its end.
+        return None, "", ""
     if operation in ("GetItem", "UpdateItem"):
         is_requesters = "publish" in body.get("UpdateExpression", "")
         return "published" if is_requesters else "gather", body["Key"]["requestId"]["S"], ""

@@ -1,12 +1,12 @@
 """python -m tests.simulation [--histories N] [--seed S] [--mutants]: looks for a history that breaks a rule; exit code 1 if there is one.
 
 Prints one line with what was done, the same for the same seed and number, and each failure with its seed and its shortest schedule. With
---mutants it breaks the handlers in each way of `mutants.MUTANTS` and says which of them nothing finds.
+--mutants it breaks the handlers in each way of `mutants.MUTANTS` and says which of them neither it nor a unit test finds.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -19,6 +19,9 @@ from tests.simulation.build import Build
 
 PORTION = 1_000
 """Histories at a time."""
+
+BUILDS_KEPT = 16
+"""Builds, or portions of histories, until the processes are replaced."""
 
 MANY = 10_000
 """From which on the longest enumeration, too, is worth its time."""
@@ -75,9 +78,15 @@ def break_the_handlers() -> int:
 def _in_processes(work: Any, items: Iterable[Any], what: str) -> Iterator[Any]:
     """The results, in order; one process for each processor."""
     every = list(items)
-    # Each build has AWS clients of its own, which a process keeps. A process that is killed ends all, where a Pool would wait for it.
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=8) as processes:
-        yield from track(processes.map(work, every), what, len(every), console=Console(stderr=True), transient=True)
+    yield from track(_of_new_processes(work, every), what, len(every), console=Console(stderr=True), transient=True)
+
+
+def _of_new_processes(work: Any, every: Sequence[Any]) -> Iterator[Any]:
+    """Each build has AWS clients of its own, which a process keeps, so processes are replaced after a while. Not by max_tasks_per_child,
+    with which Python 3.11 comes to no end; nor by a Pool, which waits for a process that was killed."""
+    for first in range(0, len(every), BUILDS_KEPT):
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+            yield from processes.map(work, every[first : first + BUILDS_KEPT])
 
 
 if __name__ == "__main__":

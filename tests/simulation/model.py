@@ -145,7 +145,7 @@ def _of_the_result(record) -> list[str]:
     found = [] if met[rule] else [f"closed by {rule}, which its answers do not meet"]
     if record["top"] != sorted(quotes, key=quotes.__getitem__)[:3]:
         found.append(f"the best are {record['top']}, of {quotes}")
-    whole = rule in ("QUORUM", "CONDITION") or all(answers[name]["status"] in ("QUOTED", "DECLINED") for name in asked)
+    whole = rule in ("QUORUM", "CONDITION") or all(answers.get(name, {}).get("status") in ("QUOTED", "DECLINED") for name in asked)
     if record["status"] != ("COMPLETE" if whole else "PARTIAL" if quotes else "FAILED"):
         found.append(f"its status is {record['status']}")
     return found

@@ -1,14 +1,22 @@
 """Looks for what is wrong with a build: every interleaving, then one history for each seed; and the shortest schedule that shows it."""
 
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.simulation import history, interleavings, model
 from tests.simulation.build import Build
 from tests.simulation.history import Evidence
 from tests.simulation.mutants import Mutant
 from tests.simulation.world import FAULTS, Endless, World
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -110,7 +118,29 @@ def portion(seeds: Iterable[int]) -> Report:
 
 
 def look_for(mutant: Mutant) -> str | None:
+    """Where it shows: in the simulation, or else in a test of its module."""
     try:
-        return found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
+        found = found_in(Build(mutant.broken), range(MUTANTS_HISTORIES))
     except Endless as actor:
         return f"{actor} comes to no end"
+    return found or failing_test(mutant)
+
+
+def failing_test(mutant: Mutant) -> str | None:
+    """The first test that fails, of those that speak of the broken module, in a copy of the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copytree(ROOT, Path(folder, "project"), ignore=shutil.ignore_patterns(".*", "__pycache__", "artifacts", "venv")))
+        for module, source in mutant.broken.items():
+            (copy / "handlers" / f"{module}.py").write_text(source)
+        tests = [path for path in sorted(copy.glob("tests/unit/test_*.py")) if re.search(rf"\b{mutant.module}\b", path.read_text())]
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests, copy / "tests" / "simulation" / "test_scenarios.py"],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    failed = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", ran.stdout, re.MULTILINE)
+    if failed is None and ran.returncode != 0:
+        raise RuntimeError(f"the tests did not run with mutant {mutant.name}: {ran.stdout[-500:]}{ran.stderr[-500:]}")
+    return failed and failed[1]
