@@ -31,6 +31,7 @@ VERBS = {
     "board": "open the quote board in a browser",
     "new": "write a responder, with a test of it, into the project",
     "try": "ask one responder alone, without a stack",
+    "doctor": "look at what the commands need of this machine",
 }
 """Each is a module of this package with `add_arguments(parser)` and `run(options, stack) -> exit code`, or, where no stack need be
 deployed, `run_here(options)`."""

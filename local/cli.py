@@ -138,6 +138,10 @@ def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, boo
     _refuse_stack_of_the_cli(config)
     if name == "update":
         config.validate()
+    elif not (file.exists() or options.json):
+        # No emulator is started for what was never deployed.
+        print(f"Stack {config.stack} has no resources")
+        return 0
     with file.lock():
         session = _session(options, config, file)
         _warn(session.take_up(save=True))
@@ -405,6 +409,14 @@ def _print_table(header: tuple[str, str], rows: list[tuple[str, str]], indent: s
         print(f"{indent}{first:<{width}}  {second}".rstrip())
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(", ".join(f"{package} {version(package)}" for package in ("pulumi", "pulumi-aws", "ministack")))
+        sys.exit(0)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         _print_error(message)
@@ -421,6 +433,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions of what it runs, and end")
     _add_common(parser)
     parser.set_defaults(
         stack=DEFAULT_STACK, cwd=".", color="auto", endpoint=None, cli=False, debug=False, non_interactive=False,

@@ -154,6 +154,15 @@ def test_diff_shows_old_and_new_values(project: Project):
     assert '  ~ value: "1" => "2"\n' in result.out
 
 
+@pytest.mark.parametrize("verb", ["destroy", "refresh"])
+def test_no_emulator_is_started_for_a_stack_that_was_never_deployed(project: Project, monkeypatch: pytest.MonkeyPatch, verb: str):
+    monkeypatch.setattr("local.session.open_emulator", lambda *_: pytest.fail("an emulator is started"))
+
+    result = project.run(verb, "--yes")
+
+    assert (result.code, result.out) == (0, "Stack local has no resources\n")
+
+
 @pytest.mark.parametrize("verb", ["up", "destroy", "refresh"])
 def test_without_yes_nobody_can_be_asked_in_a_pipe(project: Project, verb: str):
     result = project.run(verb)
