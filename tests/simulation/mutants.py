@@ -152,7 +152,6 @@ MUTANTS = [Mutant(*row) for row in (
 SPARED: dict[str, str] = {
     "close: fewer answers than seen": "A record's answers only grow while it is open, so there are never fewer than were seen.",
     "create: over a closed one": "A closed record has an answer of each of its recipients, so it is never one that nobody answered.",
-    "responder: begins what nobody wants": "It saves work whose answer would be late, and changes no result.",
     "not published: others wait on": "It saves the next attempt a pause of up to three seconds and changes nothing else.",
 }
 """By name: why neither the simulation nor any test can find it."""

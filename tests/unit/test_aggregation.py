@@ -480,3 +480,16 @@ def test_exactly_once_whatever_happens(sent, with_deadline, quorum, data):
     own = {name for name, given in final["answers"].items() if "respondedAt" in given}
     assert own | set(final["late"]) == answered
     assert not own & set(final["late"])
+
+
+def test_of_two_answers_of_one_responder_that_come_together_the_first_counts():
+    news = aggregation.sort(record(), [message(answer("avis", "100"), 1), message(answer("avis", "90"), 2)], "USD")
+
+    assert news.on_time["avis"]["amount"] == "100"
+
+
+def test_a_late_answer_is_late_once():
+    silent = contract.silent("avis")
+    closed = record(status="FAILED", answers={"avis": silent}, late={"avis": answer("avis", "100")})
+
+    assert aggregation.sort(closed, [message(answer("avis", "90"))], "USD").late == {}
