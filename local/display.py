@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.engine import Deployment
-from local.properties import UNKNOWN, Properties, comparable, is_secret, redact, signature
+from local.properties import UNKNOWN, Properties, comparable, files_of, is_secret, redact, signature
 from local.state import STACK_TYPE, Resource, resource_to_json, urn_name, urn_type
 from local.steps import NOT_COUNTED, Event, Op, Step
 
@@ -338,7 +338,13 @@ def _value_lines(label: str, old: Any, new: Any, indent: int) -> Iterator[str]:
     sign = "+" if old is _MISSING else "-" if new is _MISSING else " " if old == new else "~"
     margin = f"{sign:>{indent - 1}} "
     shown = old if new is _MISSING else new
-    if sign == "~" and not (_is_nested(old) and _is_nested(new) and type(old) is type(new)):
+    files = files_of(shown)
+    if files is not None:
+        yield f"{margin}{label}: {_counted_files(files)}"
+        before = files_of(old) if sign == "~" else None
+        if before is not None:
+            yield from _changed_files(before, files, indent + 4)
+    elif sign == "~" and not (_is_nested(old) and _is_nested(new) and type(old) is type(new)):
         yield f"{margin}{label}: {_scalar(old)} => {_scalar(new)}"
     elif _is_nested(shown):
         opening, closing = "{}" if isinstance(shown, dict) else "[]"
@@ -349,6 +355,18 @@ def _value_lines(label: str, old: Any, new: Any, indent: int) -> Iterator[str]:
         yield f"{' ' * indent}{closing}"
     else:
         yield f"{margin}{label}: {_scalar(shown)}"
+
+
+def _counted_files(files: Mapping[str, str]) -> str:
+    return f"[{len(files)} file{'' if len(files) == 1 else 's'}]"
+
+
+def _changed_files(old: Mapping[str, str], new: Mapping[str, str], indent: int) -> Iterator[str]:
+    for name in sorted(filter(None, {*old, *new})):
+        sign = "+" if name not in old else "-" if name not in new else "~"
+        # What a state of an earlier version has no hash of may be the same.
+        if old.get(name) not in ("", new.get(name)):
+            yield f"{sign:>{indent - 1}} {name}"
 
 
 def _is_nested(value: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,9 @@ def with_asset_hashes(value: Any, folder: Path) -> Any:
     """The value, with the hash of its contents put into each asset and archive: what tells a changed file."""
 
     def add_hash(special: Any) -> Any:
+        if signature(special) == ARCHIVE and "assets" in special:
+            assets = {name: add_hash(item) for name, item in special["assets"].items()}
+            return special | {"assets": assets, "hash": _combined_hash((name, item["hash"]) for name, item in assets.items())}
         if signature(special) in (ASSET, ARCHIVE):
             return special | {"hash": _content_hash(special, folder)}
         if is_secret(special):
@@ -147,7 +150,7 @@ def _content_hash(asset: Mapping[str, Any], folder: Path) -> str:
         return _folder_hash(path) if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
     if "uri" in asset:
         raise ValueError(f"asset {asset['uri']}: assets behind an address aren't supported by the local engine")
-    return _combined_hash((name, _content_hash(item, folder)) for name, item in asset.get("assets", {}).items())
+    return _combined_hash(())
 
 
 def _folder_hash(folder: Path) -> str:
@@ -155,11 +158,21 @@ def _folder_hash(folder: Path) -> str:
     return _combined_hash((path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
 
 
-def _combined_hash(parts: Iterator[tuple[str, str]]) -> str:
+def _combined_hash(parts: Iterable[tuple[str, str]]) -> str:
     combined = hashlib.sha256()
     for name, digest in sorted(parts):
         combined.update(f"{name}\0{digest}\n".encode())
     return combined.hexdigest()
+
+
+def files_of(value: Any) -> dict[str, str] | None:
+    """{name: hash} of what an asset or an archive has, "" where it is one file or folder; None for any other value."""
+    if signature(value) not in (ASSET, ARCHIVE):
+        return None
+    if "assets" not in value:
+        return {"": value.get("hash", "")}
+    inner = [(name, files_of(item) or {}) for name, item in value["assets"].items()]
+    return {"/".join(filter(None, (name, below))): digest for name, files in inner for below, digest in files.items()}
 
 
 # Comparison

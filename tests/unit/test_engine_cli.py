@@ -154,6 +154,28 @@ def test_diff_shows_old_and_new_values(project: Project):
     assert '  ~ value: "1" => "2"\n' in result.out
 
 
+def test_diff_names_the_files_of_an_archive_that_differ(project: Project):
+    project.program("""
+        from pulumi import AssetArchive, FileAsset, StringAsset
+        from pathlib import Path
+        files = {path.name: FileAsset(str(path)) for path in sorted(Path("code").iterdir())}
+        Thing("a", value=AssetArchive({**files, "made.py": StringAsset("x = 1")}))
+    """)
+    code = project.folder / "code"
+    code.mkdir()
+    for name in ("gone.py", "kept.py", "mended.py"):
+        (code / name).write_text("x = 1")
+    project.run("up", "--yes")
+    (code / "gone.py").unlink()
+    (code / "mended.py").write_text("x = 2")
+    (code / "new.py").write_text("x = 1")
+
+    result = project.run("preview", "--diff")
+
+    assert "  ~ value: [4 files]\n      - gone.py\n      ~ mended.py\n      + new.py\n" in result.out
+    assert "made.py" not in result.out
+
+
 @pytest.mark.parametrize("verb", ["destroy", "refresh"])
 def test_no_emulator_is_started_for_a_stack_that_was_never_deployed(project: Project, monkeypatch: pytest.MonkeyPatch, verb: str):
     monkeypatch.setattr("local.session.open_emulator", lambda *_: pytest.fail("an emulator is started"))
