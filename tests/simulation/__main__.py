@@ -69,7 +69,11 @@ def break_the_handlers() -> int:
     found = dict(zip(mutants.MUTANTS, _in_processes(search.look_for, mutants.MUTANTS, "mutants"), strict=True))
     for mutant, where in found.items():
         how = where or (f"not found: {mutants.SPARED[mutant.name]}" if mutant.name in mutants.SPARED else "NOT FOUND")
-        out.print(f"{mutant.module:16} {mutant.name:50} {how}", markup=False, no_wrap=True, overflow="ellipsis", crop=not out.is_terminal)
+        line = f"{mutant.module:16} {mutant.name:50} {how}"
+        if out.is_terminal:
+            out.print(line, markup=False, no_wrap=True, overflow="ellipsis")
+        else:
+            print(line)
     missed = [mutant.name for mutant, where in found.items() if not where]
     out.print(f"mutants {len(found)}, found {len(found) - len(missed)}, not found {len(missed)}")
     return 1 if set(missed) - set(mutants.SPARED) else 0
