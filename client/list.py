@@ -2,23 +2,18 @@
 
 import argparse
 import itertools
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from client import arguments, display
 from client.stack import Stack
 
-INDEX = "listed"
-"""Of the table of requests: their day (UTC) and when they were made."""
-
 READ_AT_ONCE = 100
 """Records that DynamoDB hands out in one call: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
-LONGEST_PAUSE_SECONDS = 2.0
 STATUSES = ("OPEN", "COMPLETE", "PARTIAL", "FAILED")
 
 
@@ -57,50 +52,19 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
 
 def newest(stack: Stack, seconds: float, at_once: int, read: Read) -> Iterator[Mapping[str, Any]]:
     """The StoredResults of the requests of the last so many seconds. at_once: how many are read at a time."""
-    from handlers import aggregation
-    from handlers.attribute_values import decode_item
+    from handlers import aggregation, clock, history
+    from handlers.records import Records
 
-    table, size = stack.outputs["quoteTableName"], min(at_once, READ_AT_ONCE)
-    listed = _ids(stack, table, datetime.now(UTC) - timedelta(seconds=seconds), size)
-    while ids := list(itertools.islice(listed, size)):
-        items = _records(stack, table, ids)
-        read.records += len(items)
+    store, size = Records(stack.outputs["quoteTableName"], stack.client("dynamodb")), min(at_once, READ_AT_ONCE)
+    now = clock.now()
+    entries = history.newest(store, None, history.Place(clock.later(now, 1)), clock.later(now, -seconds), size)
+    while ids := [entry.request_id for entry in itertools.islice(entries, size) if entry.request_id]:
+        records = store.read_all(ids)
+        read.records += len(records)
         for request_id in ids:
             # What expired since the index was read is in neither.
-            if request_id in items:
-                yield aggregation.stored_result(decode_item(items[request_id]), stack.selection)
-
-
-def _ids(stack: Stack, table: str, since: datetime, size: int) -> Iterator[str]:
-    """Newest first. size: of a page of the index."""
-    pages = stack.client("dynamodb").get_paginator("query")
-    day: date = datetime.now(UTC).date()
-    while day >= since.date():
-        for page in pages.paginate(
-            TableName=table,
-            IndexName=INDEX,
-            ScanIndexForward=False,
-            KeyConditionExpression="listed = :day AND createdAt >= :since",
-            ExpressionAttributeValues={":day": {"S": day.isoformat()}, ":since": {"S": since.isoformat()}},
-            PaginationConfig={"PageSize": size},
-        ):
-            yield from (item["requestId"]["S"] for item in page["Items"])
-        day -= timedelta(days=1)
-
-
-def _records(stack: Stack, table: str, ids: list[str]) -> dict[str, Any]:
-    """Items by id. DynamoDB hands out up to 16 MB at a time, and may leave some for later where it is busy."""
-    store, found, pause = stack.client("dynamodb"), dict[str, Any](), 0.05
-    asked: Mapping[str, Any] = {table: {"Keys": [{"requestId": {"S": request_id}} for request_id in ids]}}
-    while asked:
-        reply = store.batch_get_item(RequestItems=asked)
-        items = reply["Responses"].get(table, [])
-        found |= {item["requestId"]["S"]: item for item in items}
-        asked = reply.get("UnprocessedKeys") or {}
-        if asked and not items:
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-    return found
+            if request_id in records:
+                yield aggregation.stored_result(records[request_id], stack.selection)
 
 
 def _is_wanted(result: Mapping[str, Any], options: argparse.Namespace) -> bool:

@@ -1,7 +1,7 @@
 """RequestApi: an HTTP API in front of the variants that take requests, `handlers/routes.py` as a service.
 
 Builds: the API with its stage, routes, integration, authorizer (JWT) and access log, and the HandlerFunction behind it, which may
-start exactly these carriers and read the one table.
+start exactly these carriers, and read the one table by id and by its indexes.
 """
 
 import json
@@ -18,6 +18,7 @@ from components.request_store import RequestStore
 from components.responder_fleet import ResponderFleet
 from components.settings import ApiSettings, Throttling, checked
 from components.watched import Carrier, Watched
+from handlers import history
 from handlers.routes import BOARD, ROUTES, Route
 
 STAGE = "$default"
@@ -205,6 +206,7 @@ def _function(name: str, args: RequestApiArgs, own: ApiSettings, child: pulumi.R
                 "COMPLETION": json.dumps(settings.completion.given, separators=(",", ":")),
                 "SELECTION": settings.selection,
                 "TOP_K": str(settings.topK),
+                "RESULT_RETENTION_SECONDS": str(settings.resultRetentionDays * 86_400),
                 "AUTH": own.auth,
                 "OWNERSHIP": json.dumps(own.ownership, separators=(",", ":")),
                 "SAMPLE": json.dumps(args.get("sample") or {}),
@@ -213,15 +215,23 @@ def _function(name: str, args: RequestApiArgs, own: ApiSettings, child: pulumi.R
             "memoryMb": MEMORY_MB,
             "reservedConcurrency": own.reservedConcurrency,
             "logRetentionDays": settings.logRetentionDays,
-            "statements": _statements(store.tableArn, entrances.values()),
+            "statements": _statements(store.tableArn, own, entrances.values()),
         },
         child,
     )
 
 
-def _statements(table_arn: pulumi.Input[str], entrances: Iterable[Mapping[str, pulumi.Input[Any]]]) -> list[policy.Statement]:
-    """Each kind of carrier that there is, and the table."""
-    statements = [policy.allow(["dynamodb:GetItem"], table_arn)]
+def _statements(
+    table_arn: pulumi.Input[str], own: ApiSettings, entrances: Iterable[Mapping[str, pulumi.Input[Any]]]
+) -> list[policy.Statement]:
+    """Each kind of carrier that there is, the table, and the indexes by which its callers see the last requests."""
+    indexes = [history.OWNER] if own.ownership else [history.DAY]
+    if own.ownership and own.readers:
+        indexes.append(history.DAY)
+    statements = [
+        policy.allow(["dynamodb:GetItem", "dynamodb:BatchGetItem"], table_arn),
+        policy.allow(["dynamodb:Query"], [pulumi.Output.concat(table_arn, "/index/", index) for index in indexes]),
+    ]
     for action, key in (("states:StartExecution", "stateMachineArn"), ("lambda:InvokeFunction", "functionArn")):
         arns = [entrance[key] for entrance in entrances if key in entrance]
         if arns:

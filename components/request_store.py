@@ -22,6 +22,7 @@ from components.handler_function import HandlerFunction
 from components.queue import Queue
 from components.settings import StoreSettings, checked
 from components.watched import Watched
+from handlers import history
 from handlers.selection import Selection
 
 AGGREGATOR_SECONDS = 10
@@ -136,10 +137,12 @@ class RequestStore(pulumi.ComponentResource):
             name,
             billing_mode="PAY_PER_REQUEST",
             hash_key="requestId",
-            attributes=[{"name": name, "type": "S"} for name in ("requestId", "listed", "createdAt")],
-            # The last requests are found without a scan. A day is one partition, which takes 1,000 new requests a second:
+            attributes=[{"name": name, "type": "S"} for name in ("requestId", *history.INDEXES, "createdAt")],
+            # The last requests are found without a scan. A day, and an owner, is one partition, which takes 1,000 new requests a second:
             # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
-            global_secondary_indexes=[{"name": "listed", "hash_key": "listed", "range_key": "createdAt", "projection_type": "KEYS_ONLY"}],
+            global_secondary_indexes=[
+                {"name": name, "hash_key": name, "range_key": "createdAt", "projection_type": "KEYS_ONLY"} for name in history.INDEXES
+            ],
             ttl={"attribute_name": "expiresAt", "enabled": True},
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True},

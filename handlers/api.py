@@ -98,10 +98,11 @@ def operations() -> Operations:
     sample = {**json.loads(os.environ["SAMPLE"]), "recipients": known}
     return Operations(
         carriers,
-        store.read,
+        store,
         known=known,
         policy=environment.policy(),
         selection=environment.selection(),
+        retention_seconds=int(os.environ["RESULT_RETENTION_SECONDS"]),
         document=openapi.document(list(carriers), os.environ["AUTH"], sample),
     )
 

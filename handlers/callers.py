@@ -6,6 +6,8 @@ otherwise a request has no owner, and whoever may call the API may read it
 
 An owner's request is stored under a digest of the owner and the id that the owner knows it by. So the ids of two owners never meet, and no
 owner can name a request of another's. A reader, whom the configuration names, reads every request.
+
+For the history of an owner its record has `owner`, a digest, and `knownAs`, that id. The API adds both to what it hands to a carrier.
 """
 
 import hashlib
@@ -34,6 +36,13 @@ class Caller:
     def stored_id(self, request_id: str) -> str:
         """The id of the record of this caller's request."""
         return request_id if self.owner is None else stored_id(self.owner, request_id)
+
+    def stored(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """This caller's request as a carrier opens it."""
+        if self.owner is None:
+            return dict(request)
+        known_as = request["requestId"]
+        return {**request, "requestId": self.stored_id(known_as), "owner": digest(self.owner), "knownAs": known_as}
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,11 @@ class Ownership:
 
 def stored_id(owner: str, request_id: str) -> str:
     return hashlib.sha256(json.dumps([owner, request_id]).encode()).hexdigest()
+
+
+def digest(owner: str) -> str:
+    """What a record says of its owner."""
+    return hashlib.sha256(owner.encode()).hexdigest()
 
 
 def scopes(claims: Mapping[str, Any]) -> list[str]:

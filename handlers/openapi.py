@@ -6,7 +6,7 @@ from typing import Any
 
 from handlers import request
 from handlers.contract import Json
-from handlers.routes import ROUTES, Route
+from handlers.routes import ROUTES, STATUSES, Route
 
 SECURITY: dict[str, Json] = {
     "AWS_IAM": {"type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"},
@@ -60,7 +60,7 @@ RESULT: Json = {
     "properties": {
         "requestId": {"type": "string"},
         "variant": {"type": "string"},
-        "status": {"enum": ["OPEN", "COMPLETE", "PARTIAL", "FAILED"]},
+        "status": {"enum": list(STATUSES)},
         "completedBy": {"enum": ["ALL", "CONDITION", "QUORUM", "DEADLINE", None]},
         "expected": COUNT,
         "received": COUNT,
@@ -98,6 +98,29 @@ STORED: Json = {
         "deadlineAt": TIME,
     },
 }
+LISTED: Json = {
+    "type": "object",
+    "required": ["requestId", "variant", "status", "completedBy", "expected", "received", "late", "best", "createdAt", "completedAt"],
+    "properties": {
+        **{
+            key: RESULT["properties"][key]
+            for key in ("requestId", "variant", "status", "completedBy", "expected", "received", "late", "createdAt", "completedAt")
+        },
+        "best": {
+            "type": ["object", "null"],
+            "required": ["responder", "amount", "currency"],
+            "properties": {key: ANSWER["properties"][key] for key in ("responder", "amount", "currency")},
+        },
+    },
+}
+PAGE: Json = {
+    "type": "object",
+    "required": ["requests", "next"],
+    "properties": {
+        "requests": {"type": "array", "items": LISTED, "description": "Newest first; with a next page there may be fewer than the limit"},
+        "next": {"type": ["string", "null"], "description": "The `before` of the next page; null: there is none"},
+    },
+}
 TAKEN: Json = {
     "type": "object",
     "required": ["requestId", "variant", "status", "href"],
@@ -123,7 +146,7 @@ ERROR: Json = {
         },
     },
 }
-BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "StoredRequest"}
+BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "StoredRequest", ("list", 200): "Page"}
 """Which schema a success of an operation has; an error has Error."""
 
 
@@ -137,6 +160,7 @@ def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> 
         "Answer": ANSWER,
         "Result": RESULT,
         "StoredRequest": STORED,
+        "Page": PAGE,
         "Taken": TAKEN,
         "Error": ERROR,
     }

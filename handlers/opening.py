@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from handlers import clock, completion, contract, request
+from handlers import clock, completion, contract, history, request
 from handlers.aggregation import Record
 
 GATHERED_WITHIN_SECONDS = 3
@@ -25,8 +25,8 @@ the deadline, and their answers still have to arrive."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 """Between two looks at a record whose opener is about to ask; each pause is twice the one before."""
 
-DAY_CHARACTERS = 10
-"""Of a time in ISO 8601. By its day the table's index lists a request."""
+OWNED = ("owner", "knownAs")
+"""What the API adds to a request that has an owner, for its record: see `callers`."""
 
 SetDeadline = Callable[[Record, int], None]
 """Closes the record as it stands after so many seconds, or as soon as it is there."""
@@ -73,8 +73,9 @@ def open_request(
     close the request early. publish_seconds: within which this opener asks the responders, where it does that itself; afterwards
     another may.
     """
+    body, owned = _apart(body)
     asked = completion.check_request(body, rules.known, rules.policy)
-    record = {**_record(asked, rules, now, variant, own_id), "openedBy": opened_by}
+    record = {**_record(asked, rules, now, variant, own_id), **owned, "openedBy": opened_by}
     if publish_seconds:
         record["publishBy"] = clock.later(now, publish_seconds)
     grace = GATHERED_WITHIN_SECONDS if gathered_at_the_end and not closes_early(rules.policy, record) else 0
@@ -95,7 +96,7 @@ def open_request(
         store,
         set_deadline,
         rules,
-        body,
+        body if not owned else {**body, **owned},
         variant=variant,
         own_id=own_id,
         opened_by=opened_by,
@@ -103,6 +104,14 @@ def open_request(
         gathered_at_the_end=gathered_at_the_end,
         publish_seconds=publish_seconds,
     )
+
+
+def _apart(body: Any) -> tuple[Any, dict[str, str]]:
+    """The caller's own request, and OWNED where the API added that; anything else by these names is an unknown key of the request."""
+    owned = {key: body.get(key) for key in OWNED} if isinstance(body, dict) else {}
+    if not owned or not all(isinstance(value, str) and contract.REQUEST_ID.fullmatch(value) for value in owned.values()):
+        return body, {}
+    return {key: value for key, value in body.items() if key not in OWNED}, owned
 
 
 def _create(store: Store, record: Record, now: str) -> tuple[Record, bool]:
@@ -154,7 +163,7 @@ def _record(asked: contract.Json, rules: Rules, now: str, variant: str, own_id: 
         "late": {},
         "spared": {},
         "createdAt": now,
-        "listed": now[:DAY_CHARACTERS],
+        "listed": now[: history.DAY_CHARACTERS],
         "deadlineAt": clock.later(now, deadline),
         "expiresAt": int(clock.moment(now).timestamp()) + rules.retention_seconds,
     }

@@ -1,7 +1,7 @@
 """The records of the requests in DynamoDB, one item for each:
 
     {"requestId", "variant", "status", "request" (without its requestId), "recipients", "answers": {name: Answer}, "createdAt",
-     "deadlineAt", "expiresAt" (epoch seconds),
+     "deadlineAt", "expiresAt" (epoch seconds), "listed" (its day), "owner" and "knownAs" (where it has an owner, see `callers`),
      "late": {name: Answer}, "spared": {name: true}, "openedBy", "writtenBy"
      "completedBy", "completedAt", "top" (names), "selectionError", "reasons" (or null), "announceBy", "announcedAt"    once it is closed
      "publishBy" | "publishedAt"                                                                             with SNS}
@@ -11,6 +11,7 @@ such a write leaves a token of its own in `writtenBy`: who is refused, and reads
 """
 
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -20,11 +21,15 @@ import boto3
 from handlers import aggregation, contract
 from handlers.aggregation import Closing, Record
 from handlers.attribute_values import decode_item, encode_item
+from handlers.history import Place
 from handlers.selection import Selection
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
+"""Before records are asked for again that DynamoDB was too busy to hand out."""
 
 
 class Records:
-    """The table of the records; `aggregation.Store` says what its updates return."""
+    """The table of the records; `aggregation.Store` says what its updates return, `history.Index` what its indexes do."""
 
     def __init__(self, table: str, client: Any = None) -> None:
         self.table = table
@@ -37,6 +42,39 @@ class Records:
     def read(self, request_id: str) -> Record | None:
         found = self.client.get_item(TableName=self.table, Key=_key(request_id), ConsistentRead=True)
         return decode_item(found["Item"]) if "Item" in found else None
+
+    def entries(self, index: str, value: str, behind: Place, size: int) -> list[Place]:
+        here = {index: {"S": value}, "createdAt": {"S": behind.at}}
+        if behind.request_id is None:
+            start: dict[str, Any] = {"KeyConditionExpression": "#value = :value AND createdAt < :at"}
+            values = {":value": value, ":at": behind.at}
+        else:
+            start = {"KeyConditionExpression": "#value = :value", "ExclusiveStartKey": {**here, **_key(behind.request_id)}}
+            values = {":value": value}
+        found = self.client.query(
+            TableName=self.table,
+            IndexName=index,
+            ScanIndexForward=False,
+            Limit=size,
+            ExpressionAttributeNames={"#value": index},
+            ExpressionAttributeValues=encode_item(values),
+            **start,
+        )
+        return [Place(item["createdAt"]["S"], item["requestId"]["S"]) for item in found["Items"]]
+
+    def read_all(self, ids: Sequence[str]) -> dict[str, Record]:
+        """ids: at most 100 (DynamoDB's limit). It hands out up to 16 MB at a time, and may leave some for later where it is busy."""
+        found, pause = dict[str, Record](), FIRST_PAUSE_SECONDS
+        asked: Mapping[str, Any] = {self.table: {"Keys": [_key(request_id) for request_id in ids]}} if ids else {}
+        while asked:
+            reply = self.client.batch_get_item(RequestItems=asked)
+            items = reply["Responses"].get(self.table, [])
+            found |= {item["requestId"]["S"]: decode_item(item) for item in items}
+            asked = reply.get("UnprocessedKeys") or {}
+            if asked and not items:
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        return found
 
     def result(self, request_id: str, selection: Selection) -> contract.Json | None:
         """As `aggregation.stored_result` has it; None where there is no such request."""

@@ -4,6 +4,8 @@ POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken
                            200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
 GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt", "lateAnswers"} and the Result: its answers are those so far; a
                            reader adds `?owner=` for the request of another
+GET  /requests             200 {"requests", "next"}: the last requests, newest first, see `history`; with an owner the caller's own, and
+                           for a reader everybody's, or with `?owner=` that one's
 GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
 GET  /                     200 the quote board, a page for people; not with AWS_IAM
 Errors                     {"error": {"type", "message", "requestId"?}}, with the reason; an id where the request may have been taken
@@ -13,12 +15,14 @@ decides, never an execution's name, which lives on its own (90 days) and knows n
 own, see `callers`.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from handlers import aggregation, board, callers, completion, contract, request, request_ids
+from handlers import aggregation, board, callers, clock, completion, contract, history, request, request_ids
 from handlers.callers import Caller
 from handlers.contract import Json
 from handlers.selection import Selection
@@ -29,8 +33,14 @@ WAIT_SECONDS = 26
 OPEN_SECONDS = 5
 """How long a request that was handed to its carrier may take to appear in the store before the answer is sent without it."""
 
+CLOCKS_DIFFER_SECONDS = 5
+
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 """Between two looks at the store; each pause is half as long again as the one before."""
+
+
+MOST_LISTED, USUALLY_LISTED = 50, 20
+"""Requests on a page of the history."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Parameter:
 @dataclass(frozen=True)
 class Route:
     """One route. operation: the method of Operations that answers it; replies: what the status codes mean; has_owner: whether it is about
-    somebody's request."""
+    somebody's requests."""
 
     method: str
     path: str
@@ -59,6 +69,9 @@ class Route:
     def key(self) -> str:
         return f"{self.method} {self.path}"
 
+
+STATUSES = ("OPEN", "COMPLETE", "PARTIAL", "FAILED")
+OWNER = Parameter("For readers: whose it is", {"type": "string", "minLength": 1})
 
 ROUTES = (
     Route(
@@ -94,7 +107,30 @@ ROUTES = (
             404: "No such request of the caller's",
             429: "Too many requests at this moment",
         },
-        query={"owner": Parameter("For readers: whose the request is", {"type": "string", "minLength": 1})},
+        query={"owner": OWNER},
+    ),
+    Route(
+        "GET",
+        "/requests",
+        "list",
+        "The last requests, newest first",
+        has_owner=True,
+        replies={
+            200: "A page of them",
+            400: "The query is wrong",
+            403: "The caller cannot be told from others, or is no reader",
+            429: "Too many requests at this moment",
+        },
+        query={
+            "limit": Parameter(
+                "How many at the most", {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED}
+            ),
+            "before": Parameter(
+                "The `next` of a page: the page behind it; or a time, 2027-01-01T12:00:00.000Z: what was made before it", {"type": "string"}
+            ),
+            "status": Parameter("Only those", {"enum": list(STATUSES)}),
+            "owner": OWNER,
+        },
     ),
     Route("GET", "/openapi.json", "describe", "This document", replies={200: "OpenAPI 3.1"}),
 )
@@ -144,31 +180,40 @@ class Carrier(Protocol):
         """Hands the request over. Raises InvalidRequest for what only the carrier knows to be wrong."""
 
 
+class Store(history.Index, Protocol):
+    """See `records`."""
+
+    def read(self, request_id: str) -> Json | None:
+        """The record of that id, or None."""
+
+
 class Operations:
     """What the routes do.
 
-    carriers: by variant. read_record: the stored record of a request id, or None; see `records`. known, policy,
-    selection: the stack's own.
+    carriers: by variant. known, policy, selection, retention_seconds (how long a record is kept): the stack's own.
     """
 
     def __init__(
         self,
         carriers: Mapping[str, Carrier],
-        read_record: Callable[[str], Json | None],
+        store: Store,
         *,
         known: Sequence[str],
         policy: completion.Policy,
         selection: Selection,
+        retention_seconds: int,
         document: Json,
         seconds: Callable[[], float] = time.monotonic,
         epoch: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._carriers = carriers
-        self._read_record = read_record
+        self._store = store
+        self._read_record = store.read
         self._known = known
         self._policy = policy
         self._selection = selection
+        self._retention_seconds = retention_seconds
         self._document = document
         self._seconds = seconds
         self._epoch = epoch
@@ -188,7 +233,7 @@ class Operations:
         if before is not None:
             _refuse_another(before, variant, asked)
         if before is None or _is_unpublished(before):
-            record = self._start(carrier, variant, asked, stored_id, is_enough)
+            record = self._start(carrier, variant, asked, call.caller, is_enough)
         elif wait and not _is_closed(before):
             record = self._look(stored_id, _is_closed, self._seconds() + WAIT_SECONDS)
         else:
@@ -203,6 +248,7 @@ class Operations:
         return Reply(202, {"requestId": request_id, "variant": variant, "status": status, "href": f"/requests/{request_id}"}, headers)
 
     def read(self, call: Call) -> Reply:
+        _check_query(call.query, "owner")
         request_id, owner = call.path["requestId"], _owner(call)
         record = None
         if contract.REQUEST_ID.fullmatch(request_id):
@@ -221,6 +267,25 @@ class Operations:
                 "recipients": record["recipients"],
                 "deadlineAt": record["deadlineAt"],
             },
+        )
+
+    def list(self, call: Call) -> Reply:
+        _check_query(call.query, "limit", "before", "status", "owner")
+        owner = _owner(call) or (None if call.caller.reads_all else call.caller.owner)
+        now = clock.text(datetime.fromtimestamp(self._epoch(), UTC))
+        # What another machine has made just now may have a time of a moment after this one's.
+        latest = history.Place(clock.later(now, CLOCKS_DIFFER_SECONDS))
+        return Reply(
+            200,
+            history.page(
+                self._store,
+                self._selection,
+                owner=None if owner is None else callers.digest(owner),
+                behind=min(_before(call.query) or latest, latest, key=lambda place: place.at),
+                since=clock.later(now, -self._retention_seconds),
+                limit=_limit(call.query),
+                status=_status(call.query),
+            ),
         )
 
     def describe(self, call: Call) -> Reply:
@@ -253,13 +318,14 @@ class Operations:
         age = request_ids.age(request_id, self._epoch())
         return OPEN_SECONDS - age if age is not None and 0 <= age < OPEN_SECONDS else 0
 
-    def _start(self, carrier: Carrier, variant: str, asked: Json, stored_id: str, is_enough: Callable[[Json], bool] | None) -> Json | None:
+    def _start(self, carrier: Carrier, variant: str, asked: Json, caller: Caller, is_enough: Callable[[Json], bool] | None) -> Json | None:
         """The record of the request that was handed over, once it is enough; None where that takes too long, or nothing is asked of it.
         Raises NotFinished for what breaks on the way."""
+        stored_id = caller.stored_id(asked["requestId"])
         ends = self._seconds() + (WAIT_SECONDS if is_enough is _is_closed else OPEN_SECONDS)
         try:
             try:
-                carrier.start({**asked, "requestId": stored_id})
+                carrier.start(caller.stored(asked))
             except contract.InvalidRequest as refusal:
                 winner = self._read_record(stored_id)
                 if winner is not None:
@@ -286,11 +352,41 @@ class Operations:
         return {**aggregation.result_of(record, self._selection), "requestId": request_id}
 
 
+def _check_query(query: Mapping[str, str], *allowed: str) -> None:
+    for name in query:
+        if name not in allowed:
+            raise Problem(400, "InvalidRequest", f"unknown query parameter {name[:40]}; allowed: {', '.join(allowed)}")
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    limit = query.get("limit", str(USUALLY_LISTED))
+    if not re.fullmatch("[1-9][0-9]?", limit) or int(limit) > MOST_LISTED:
+        raise Problem(400, "InvalidRequest", f"limit must be a whole number from 1 to {MOST_LISTED}, not {limit[:40]}")
+    return int(limit)
+
+
+def _before(query: Mapping[str, str]) -> history.Place | None:
+    if "before" not in query:
+        return None
+    try:
+        return history.place(query["before"])
+    except ValueError:
+        raise Problem(
+            400,
+            "InvalidRequest",
+            f"before must be the next of a page, or a time such as 2027-01-01T12:00:00.000Z, not {query['before'][:40]}",
+        ) from None
+
+
+def _status(query: Mapping[str, str]) -> str | None:
+    status = query.get("status")
+    if status not in (None, *STATUSES):
+        raise Problem(400, "InvalidRequest", f"status must be {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, not {status[:40]}")
+    return status
+
+
 def _owner(call: Call) -> str | None:
-    """Whose request a reader asks for."""
-    for name in call.query:
-        if name != "owner":
-            raise Problem(400, "InvalidRequest", f"unknown query parameter {name[:40]}; allowed: owner")
+    """Whose requests a reader asks for."""
     owner = call.query.get("owner")
     if owner is not None and not call.caller.reads_all:
         raise Problem(403, "Forbidden", "owner is for readers, whom the stack's api.readers names")
@@ -298,9 +394,7 @@ def _owner(call: Call) -> str | None:
 
 
 def _wants_to_wait(query: Mapping[str, str]) -> bool:
-    for name in query:
-        if name != "wait":
-            raise Problem(400, "InvalidRequest", f"unknown query parameter {name[:40]}; allowed: wait")
+    _check_query(query, "wait")
     wait = query.get("wait", "false")
     if wait not in ("true", "false"):
         raise Problem(400, "InvalidRequest", f"wait must be true or false, not {wait[:40]}")

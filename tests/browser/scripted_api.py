@@ -5,6 +5,7 @@ What a test wants to see (a hundred answers, a late one, a throttled call) then 
 
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from handlers import api, clock, contract, openapi, selection
+from handlers import api, clock, contract, history, openapi, selection
 from handlers.callers import Ownership
 from handlers.completion import Policy
+from handlers.history import Place
 from handlers.routes import BOARD, ROUTES, Operations
 from handlers.selection import Selection
+from tests import memory_index
 
 Says = tuple[float, Mapping[str, Any]]
 """After how many seconds, and what: the answer as a responder's adapter makes it."""
@@ -60,7 +63,16 @@ class Script:
     def start(self, variant: str, request: dict[str, Any]) -> None:
         self.asked.setdefault(request["requestId"], (time.time(), request, variant))
 
-    def record(self, request_id: str) -> dict[str, Any] | None:
+    def entries(self, index: str, value: str, behind: Place, size: int) -> list[Place]:
+        return memory_index.entries(self._records(), index, value, behind, size)
+
+    def read_all(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return memory_index.read_all(self._records(), ids)
+
+    def _records(self) -> dict[str, dict[str, Any]]:
+        return {request_id: record for request_id in self.asked if (record := self.read(request_id))}
+
+    def read(self, request_id: str) -> dict[str, Any] | None:
         if request_id not in self.asked:
             return None
         began, request, variant = self.asked[request_id]
@@ -80,6 +92,7 @@ class Script:
             "answers": on_time,
             "request": {key: value for key, value in request.items() if key != "requestId"},
             "createdAt": created,
+            "listed": created[: history.DAY_CHARACTERS],
             "deadlineAt": clock.later(created, deadline),
             "late": {name: answer for name, answer in said.items() if name not in on_time},
         }
@@ -123,10 +136,11 @@ def serve(script: Script, monkeypatch: pytest.MonkeyPatch, prefix: str = PREFIX)
     variants = ("map", "parallel", "sns")
     operations = Operations(
         {variant: _Carrier(variant, script) for variant in variants},
-        script.record,
+        script,
         known=script.names,
         policy=Policy(300),
         selection=Selection("lowest", 3),
+        retention_seconds=30 * 86_400,
         document=openapi.document(variants, "JWT" if script.token else "NONE", {**SAMPLE, "recipients": list(script.names)}),
     )
     monkeypatch.setattr(api, "operations", lambda: operations)
@@ -168,9 +182,10 @@ def _handler(script: Script, prefix: str) -> type[BaseHTTPRequestHandler]:
             return api.handler(
                 {
                     "routeKey": route,
-                    "rawPath": path,
+                    "rawPath": path.split("?")[0],
                     "requestContext": {"requestId": "r"},
                     "pathParameters": parameters,
+                    "queryStringParameters": dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(path).query)),
                     "headers": {name.lower(): value for name, value in self.headers.items()},
                     "body": body,
                 },

@@ -112,6 +112,16 @@ def test_the_aggregator_cannot_count_without_its_right(strict, without):
         strict.wait(request_id, timeout=3)
 
 
+def test_the_api_cannot_show_the_history_without_its_right(strict, without):
+    api = ApiStack(strict.outputs, strict.endpoint)
+    assert api._call("GET", "/requests")[0] == 200
+
+    without("api-handler", "dynamodb:Query")
+
+    with pytest.raises(RequestFailed, match="the API answered 500"):
+        api._call("GET", "/requests")
+
+
 def test_verify_finds_a_policy_that_lacks_a_right(strict, without, monkeypatch):
     without("quotes-aggregator", "dynamodb:UpdateItem")
     monkeypatch.setattr(verify, "SECONDS", 3.0)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from client import Stack
 from client.api_url import api_url
-from handlers import completion, contract
+from handlers import callers, completion, contract
 from tests.request_strategies import requests
 
 pytestmark = pytest.mark.usefixtures("emulator")
@@ -152,6 +152,16 @@ def test_waiting_returns_the_result(deployed, module_account, variant, workflow_
 
 
 # The same id again
+
+
+def test_the_history_has_the_last_requests_page_by_page(api):
+    sent = [api.closed(api.taken("map").body["requestId"])["requestId"] for _ in range(3)]
+
+    listed = api("GET", "/requests?limit=2&status=COMPLETE").body
+    behind = api("GET", f"/requests?limit=50&before={listed['next']}").body
+
+    assert [one["requestId"] for one in (*listed["requests"], *behind["requests"])][:3] == sent[::-1]
+    assert api("GET", "/requests?limit=all").status == 400
 
 
 def test_the_same_request_again_is_not_scattered_again(api, stack):
@@ -406,6 +416,15 @@ def test_the_same_id_of_two_callers_is_two_requests(as_caller, variant):
     assert read("bob")[0] == 404
     assert read("eve", owner="alice")[0] == 403
     assert read("bob", "quotes.audit", owner="alice")[1]["request"]["data"] == {"days_rental": 7}
+    assert {name: ids(as_caller(name, "GET /requests"))[0] for name in days} == dict.fromkeys(days, request_id)
+    assert ids(as_caller("bob", "GET /requests")) == []
+    everybodys = ids(as_caller("bob", "GET /requests", None, "quotes.audit"))
+    assert {callers.stored_id(name, request_id) for name in days} <= set(everybodys)
+
+
+def ids(answered: tuple[int, Any]) -> list[str]:
+    assert answered[0] == 200
+    return [request["requestId"] for request in answered[1]["requests"]]
 
 
 # Ten responders, three carriers

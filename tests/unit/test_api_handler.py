@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from components import code
-from handlers import attribute_values, clock
+from handlers import attribute_values, callers, clock, opening
 
 ENVIRONMENT = {
     "TABLE_NAME": "quotes",
@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "COMPLETION": '{"deadlineSeconds": 60}',
     "SELECTION": "lowest",
     "TOP_K": "3",
+    "RESULT_RETENTION_SECONDS": "2592000",
     "AUTH": "NONE",
     "OWNERSHIP": "{}",
     "SAMPLE": '{"data": {"days_rental": 30}}',
@@ -46,6 +47,16 @@ class FakeAws:
         item = self.items.get(arguments["Key"]["requestId"]["S"])
         return {"Item": item} if item else {}
 
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        self._called("query", arguments)
+        wanted = {arguments["ExpressionAttributeNames"]["#value"]: arguments["ExpressionAttributeValues"][":value"]}
+        return {"Items": [item for item in self.items.values() if wanted.items() <= item.items()]}
+
+    def batch_get_item(self, **arguments: Any) -> dict[str, Any]:
+        self._called("batch_get_item", arguments)
+        [(table, asked)] = arguments["RequestItems"].items()
+        return {"Responses": {table: [self.items[key["requestId"]["S"]] for key in asked["Keys"]]}}
+
     def start_execution(self, **arguments: Any) -> None:
         self._called("start_execution", arguments)
         self._open("map", json.loads(arguments["input"]), closed=False)
@@ -61,10 +72,12 @@ class FakeAws:
             "requestId": asked["requestId"],
             "variant": variant,
             "status": "COMPLETE" if closed else "OPEN",
-            "request": {key: value for key, value in asked.items() if key != "requestId"},
+            "request": {key: value for key, value in asked.items() if key not in ("requestId", *opening.OWNED)},
+            **{key: asked[key] for key in opening.OWNED if key in asked},
             "recipients": ["avis"],
             "answers": {},
             "createdAt": clock.now(),
+            "listed": clock.now()[:10],
             "deadlineAt": clock.now(),
         }
         if closed:
@@ -343,6 +356,36 @@ def test_a_token_that_names_no_owner_sends_and_reads_nothing(tokens, aws):
         )
     assert call(tokens, event("GET /openapi.json", None, **nobody))[0] == 200
     assert not aws.calls
+
+
+def history(api: Any, subject: str, scope: str = "", **query: str) -> tuple[int, Any]:
+    status, body, _ = call(api, event("GET /requests", None, queryStringParameters=query, **of(subject, scope=scope)))
+    return status, [request["requestId"] for request in body["requests"]] if status == 200 else body["error"]["message"]
+
+
+def test_a_caller_s_history_has_its_own_requests_alone(tokens, aws):
+    call(tokens, event(**of("alice")))
+    call(tokens, event(body={**BODY, "data": {}}, **of("eve")))
+    aws.calls.clear()
+
+    assert history(tokens, "alice") == (200, ["trip-1"])
+    assert history(tokens, "bob") == (200, [])
+    assert {arguments["ExpressionAttributeValues"][":value"]["S"] for name, arguments in aws.calls if name == "query"} == {
+        callers.digest("alice"),
+        callers.digest("bob"),
+    }
+    assert history(tokens, "eve", owner="alice") == (403, "owner is for readers, whom the stack's api.readers names")
+
+
+def test_a_reader_s_history_has_everybody_s_requests_or_those_of_one_owner(tokens, aws):
+    call(tokens, event(**of("alice")))
+    call(tokens, event(**of("eve")))
+
+    status, everybodys = history(tokens, "bob", "quotes.audit")
+
+    assert (status, set(everybodys)) == (200, set(aws.items))
+    assert history(tokens, "bob", "quotes.audit", owner="eve") == (200, ["trip-1"])
+    assert call(tokens, read(everybodys[0], **of("bob", scope="quotes.audit")))[0] == 200
 
 
 def test_a_misspelt_query_parameter_of_a_read_is_refused(api):

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -11,8 +11,10 @@ import pytest
 from handlers import clock, contract, openapi, request_ids
 from handlers.completion import Policy
 from handlers.contract import InvalidRequest, Json
+from handlers.history import Place
 from handlers.routes import FIRST_PAUSE_SECONDS, OPEN_SECONDS, ROUTES, WAIT_SECONDS, Call, Operations, Problem, Reply
 from handlers.selection import Selection
+from tests import memory_index
 
 KNOWN = ["avis", "alamo"]
 BODY = {"requestId": "trip-1", "data": {"days_rental": 30}}
@@ -30,6 +32,12 @@ class World:
     def read(self, request_id: str) -> Json | None:
         self.reads.append(request_id)
         return self.records.get(request_id)
+
+    def entries(self, index: str, value: str, behind: Place, size: int) -> list[Place]:
+        return memory_index.entries(self.records, index, value, behind, size)
+
+    def read_all(self, ids: Sequence[str]) -> dict[str, Json]:
+        return memory_index.read_all(self.records, ids)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -52,6 +60,7 @@ class World:
                 "recipients": contract.recipients_of(asked, KNOWN),
                 "answers": {},
                 "createdAt": created_at or clock.now(),
+                "listed": (created_at or clock.now())[:10],
                 "deadlineAt": clock.now(),
                 **more,
             },
@@ -109,10 +118,11 @@ def carriers(world):
 def api(world, carriers):
     return Operations(
         carriers,
-        world.read,
+        world,
         known=KNOWN,
         policy=Policy(60),
         selection=Selection("lowest", 3),
+        retention_seconds=30 * 86_400,
         document=openapi.document(list(carriers), "NONE"),
         seconds=lambda: world.now,
         epoch=lambda: 1_800_000_000 + world.now,
@@ -411,6 +421,43 @@ def test_an_unknown_id_is_not_found(api):
 def test_what_can_be_no_id_is_not_even_looked_up(api, world, request_id):
     refused(404, "UnknownRequest", lambda: api.read(Call({"requestId": request_id})))
     assert not world.reads
+
+
+# The history
+
+
+def test_the_history_has_what_was_made_until_now(api, world):
+    for number in range(3):
+        world.open("map", {**BODY, "requestId": f"trip-{number}"}, f"2027-01-15T07:59:5{number}.000Z")
+    world.close("trip-1")
+
+    listed = api.list(Call(query={"limit": "2"})).body
+    behind = api.list(Call(query={"before": listed["next"]})).body
+
+    assert [(one["requestId"], one["status"]) for one in listed["requests"]] == [("trip-2", "OPEN"), ("trip-1", "COMPLETE")]
+    assert [one["requestId"] for one in behind["requests"]] == ["trip-0"]
+    assert [one["requestId"] for one in api.list(Call(query={"status": "COMPLETE"})).body["requests"]] == ["trip-1"]
+    _validators(openapi.document(["map"], "NONE"))["Page"].validate(listed)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"limit": "0"}, "limit must be a whole number from 1 to 50, not 0"),
+        ({"limit": "51"}, "limit must be a whole number from 1 to 50, not 51"),
+        ({"limit": "١"}, "limit must be a whole number from 1 to 50, not ١"),
+        ({"before": "noon"}, "before must be the next of a page, or a time such as 2027-01-01T12:00:00.000Z, not noon"),
+        ({"status": "DONE"}, "status must be OPEN, COMPLETE, PARTIAL or FAILED, not DONE"),
+        ({"after": "x"}, "unknown query parameter after; allowed: limit, before, status, owner"),
+    ],
+)
+def test_a_wrong_query_of_the_history_is_named(api, query, reason):
+    assert refused(400, "InvalidRequest", lambda: api.list(Call(query=query))) == reason
+
+
+@pytest.mark.parametrize("before", ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"])
+def test_the_history_before_any_time_is_answered(api, before):
+    assert api.list(Call(query={"before": before})).body["requests"] == []
 
 
 # The document

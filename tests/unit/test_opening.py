@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from handlers import clock, opening
+from handlers import clock, contract, opening
 from handlers.completion import Policy
 from tests.simulation.build import Build
 
@@ -22,13 +22,13 @@ class Store:
         return (record, True) if self.kept is None else (self.kept, False)
 
 
-def opened(store, now=None, *, by="me", publish_seconds=3):
+def opened(store, now=None, *, by="me", publish_seconds=3, body=BODY):
     deadlines = []
     found = opening.open_request(
         store,
         lambda record, seconds: deadlines.append(seconds),
         RULES,
-        BODY,
+        body,
         variant="sns",
         own_id="r1",
         opened_by=by,
@@ -65,3 +65,19 @@ def test_a_request_whose_record_took_too_long_is_not_published(monkeypatch):
 
     with pytest.raises(build.sns_requester.NotPublished):
         build.sns_requester._publish(kept.record)
+
+
+OWNED = {"owner": "a" * 64, "knownAs": "trip-1"}
+
+
+def test_the_record_says_whose_the_request_is_and_the_request_does_not():
+    found, _ = opened(Store(), body={**BODY, **OWNED})
+
+    assert OWNED.items() <= found.record.items()
+    assert found.record["request"] == {"data": {"days": 3}}
+
+
+@pytest.mark.parametrize("body", [{**BODY, "owner": "a"}, {**BODY, "owner": 1, "knownAs": "a"}, {**BODY, "owner": "a b", "knownAs": "a"}])
+def test_what_only_looks_like_an_owner_is_an_unknown_key(body):
+    with pytest.raises(contract.InvalidRequest, match='unknown key "owner"'):
+        opened(Store(), body=body)

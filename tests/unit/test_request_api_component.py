@@ -83,9 +83,19 @@ def test_the_function_may_start_these_machines_and_read_this_table(registered):
     own = [statement for statement in statements(registered) if statement["Action"][0].split(":")[0] not in ("logs", "xray")]
 
     assert own == [
-        {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE},
+        {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:BatchGetItem"], "Resource": TABLE},
+        {"Effect": "Allow", "Action": ["dynamodb:Query"], "Resource": [f"{TABLE}/index/listed"]},
         {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": [f"{STATES}map", f"{STATES}parallel"]},
     ]
+
+
+@pytest.mark.parametrize(
+    ("config", "indexes"), [(JWT, ["owner"]), ({**JWT, "readers": ["quotes.audit"]}, ["owner", "listed"]), ({"ownedBy": "ROLE"}, ["owner"])]
+)
+def test_the_function_may_read_everybody_s_index_only_where_a_caller_may(config, indexes):
+    [queries] = [statement for statement in statements(api(api=config)) if statement["Action"] == ["dynamodb:Query"]]
+
+    assert queries["Resource"] == [f"{TABLE}/index/{index}" for index in indexes]
 
 
 def test_the_function_ends_with_the_integration_and_knows_its_stack(registered):
