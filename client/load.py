@@ -1,4 +1,4 @@
-"""load FILE: puts a list (JSON, JSON Lines, CSV) where the distributed variant reads it.
+"""load FILE: puts a list (JSON, JSON Lines, CSV, read by `handlers.rows`) where the distributed variant reads it.
 
 A list in DynamoDB is one item, so it must fit; a data set in S3 is streamed, in parts of 8 MB, however long it is.
 """
@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, DecimalException
+from decimal import DecimalException
 from pathlib import Path
-from typing import Any, TextIO
+from types import MappingProxyType
+from typing import Any
 
 from client.errors import UsageError
 from client.stack import Stack
-from handlers import exact_json, streaming
+from handlers import exact_json, rows, streaming
 
 STATE_BYTES = 262_144
 """What a state of a machine may carry (Step Functions): a list that is read, and the input of one item's execution."""
@@ -26,9 +27,6 @@ ITEM_BYTES = 409_600
 
 HEADROOM_BYTES = 2_048
 """For what a state carries beside them."""
-
-CHUNK_CHARS = 65_536
-FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 Report = Callable[[int], None]
 """Called with the number of bytes of the file that were read since the last time."""
@@ -42,145 +40,67 @@ class LoadError(UsageError):
 class Loaded:
     items: int
     target: str
+    form: rows.Form
+    """What the file was read as."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a JSON list, JSON Lines (.jsonl) or CSV with a header")
-    parser.add_argument("--format", choices=sorted(set(FORMATS.values())), help="what FILE is; default: as its name ends")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a JSON list, JSON Lines (.jsonl) or CSV, plain or gzip")
+    parser.add_argument("--format", choices=sorted(rows.FORMATS), help="what FILE is; default: as its name ends")
+    parser.add_argument("--encoding", help="of FILE, such as latin-1 or windows-1252; default: UTF-8, or UTF-16 where FILE shows it")
+    parser.add_argument("--pointer", help="where in a JSON file its list is, such as /items; default: the file is the list")
+    of_csv = parser.add_argument_group("of a CSV file")
+    of_csv.add_argument("--delimiter", help="one character, or tab; default: what FILE shows")
+    of_csv.add_argument("--quote", help="one character, or an empty one for none; default: what FILE shows")
+    of_csv.add_argument("--no-header", metavar="NAMES", help="FILE has no header; its columns are NAMES, separated by commas")
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
     with _progress(options.file, quiet=options.json) as report:
-        loaded = load(stack, options.file, options.format, report)
-    print(json.dumps({"items": loaded.items, "target": loaded.target}) if options.json else f"{loaded.items} items are in {loaded.target}")
+        loaded = load(stack, options.file, _given(options), report)
+    if options.json:
+        print(json.dumps({"items": loaded.items, "target": loaded.target, "read": loaded.form.facts()}, ensure_ascii=False))
+    else:
+        print(f"{options.file} was read as {loaded.form}", file=sys.stderr)
+        print(f"{loaded.items} items are in {loaded.target}")
     return 0
 
 
-def load(stack: Stack, file: Path, format: str | None = None, report: Report = lambda read: None) -> Loaded:
-    """Puts the items of `file` into the source of the stack's distributed variant. LoadError where that is impossible."""
+def load(stack: Stack, file: Path, given: Mapping[str, Any] = MappingProxyType({}), report: Report = lambda read: None) -> Loaded:
+    """Puts the items of `file` into the source of the stack's distributed variant. given: as `rows.detect` takes it. LoadError where that
+    is impossible."""
     source = stack.outputs.get("distributedSource")
     if source is None:
         raise LoadError("variant distributed is not deployed: add it to variants")
-    items = read(file, format, report)
     try:
+        head, chunks = rows.peek(_chunks(file, report))
+        form = rows.detect(head, str(file), given)
+        items = rows.read(chunks, form, str(file))
         if source["source"] == "dynamodb":
-            return _put_list(stack.client("dynamodb"), source, items)
-        return _upload(stack.client("s3"), source, items)
-    except RecursionError:
-        raise LoadError(f"{file} has an item that is nested too deeply") from None
+            count, target = _put_list(stack.client("dynamodb"), source, items)
+        else:
+            count, target = _upload(stack.client("s3"), source, items)
+    except rows.Wrong as wrong:
+        raise LoadError(str(wrong)) from None
+    return Loaded(count, target, form)
 
 
-def read(file: Path, format: str | None = None, report: Report = lambda read: None) -> Iterator[Any]:
-    """The items of a file, one after the other and never all at once; numbers with a point as Decimal."""
-    kind = format or FORMATS.get(file.suffix.lower())
-    if kind is None:
-        raise LoadError(f"{file} is neither .json, .jsonl nor .csv: say which with --format")
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    names = next(csv.reader([options.no_header])) if options.no_header else None
+    return {field: getattr(options, field) for field in ("format", "delimiter", "quote", "encoding", "pointer")} | {"header": names}
+
+
+def _chunks(file: Path, report: Report) -> Iterator[bytes]:
     try:
-        # A byte order mark, as spreadsheets write it, is no part of the first column's name.
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            counted = _Counted(text, report)
-            yield from {"json": _json_list, "jsonl": _json_lines, "csv": _csv_rows}[kind](counted, file)
+        with file.open("rb") as data:
+            while chunk := data.read(rows.CHUNK_BYTES):
+                report(len(chunk))
+                yield chunk
     except OSError as error:
         raise LoadError(f"cannot read {file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-class _Counted:
-    """A text file that reports how much of it was read. Characters are counted, which for ASCII are bytes."""
-
-    def __init__(self, file: TextIO, report: Report) -> None:
-        self._file = file
-        self._report = report
-
-    def read(self, size: int) -> str:
-        chunk = self._file.read(size)
-        self._report(len(chunk))
-        return chunk
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._file:
-            self._report(len(line))
-            yield line
-
-
-def _json_list(text: _Counted, file: Path) -> Iterator[Any]:
-    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
-    buffer = text.read(CHUNK_CHARS).lstrip()
-    if not buffer.startswith("["):
-        raise LoadError(f"{file} must hold a JSON list; for one item per line use --format jsonl")
-    buffer, at, index, ended = buffer[1:], 0, 0, False
-    while True:
-        at = _skip(buffer, at, " \t\r\n")
-        if at < len(buffer) and buffer[at] == "]":
-            if (buffer[at + 1 :] + text.read(CHUNK_CHARS)).strip():
-                raise LoadError(f"{file} goes on after the end of its list")
-            return
-        start = at
-        if index and at < len(buffer):
-            if buffer[at] != ",":
-                raise LoadError(f"{file}: expected a comma or the end of the list after item {index}")
-            start = _skip(buffer, at + 1, " \t\r\n")
-        try:
-            item, end = decoder.raw_decode(buffer, start)
-        except json.JSONDecodeError as error:
-            item, end, problem = None, len(buffer), error.msg
-        except ValueError as error:
-            raise LoadError(f"{file}: item {index + 1} is not JSON: {error}") from None
-        else:
-            problem = "it ends early"
-        # What touches the end of the buffer may go on after it.
-        if end < len(buffer):
-            yield item
-            at, index = end, index + 1
-        elif ended:
-            raise LoadError(f"{file}: item {index + 1} is not JSON: {problem}")
-        else:
-            more = text.read(max(CHUNK_CHARS, len(buffer)))
-            buffer, at, ended = buffer[at:] + more, 0, not more
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON")
-
-
-def _skip(buffer: str, at: int, characters: str) -> int:
-    while at < len(buffer) and buffer[at] in characters:
-        at += 1
-    return at
-
-
-def _json_lines(text: _Counted, file: Path) -> Iterator[Any]:
-    for number, line in enumerate(text, start=1):
-        if line.strip():
-            try:
-                yield json.loads(line, parse_float=Decimal, parse_constant=_no_number)
-            except ValueError as error:
-                raise LoadError(f"{file}: line {number} is not JSON: {error}") from None
-
-
-def _csv_rows(text: _Counted, file: Path) -> Iterator[dict[str, str]]:
-    # A field may be as long as it likes here: what is too much for an item is told with what to do.
-    csv.field_size_limit(sys.maxsize)
-    rows = csv.reader(text, strict=True)
-    try:
-        header = next(rows, None)
-        if header is None:
-            return
-        if len(set(header)) < len(header) or not all(header):
-            raise LoadError(f"{file}: the header must name each column once, not {', '.join(header)}")
-        for row in rows:
-            if not row:
-                # A blank line.
-                continue
-            if len(row) != len(header):
-                raise LoadError(f"{file}: line {rows.line_num} has {len(row)} fields; the header has {len(header)}")
-            yield dict(zip(header, row, strict=True))
-    except csv.Error as error:
-        raise LoadError(f"{file}: line {rows.line_num} is not CSV: {error}") from None
-
-
-def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) -> Loaded:
+def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) -> tuple[int, str]:
     from boto3.dynamodb.types import TypeSerializer
 
     serialize = TypeSerializer().serialize
@@ -208,14 +128,14 @@ def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) ->
         ExpressionAttributeNames={"#list": source["attribute"]},
         ExpressionAttributeValues={":list": {"L": values}},
     )
-    return Loaded(len(values), f"{source['attribute']} of {source['keyName']} = {source['keyValue']} in table {source['table']}")
+    return len(values), f"{source['attribute']} of {source['keyName']} = {source['keyValue']} in table {source['table']}"
 
 
-def _upload(s3: Any, source: Mapping[str, Any], items: Iterable[Any]) -> Loaded:
+def _upload(s3: Any, source: Mapping[str, Any], items: Iterable[Any]) -> tuple[int, str]:
     counter = _Counter(items)
     lines = {"json": _as_list, "jsonl": _as_lines, "csv": _as_csv}[source["format"]](counter)
     streaming.upload(s3, source["bucket"], source["key"], lines)
-    return Loaded(counter.count, f"s3://{source['bucket']}/{source['key']}")
+    return counter.count, f"s3://{source['bucket']}/{source['key']}"
 
 
 class _Counter:
@@ -255,24 +175,43 @@ def _as_lines(items: _Counter) -> Iterator[str]:
 
 def _as_csv(items: _Counter) -> Iterator[str]:
     line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
+    # What its line ending has is what it quotes: both kinds, although a row ends in one.
+    writer = csv.writer(line, lineterminator="\r\n")
     header: list[str] | None = None
     for item in items:
         if not item or not isinstance(item, dict) or any(isinstance(value, (dict, list)) for value in item.values()):
             raise LoadError(f"item {items.count} is no row: CSV takes flat objects with a field or more; set distributed.format to jsonl")
         if header is None:
+            if "" in item:
+                raise LoadError("item 1 has a field without a name, which CSV cannot have; set distributed.format to jsonl")
             header = list(item)
             writer.writerow(header)
+            yield _taken(line)
         elif list(item) != header:
             raise LoadError(
                 f"item {items.count} has the fields {', '.join(item)}; the first has {', '.join(header)}; set distributed.format to jsonl"
             )
-        writer.writerow(item.values())
-        if "\\" in line.getvalue():
+        writer.writerow([_csv_text(name, value, items.count) for name, value in item.items()])
+        text = _taken(line)
+        if "\\" in text:
             raise LoadError(f"item {items.count} has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl")
-        yield items.check(line.getvalue())
-        line.seek(0)
-        line.truncate()
+        yield items.check(text)
+
+
+def _csv_text(name: str, value: Any, item: int) -> str:
+    """As JSON has it, so that nothing but the quotes of a text is lost."""
+    if value is None:
+        raise LoadError(f"item {item} has null in {name}, for which CSV has no word; set distributed.format to jsonl")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _taken(line: io.StringIO) -> str:
+    text = line.getvalue().removesuffix("\r\n") + "\n"
+    line.seek(0)
+    line.truncate()
+    return text
 
 
 def _bytes(text: str, item: int) -> int:
