@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.provider.errors import ProviderError
+from botocore.exceptions import ClientError
+
+from local.provider.errors import ProviderError, is_gone
 
 # The provider's configuration has more than one name for some services: {the boto3 client: other names}.
 SERVICE_NAMES = {"logs": ("cloudwatchlogs", "cloudwatchlog"), "events": ("eventbridge", "cloudwatchevents"), "stepfunctions": ("sfn",)}
@@ -166,3 +168,18 @@ def wait_until(ready: Callable[[], bool], what: str, seconds: float = 300) -> No
             raise ProviderError(f"timed out after {seconds:g} s waiting for {what}")
         time.sleep(pause)
         pause = min(pause * 1.3, 1)
+
+
+def wait_until_gone(read: Callable[[], object], what: str) -> None:
+    """Poll until AWS answers `read()` by saying that there is nothing."""
+
+    def is_missing() -> bool:
+        try:
+            read()
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            return True
+        return False
+
+    wait_until(is_missing, f"{what} to be gone")

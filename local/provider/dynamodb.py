@@ -9,18 +9,23 @@ from local.properties import Properties, has_unknown
 from local.provider.aws import wait_until
 from local.provider.naming import Name
 from local.provider.resource import Resource
-from local.provider.rules import arn, between, one_of, text
+from local.provider.rules import NOT_IMPLEMENTED, arn, between, one_of, text
 from local.provider.schema import Failure
-from local.provider.shapes import renamed, tag_list
+from local.provider.shapes import capitalised, from_aws, renamed, to_aws
 
 NAME_PATTERN = r"[a-zA-Z0-9_.-]+"
 NAME_WHAT = "must consist of letters, digits, -, _ and ."
+
+KEYS = {"hashKey": "HASH", "rangeKey": "RANGE"}
+ATTRIBUTE = {"name": "AttributeName", "type": "AttributeType"}
+PROJECTION = capitalised("nonKeyAttributes projectionType")
 
 
 class Table(Resource):
     token = "aws:dynamodb/table:Table"
     service = "dynamodb"
     name = Name("name", 255, NAME_PATTERN, NAME_WHAT, shortest=3)
+    kind, key = "table", "TableName"
     fields = {"billingMode": "BillingMode", "deletionProtectionEnabled": "DeletionProtectionEnabled", "name": "TableName"}
     others = frozenset({"attributes", "globalSecondaryIndexes", "pointInTimeRecovery", "serverSideEncryption", "ttl"})
     defaults = {"billingMode": "PROVISIONED"}
@@ -32,6 +37,7 @@ class Table(Resource):
         "attributes[*].name": text(shortest=1, longest=255),
         "attributes[*].type": one_of("S", "N", "B"),
         "billingMode": one_of("PAY_PER_REQUEST"),
+        "globalSecondaryIndexes[*].keySchemas": lambda _: NOT_IMPLEMENTED,
         "globalSecondaryIndexes[*].name": text(NAME_PATTERN, 3, 255, NAME_WHAT),
         "globalSecondaryIndexes[*].projectionType": one_of("ALL", "INCLUDE", "KEYS_ONLY"),
         "pointInTimeRecovery.recoveryPeriodInDays": between(1, 35),
@@ -44,18 +50,13 @@ class Table(Resource):
         if isinstance(ttl, dict) and ttl.get("enabled") is True and not ttl.get("attributeName"):
             yield "ttl.attributeName", "is required when ttl is enabled"
 
-    def create(self, inputs: Properties) -> str:
-        arguments = self.arguments(inputs) | {
-            "AttributeDefinitions": _attributes(inputs),
-            "KeySchema": _key_schema(inputs),
-            "Tags": tag_list(inputs.get("tags")),
-        }
+    def arguments(self, inputs: Properties, names: Any = None) -> dict[str, Any]:
+        arguments = super().arguments(inputs) | {"AttributeDefinitions": _attributes(inputs), "KeySchema": _key_schema(inputs)}
         if inputs.get("globalSecondaryIndexes"):
             arguments["GlobalSecondaryIndexes"] = list(map(_index, inputs["globalSecondaryIndexes"]))
         if "serverSideEncryption" in inputs:
             arguments["SSESpecification"] = _encryption(inputs["serverSideEncryption"])
-        self.api.create_table(**arguments)
-        return inputs["name"]
+        return arguments
 
     def settle(self, id: str, inputs: Properties) -> None:
         self._wait(id)
@@ -74,14 +75,14 @@ class Table(Resource):
         ttl_enabled = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
         return {
             "arn": found["TableArn"],
-            "attributes": [{"name": item["AttributeName"], "type": item["AttributeType"]} for item in found["AttributeDefinitions"]],
+            "attributes": from_aws(found["AttributeDefinitions"], spelled=ATTRIBUTE),
             "billingMode": found.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             "deletionProtectionEnabled": found.get("DeletionProtectionEnabled", False),
             "globalSecondaryIndexes": list(map(_from_index, found.get("GlobalSecondaryIndexes", []))) or None,
-            "hashKey": _key(found["KeySchema"], "HASH"),
             "name": found["TableName"],
             "pointInTimeRecovery": self._recovery(id),
-            "rangeKey": _key(found["KeySchema"], "RANGE"),
+            "rangeKey": None,
+            **_keys(found["KeySchema"]),
             "serverSideEncryption": {"enabled": encrypted} | renamed(encryption if encrypted else {}, {"KMSMasterKeyArn": "kmsKeyArn"}),
             "ttl": {"attributeName": ttl.get("AttributeName", "") if ttl_enabled else "", "enabled": ttl_enabled},
         }
@@ -123,13 +124,11 @@ class Table(Resource):
             self._set_ttl(id, new)
 
     def _set_ttl(self, id: str, ttl: Properties) -> None:
-        self.api.update_time_to_live(
-            TableName=id, TimeToLiveSpecification={"AttributeName": ttl["attributeName"], "Enabled": ttl["enabled"]}
-        )
+        self.api.update_time_to_live(TableName=id, TimeToLiveSpecification=to_aws(ttl))
 
     def _set_recovery(self, id: str, recovery: Properties) -> None:
-        names = {"enabled": "PointInTimeRecoveryEnabled", "recoveryPeriodInDays": "RecoveryPeriodInDays"}
-        self.api.update_continuous_backups(TableName=id, PointInTimeRecoverySpecification=renamed(recovery, names))
+        specification = to_aws(recovery, spelled={"enabled": "PointInTimeRecoveryEnabled"})
+        self.api.update_continuous_backups(TableName=id, PointInTimeRecoverySpecification=specification)
 
     def _recovery(self, id: str) -> Properties:
         found = self.api.describe_continuous_backups(TableName=id)["ContinuousBackupsDescription"]
@@ -154,34 +153,24 @@ def _check_attributes(inputs: Properties) -> Iterator[Failure]:
 
 
 def _attributes(inputs: Properties) -> list[dict[str, str]]:
-    return [{"AttributeName": item["name"], "AttributeType": item["type"]} for item in inputs["attributes"]]
+    return to_aws(inputs["attributes"], spelled=ATTRIBUTE)
 
 
 def _key_schema(keys: Properties) -> list[dict[str, str]]:
-    schema = [
-        {"AttributeName": keys[name], "KeyType": kind} for name, kind in (("hashKey", "HASH"), ("rangeKey", "RANGE")) if keys.get(name)
-    ]
-    return schema + [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in keys.get("keySchemas") or []]
+    return [{"AttributeName": keys[name], "KeyType": kind} for name, kind in KEYS.items() if keys.get(name)]
 
 
-def _key(schema: list[dict[str, str]], kind: str) -> str | None:
-    return next((key["AttributeName"] for key in schema if key["KeyType"] == kind), None)
+def _keys(schema: list[dict[str, str]]) -> Properties:
+    names = {key["KeyType"]: key["AttributeName"] for key in schema}
+    return {name: names[kind] for name, kind in KEYS.items() if kind in names}
 
 
 def _index(index: Properties) -> dict[str, Any]:
-    projection = renamed(index, {"nonKeyAttributes": "NonKeyAttributes", "projectionType": "ProjectionType"})
-    return {"IndexName": index["name"], "KeySchema": _key_schema(index), "Projection": projection}
+    return {"IndexName": index["name"], "KeySchema": _key_schema(index), "Projection": renamed(index, PROJECTION)}
 
 
 def _from_index(index: dict[str, Any]) -> Properties:
-    described = {
-        "hashKey": _key(index["KeySchema"], "HASH"),
-        "name": index["IndexName"],
-        "nonKeyAttributes": index["Projection"].get("NonKeyAttributes"),
-        "projectionType": index["Projection"]["ProjectionType"],
-        "rangeKey": _key(index["KeySchema"], "RANGE"),
-    }
-    return {key: value for key, value in described.items() if value is not None}
+    return {"name": index["IndexName"], **_keys(index["KeySchema"]), **from_aws(index["Projection"])}
 
 
 def _index_updates(old: Properties, new: Properties) -> Iterator[dict[str, Any]]:

@@ -6,23 +6,13 @@ from botocore.exceptions import ClientError
 
 GONE = frozenset(
     {
-        "404",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "DashboardNotFoundError",
-        "NoSuchBucket",
-        "NoSuchBucketPolicy",
-        "NoSuchEntity",
-        "NoSuchLifecycleConfiguration",
-        "NoSuchPublicAccessBlockConfiguration",
-        "NotFound",
-        "NotFoundException",
-        "QueueDoesNotExist",
-        "ResourceNotFound",
-        "ResourceNotFoundException",
-        "ServerSideEncryptionConfigurationNotFoundError",
+        "404", "AWS.SimpleQueueService.NonExistentQueue", "DashboardNotFoundError", "NoSuchBucket", "NoSuchBucketPolicy",
+        "NoSuchEntity", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration", "NotFound", "NotFoundException",
+        "QueueDoesNotExist", "ResourceNotFound", "ResourceNotFoundException", "ServerSideEncryptionConfigurationNotFoundError",
         "StateMachineDoesNotExist",
     }
-)
+)  # fmt: skip
+"""AWS's names for the errors that say that a resource doesn't exist (any more)."""
 
 
 class ProviderError(Exception):
@@ -35,7 +25,6 @@ def code(error: ClientError) -> str:
 
 
 def is_gone(error: ClientError) -> bool:
-    """Whether the error says that the resource doesn't exist (any more)."""
     return code(error) in GONE
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from local.properties import UNKNOWN, Properties
 from local.provider.naming import Name
 from local.provider.resource import Resource
-from local.provider.rules import arn, between, one_of, policy_document, text
+from local.provider.rules import arn, policy_document, statements, text
 from local.provider.schema import Failure
-from local.provider.shapes import Tagging, capitalised, tag_list, tag_map
+from local.provider.shapes import Tagging, tag_map
 
 NAME_PATTERN = r"[\w+=,.@-]+"
 NAME_WHAT = "must consist of letters, digits and +=,.@-_"
-PATH = text(r"/|/[!-~]+/", 1, 512, "must begin and end with /")
+ROLE_NAME = text(NAME_PATTERN, 1, 64, NAME_WHAT)
 
 # AWS counts the characters of a policy without its white space.
 MANAGED_POLICY_LIMIT, ROLE_POLICY_LIMIT = 6144, 10240
@@ -24,115 +24,73 @@ MANAGED_POLICY_LIMIT, ROLE_POLICY_LIMIT = 6144, 10240
 class Role(Resource):
     token = "aws:iam/role:Role"
     service = "iam"
+    kind, key = "role", "RoleName"
+    tagging = Tagging("RoleName", "", "tag_role", "untag_role", by="name")
     name = Name("name", 64, NAME_PATTERN, NAME_WHAT)
-    fields = {
-        **capitalised("description maxSessionDuration path"),
-        "assumeRolePolicy": "AssumeRolePolicyDocument",
-        "name": "RoleName",
-        "permissionsBoundary": "PermissionsBoundary",
-    }
-    defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
-    replaces = frozenset({"name", "path"})
+    fields = {"assumeRolePolicy": "AssumeRolePolicyDocument", "name": "RoleName"}
+    replaces = frozenset({"name"})
     policies = frozenset({"assumeRolePolicy"})
-    deletion = ("delete_role", "RoleName")
-    rules = {
-        "assumeRolePolicy": policy_document(),
-        "description": text(longest=1000),
-        "forceDetachPolicies": one_of(False),
-        "maxSessionDuration": between(3600, 43200),
-        "path": PATH,
-        "permissionsBoundary": arn("iam"),
-    }
+    rules = {"assumeRolePolicy": policy_document()}
 
     def check(self, inputs: Properties) -> Iterator[Failure]:
         if inputs["assumeRolePolicy"] == UNKNOWN:
             return
-        statements = json.loads(inputs["assumeRolePolicy"])["Statement"]
-        for statement in statements if isinstance(statements, list) else [statements]:
+        for statement in statements(json.loads(inputs["assumeRolePolicy"])):
             if "Principal" not in statement and "NotPrincipal" not in statement:
                 yield "assumeRolePolicy", "needs a Principal in each statement"
 
-    def create(self, inputs: Properties) -> str:
-        self.api.create_role(**self.arguments(inputs), Tags=tag_list(inputs.get("tags")))
-        return inputs["name"]
-
     def read(self, id: str, known: Properties) -> Properties | None:
-        found = self.api.get_role(RoleName=id)["Role"]
+        found = self.call("read", RoleName=id)["Role"]
         return self.properties(found) | {
             "arn": found["Arn"],
-            "assumeRolePolicy": json.dumps(found["AssumeRolePolicyDocument"]),
             "createDate": found["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "maxSessionDuration": found.get("MaxSessionDuration", 3600),
-            "permissionsBoundary": found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "tags": tag_map(found.get("Tags")),
             "uniqueId": found["RoleId"],
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        if "assumeRolePolicy" in changed:
-            self.api.update_assume_role_policy(RoleName=id, PolicyDocument=new["assumeRolePolicy"])
-        if changed & {"description", "maxSessionDuration"}:
-            wanted = {"description": ""} | new
-            self.api.update_role(RoleName=id, **self.arguments(wanted, ("description", "maxSessionDuration")))
-        if "permissionsBoundary" in changed:
-            if boundary := new.get("permissionsBoundary"):
-                self.api.put_role_permissions_boundary(RoleName=id, PermissionsBoundary=boundary)
-            else:
-                self.api.delete_role_permissions_boundary(RoleName=id)
-
-    def change_tags(self, id: str, old: Properties, new: Properties) -> None:
-        tagging = Tagging("RoleName", add="tag_role", remove="untag_role")
-        tagging.change(self.api, id, old.get("tags") or {}, new.get("tags") or {})
+        self.api.update_assume_role_policy(RoleName=id, PolicyDocument=new["assumeRolePolicy"])
 
 
 class RolePolicy(Resource):
     token = "aws:iam/rolePolicy:RolePolicy"
     service = "iam"
+    kind, key = "role_policy", "PolicyName"
+    verbs = {"create": "put", "update": "put"}
     name = Name("name", 128, NAME_PATTERN, NAME_WHAT)
     fields = {"name": "PolicyName", "policy": "PolicyDocument", "role": "RoleName"}
     replaces = frozenset({"name", "role"})
     policies = frozenset({"policy"})
-    rules = {"policy": policy_document(ROLE_POLICY_LIMIT), "role": text(NAME_PATTERN, 1, 64, NAME_WHAT)}
+    rules = {"policy": policy_document(ROLE_POLICY_LIMIT), "role": ROLE_NAME}
 
     def create(self, inputs: Properties) -> str:
-        self.api.put_role_policy(**self.arguments(inputs))
-        return f"{inputs['role']}:{inputs['name']}"
+        return f"{inputs['role']}:{super().create(inputs)}"
 
-    def read(self, id: str, known: Properties) -> Properties | None:
+    def target(self, id: str, known: Properties) -> dict[str, Any]:
         role, _, name = id.partition(":")
-        found = self.api.get_role_policy(RoleName=role, PolicyName=name)
-        return {"name": name, "policy": json.dumps(found["PolicyDocument"]), "role": role}
-
-    def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        self.api.put_role_policy(**self.arguments(new))
-
-    def delete(self, id: str, known: Properties) -> None:
-        role, _, name = id.partition(":")
-        self.api.delete_role_policy(RoleName=role, PolicyName=name)
+        return {"RoleName": role, "PolicyName": name}
 
 
 class Policy(Resource):
     token = "aws:iam/policy:Policy"
     service = "iam"
+    kind, key = "policy", "PolicyArn"
+    tagging = Tagging("PolicyArn", "", "tag_policy", "untag_policy")
     name = Name("name", 128, NAME_PATTERN, NAME_WHAT)
-    fields = {**capitalised("description path"), "name": "PolicyName", "policy": "PolicyDocument"}
-    defaults = {"path": "/"}
-    replaces = frozenset({"description", "name", "path"})
+    fields = {"name": "PolicyName", "policy": "PolicyDocument"}
+    replaces = frozenset({"name"})
     policies = frozenset({"policy"})
-    rules = {"description": text(longest=1000), "path": PATH, "policy": policy_document(MANAGED_POLICY_LIMIT)}
+    rules = {"policy": policy_document(MANAGED_POLICY_LIMIT)}
 
     def create(self, inputs: Properties) -> str:
-        answer = self.api.create_policy(**self.arguments(inputs), Tags=tag_list(inputs.get("tags")))
-        return answer["Policy"]["Arn"]
+        return self.call("create", **self.arguments(inputs), **self.tags(inputs))["Policy"]["Arn"]
 
     def read(self, id: str, known: Properties) -> Properties | None:
-        found = self.api.get_policy(PolicyArn=id)["Policy"]
+        found = self.call("read", PolicyArn=id)["Policy"]
         version = self.api.get_policy_version(PolicyArn=id, VersionId=found["DefaultVersionId"])["PolicyVersion"]
-        document: Any = version["Document"]
-        return self.properties(found) | {
+        return self.properties(found | {"PolicyDocument": version["Document"]}) | {
             "arn": found["Arn"],
             "attachmentCount": found.get("AttachmentCount", 0),
-            "policy": document if isinstance(document, str) else json.dumps(document),
             "policyId": found["PolicyId"],
             "tags": tag_map(found.get("Tags")),
         }
@@ -143,11 +101,7 @@ class Policy(Resource):
 
     def delete(self, id: str, known: Properties) -> None:
         self._delete_versions(id, leaving=0)
-        self.api.delete_policy(PolicyArn=id)
-
-    def change_tags(self, id: str, old: Properties, new: Properties) -> None:
-        tagging = Tagging("PolicyArn", add="tag_policy", remove="untag_policy")
-        tagging.change(self.api, id, old.get("tags") or {}, new.get("tags") or {})
+        super().delete(id, known)
 
     def _delete_versions(self, id: str, leaving: int) -> None:
         """Deletes the oldest versions that aren't in force. IAM keeps five of a policy at most."""
@@ -160,12 +114,14 @@ class Policy(Resource):
 class RolePolicyAttachment(Resource):
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     service = "iam"
+    kind = "role_policy"
+    verbs = {"create": "attach", "delete": "detach"}
     fields = {"policyArn": "PolicyArn", "role": "RoleName"}
     replaces = frozenset({"policyArn", "role"})
-    rules = {"policyArn": arn("iam"), "role": text(NAME_PATTERN, 1, 64, NAME_WHAT)}
+    rules = {"policyArn": arn("iam"), "role": ROLE_NAME}
 
     def create(self, inputs: Properties) -> str:
-        self.api.attach_role_policy(**self.arguments(inputs))
+        self.call("create", **self.arguments(inputs))
         return f"{inputs['role']}/{inputs['policyArn']}"
 
     def read(self, id: str, known: Properties) -> Properties | None:
@@ -173,6 +129,6 @@ class RolePolicyAttachment(Resource):
         attached = self.api.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
         return {"policyArn": policy, "role": role} if any(p["PolicyArn"] == policy for p in attached) else None
 
-    def delete(self, id: str, known: Properties) -> None:
+    def target(self, id: str, known: Properties) -> dict[str, Any]:
         role, _, policy = id.partition("/")
-        self.api.detach_role_policy(RoleName=role, PolicyArn=policy)
+        return {"RoleName": role, "PolicyArn": policy}

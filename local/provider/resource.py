@@ -15,24 +15,12 @@ from local.properties import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, cha
 from local.provider.aws import Aws
 from local.provider.errors import ProviderError
 from local.provider.naming import Name
-from local.provider.rules import Rule, broken, check_tags
-from local.provider.schema import Failure, Schema, covers, schema
-from local.provider.shapes import TAGGING, from_aws, to_aws
+from local.provider.rules import NOT_IMPLEMENTED, Rule, broken, check_tags
+from local.provider.schema import Failure, Schema, conform, covers, schema
+from local.provider.shapes import TAGGING, Tagging, from_aws, to_aws
 
-# {the module in a type token: the modules here that implement its types}
-MODULES: Mapping[str, tuple[str, ...]] = {
-    "apigatewayv2": ("apigatewayv2",),
-    "cloudwatch": ("logs", "cloudwatch", "events"),
-    "dynamodb": ("dynamodb",),
-    "iam": ("iam",),
-    "lambda": ("lambda_",),
-    "s3": ("s3",),
-    "sfn": ("sfn",),
-    "sns": ("sns",),
-    "sqs": ("sqs",),
-}
-
-NOT_IMPLEMENTED = "isn't implemented by the local provider"
+# Named after the module in a type token.
+MODULES = ("apigatewayv2", "cloudwatch", "dynamodb", "iam", "lambda_", "s3", "sfn", "sns", "sqs")
 
 _types: dict[str, type[Resource]] = {}
 
@@ -42,28 +30,37 @@ class Resource:
 
     The tables, all by property name:
     service     the boto3 client behind `api`
+    kind        what the operations are called after: create_role, get_role, update_role, delete_role
+    verbs       those that begin with another word: {"create", "read", "update" or "delete": the word}
+    key         what these operations call the id
+    tagging     how its tags are told and changed, where not as the service's others
     name        the property that holds the physical name, when the provider makes it up
     fields      {property: what the service calls it}, for those that it takes and tells alike
     others      further properties that the type implements; what no table names is refused
+    spelled     {key: what the service calls it}, where that is not the key with a capital
     maps        keys below which the keys are the user's own
     empty       what the service takes to mean that there is none any more
     defaults    values that the provider writes into the inputs
     required    what AWS needs although pulumi_aws calls it optional
     replaces    inputs that can't be changed in place
     kept        inputs that AWS chooses, or keeps as they were, where the program says nothing
-    volatile    outputs that any change may change
+    volatile    outputs that any change but one of tags may change
     documents   JSON texts, compared by what they say
     policies    IAM policies, compared by what they allow: lists of one and the order of actions don't count
     unordered   lists whose order means nothing
-    deletion    the operation that deletes the resource, and what it calls the id
     rules       {property path: what AWS accepts there, of what is implemented here}
     """
 
     token: ClassVar[str] = ""
     service: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
+    verbs: ClassVar[Mapping[str, str]] = {}
+    key: ClassVar[str] = ""
+    tagging: ClassVar[Tagging | None] = None
     name: ClassVar[Name | None] = None
     fields: ClassVar[Mapping[str, str]] = {}
     others: ClassVar[frozenset[str]] = frozenset()
+    spelled: ClassVar[Mapping[str, str]] = {}
     maps: ClassVar[frozenset[str]] = frozenset()
     empty: ClassVar[Mapping[str, Any]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -74,10 +71,10 @@ class Resource:
     documents: ClassVar[frozenset[str]] = frozenset()
     policies: ClassVar[frozenset[str]] = frozenset()
     unordered: ClassVar[frozenset[str]] = frozenset()
-    deletion: ClassVar[tuple[str, str]] = ("", "")
     rules: ClassVar[Mapping[str, Rule]] = {}
 
     def __init_subclass__(cls) -> None:
+        cls.tagging = cls.tagging or TAGGING.get(cls.service)
         if cls.token:
             _types[cls.token] = cls
 
@@ -92,7 +89,7 @@ class Resource:
     def schema(cls) -> Schema:
         return schema(cls.token)
 
-    # What a type implements
+    # What a type says in its own way, where the tables don't say it all
 
     def check(self, inputs: Properties) -> Iterator[Failure]:
         """What is wrong with the properties as a whole. Each of them alone is judged by `rules`."""
@@ -100,7 +97,8 @@ class Resource:
 
     def create(self, inputs: Properties) -> str:
         """Make the resource; its id."""
-        raise NotImplementedError
+        arguments = self.arguments(inputs)
+        return self.call("create", **arguments, **self.tags(inputs)).get(self.key) or arguments[self.key]
 
     def settle(self, id: str, inputs: Properties) -> None:
         """What has to follow a creation: further settings, waiting until it can be used. A failure undoes it."""
@@ -110,33 +108,39 @@ class Resource:
 
         `known` is what is known already: the inputs of a resource just made, the last outputs, nothing in an import.
         """
-        raise NotImplementedError
+        return self.properties(self.call("read", **self.target(id, known)))
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """Bring the properties named in `changed` to what the inputs `new` say. `old` are the last outputs."""
-        raise NotImplementedError
+        names = None if self.verbs.get("update") == "put" else changed
+        if arguments := self.arguments({**self.empty, **new}, names):
+            self.call("update", **(self.target(id, new) | arguments))
 
     def delete(self, id: str, known: Properties) -> None:
-        operation, argument = self.deletion
-        getattr(self.api, operation)(**{argument: id})
+        self.call("delete", **self.target(id, known))
 
-    def tagged(self, id: str, known: Properties) -> str:
-        """What its service calls the resource where its tags are told or changed."""
-        return known["arn"]
+    def target(self, id: str, known: Properties) -> dict[str, Any]:
+        """What the operations take to know the resource."""
+        return {self.key: id}
+
+    def tags(self, inputs: Properties) -> dict[str, Any]:
+        """The tags, where there are any, as the creation takes them."""
+        return self.tagging.arguments(inputs["tags"]) if self.tagging and inputs.get("tags") else {}
 
     def read_tags(self, id: str, found: Properties) -> dict[str, str] | None:
-        return TAGGING[self.service].read(self.api, self.tagged(id, found)) if self.service in TAGGING else found.get("tags")
+        return self.tagging.read(self.api, found) if self.tagging else found.get("tags")
 
     def change_tags(self, id: str, old: Properties, new: Properties) -> None:
-        TAGGING[self.service].change(self.api, self.tagged(id, old), old.get("tags") or {}, new.get("tags") or {})
+        assert self.tagging
+        self.tagging.change(self.api, old, new.get("tags") or {})
 
     def unsure(self, new: Properties, changed: set[str]) -> set[str]:
         """The outputs that the change of those properties may change in turn."""
-        return set(self.volatile)
+        return set(self.volatile) if changed - {"tags"} else set()
 
-    def must_replace(self, old: Properties, new: Properties, changed: set[str]) -> set[str]:
-        """The properties that force a replacement, of those changed."""
-        return changed & self.replaces
+    def id_of(self, id: str, found: Properties) -> str:
+        """The id of what was found under `id`, which may be its name: all that is known of a creation that was interrupted."""
+        return id
 
     # What all types share
 
@@ -146,19 +150,27 @@ class Resource:
         named = {*cls.fields, *cls.others, *cls.defaults, *cls.replaces, "region", "tags"} | ({cls.name.key} if cls.name else set())
         return named & cls.schema().inputs.keys()
 
+    def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """The answer to `verb`, which is create, read, update or delete."""
+        return getattr(self.api, f"{({'read': 'get'} | dict(self.verbs)).get(verb, verb)}_{self.kind}")(**arguments)
+
     def arguments(self, inputs: Properties, names: Collection[str] | None = None) -> dict[str, Any]:
         """The `fields` that are set, of all or of those `names`, as the service takes them."""
         return {
-            theirs: to_aws(inputs[name], self.maps) if theirs[0].isupper() else inputs[name]
+            theirs: to_aws(inputs[name], self.maps, self.spelled) if theirs[0].isupper() else inputs[name]
             for name, theirs in self.fields.items()
             if inputs.get(name) is not None and (names is None or name in names)
         }
 
     def properties(self, found: Mapping[str, Any]) -> Properties:
-        """The `fields` as the service tells them; None for what is empty."""
-        values = {name: found.get(theirs) for name, theirs in self.fields.items()}
-        told = {name: from_aws(value, self.maps) if self.fields[name][0].isupper() else value for name, value in values.items()}
-        return {name: None if value in ("", [], {}) else value for name, value in told.items()}
+        """The `fields` as the service tells them, in their declared types; None for what is empty."""
+        told = {name: self._told(name, found.get(theirs)) for name, theirs in self.fields.items()}
+        present = {name: value for name, value in told.items() if pruned(value) not in (None, "", [], {})}
+        return dict.fromkeys(told) | conform(present, self.schema().inputs)[0]
+
+    def _told(self, name: str, value: Any) -> Any:
+        is_ours = name in self.policies or not self.fields[name][0].isupper()
+        return value if is_ours else from_aws(value, self.maps, self.spelled)
 
     def problems(self, inputs: Properties) -> Iterator[Failure]:
         """Everything that AWS would refuse."""
@@ -195,12 +207,8 @@ class Resource:
         if name in self.documents:
             return canonical_json(value)
         if name in self.unordered and isinstance(value, list):
-            return json.dumps(sorted(json.dumps(_pruned(item), sort_keys=True) for item in value))
-        return _pruned(value)
-
-    def id_of(self, id: str, found: Properties) -> str:
-        """The id of what was found under `id`, which may be its name: all that is known of a creation that was interrupted."""
-        return id
+            return json.dumps(sorted(json.dumps(pruned(item), sort_keys=True) for item in value))
+        return pruned(value)
 
     def refreshed(self, inputs: Properties, found: Properties) -> Properties:
         """The inputs that would lead to what was found: `inputs` where it says the same, what was found elsewhere."""
@@ -229,14 +237,14 @@ class Resource:
         return dict.fromkeys(sorted(chosen), UNKNOWN) | inputs
 
 
-def _pruned(value: Any) -> Any:
+def pruned(value: Any) -> Any:
     """Without the nulls and empty objects that mean the same as nothing; assets and archives by their hash alone."""
     if signature(value) in (ASSET, ARCHIVE) and "hash" in value:
         return {SIGNATURE: value[SIGNATURE], "hash": value["hash"]}
     if isinstance(value, dict):
-        return {key: _pruned(item) for key, item in value.items() if item not in (None, [], {})}
+        return {key: pruned(item) for key, item in value.items() if item not in (None, [], {})}
     if isinstance(value, list):
-        return [_pruned(item) for item in value]
+        return [pruned(item) for item in value]
     return value
 
 
@@ -275,17 +283,15 @@ def parsed(text: Any) -> Any:
 
 def resource_type(token: str) -> type[Resource]:
     """The class behind a type token. ProviderError for a type that isn't implemented."""
-    for module in MODULES.get(token.removeprefix("aws:").partition("/")[0], ()):
-        importlib.import_module(f"{__package__}.{module}")
-    if token in _types:
+    implemented = implemented_types()
+    if token in implemented:
         return _types[token]
-    raise ProviderError(f"the local provider doesn't implement {token}; it implements {', '.join(implemented_types())}")
+    raise ProviderError(f"the local provider doesn't implement {token}; it implements {', '.join(implemented)}")
 
 
 def implemented_types() -> list[str]:
-    for modules in MODULES.values():
-        for module in modules:
-            importlib.import_module(f"{__package__}.{module}")
+    for module in MODULES:
+        importlib.import_module(f"{__package__}.{module}")
     return sorted(_types)
 
 

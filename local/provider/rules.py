@@ -11,29 +11,27 @@ from local.properties import UNKNOWN, PathKey, has_unknown, parse_path
 
 Rule = Callable[[Any], str | None]
 
+NOT_IMPLEMENTED = "isn't implemented by the local provider"
 
-def between(low: float, high: float, *also: float) -> Rule:
-    """A number from `low` to `high`, both included, or one of `also`."""
 
-    def rule(value: Any) -> str | None:
-        if isinstance(value, (int, float)) and (low <= value <= high or value in also):
-            return None
-        others = "".join(f" or {other}" for other in also)
-        return f"must be between {low} and {high}{others}, not {value!r}"
-
-    return rule
+def between(low: float, high: float) -> Rule:
+    """A number from `low` to `high`, both included."""
+    return lambda value: None if low <= value <= high else f"must be between {low} and {high}, not {value!r}"
 
 
 def one_of(*allowed: Any) -> Rule:
     return lambda value: None if value in allowed else f"must be one of {', '.join(map(str, allowed))}, not {value!r}"
 
 
+def at_most(longest: int, what: str) -> Rule:
+    """A list of no more items."""
+    return lambda value: None if len(value) <= longest else f"may hold {longest} {what} at most, not {len(value)}"
+
+
 def text(pattern: str = r"[\s\S]*", shortest: int = 0, longest: int | None = None, what: str = "") -> Rule:
     """A string that matches the whole `pattern`, described to the reader by `what`."""
 
     def rule(value: Any) -> str | None:
-        if not isinstance(value, str):
-            return f"must be a string, not {value!r}"
         if len(value) < shortest or (longest is not None and len(value) > longest):
             return f"must have {shortest} to {longest} characters, not {len(value)}: {_shortened(value)!r}"
         if not re.fullmatch(pattern, value):
@@ -51,8 +49,6 @@ def json_document(longest: int | None = None) -> Rule:
     """A JSON object written as a string."""
 
     def rule(value: Any) -> str | None:
-        if not isinstance(value, str):
-            return f"must be a JSON document as a string, not {value!r}"
         try:
             document = json.loads(value)
         except ValueError as error:
@@ -71,14 +67,12 @@ def policy_document(longest: int | None = None) -> Rule:
     is_json = json_document(longest)
 
     def rule(value: Any) -> str | None:
-        reason = is_json(value)
-        if reason:
+        if reason := is_json(value):
             return reason
         document = json.loads(value)
-        statements = document.get("Statement")
         if document.get("Version") not in (None, "2012-10-17", "2008-10-17"):
             return f"has Version {document['Version']!r}; IAM knows 2012-10-17 and 2008-10-17"
-        for statement in statements if isinstance(statements, list) else [statements]:
+        for statement in statements(document):
             if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
                 return "needs a Statement whose every entry has an Effect of Allow or Deny"
             if "Action" not in statement and "NotAction" not in statement:
@@ -88,10 +82,22 @@ def policy_document(longest: int | None = None) -> Rule:
     return rule
 
 
+def statements(policy: dict[str, Any]) -> list[Any]:
+    """What a policy has under Statement: a list, or one of them alone."""
+    found = policy.get("Statement")
+    return found if isinstance(found, list) else [found]
+
+
+def period(value: Any) -> str | None:
+    """Of a metric."""
+    if value in (10, 20, 30) or (isinstance(value, int) and value > 0 and value % 60 == 0):
+        return None
+    return f"must be 10, 20, 30 or a multiple of 60 seconds, not {value!r}"
+
+
 def state_machine_definition(value: Any) -> str | None:
     """The shape that every Amazon States Language document has; the states are AWS's to judge."""
-    reason = json_document(1024 * 1024)(value)
-    if reason:
+    if reason := json_document(1024 * 1024)(value):
         return reason
     document = json.loads(value)
     states, start = document.get("States"), document.get("StartAt")
@@ -109,8 +115,7 @@ def state_machine_definition(value: Any) -> str | None:
 
 
 def redrive_policy(value: Any) -> str | None:
-    reason = json_document()(value)
-    if reason:
+    if reason := json_document()(value):
         return reason
     policy = json.loads(value)
     if not policy.get("deadLetterTargetArn"):
@@ -139,8 +144,7 @@ def broken(inputs: dict[str, Any], rules: Mapping[str, Rule]) -> Iterator[tuple[
     """(property path, reason) for each value that its rule refuses. Values that aren't known yet pass."""
     for pattern, rule in rules.items():
         for path, value in values_at(inputs, parse_path(pattern)):
-            reason = None if has_unknown(value) else rule(value)
-            if reason:
+            if not has_unknown(value) and (reason := rule(value)):
                 yield path, reason
 
 

@@ -133,7 +133,7 @@ class AwsProvider(ResourceProviderServicer):
         old, outputs, new = _old_inputs(request), _inputs(request.olds), _inputs(request.news)
         changes = self._changes(resource, old, outputs, new, list(request.ignoreChanges))
         changed = {_top(path) for path in changes}
-        replaces = resource.must_replace(old, new, changed) | ({"region"} & changed)
+        replaces = changed & {*resource.replaces, "region"}
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=sorted(changed),

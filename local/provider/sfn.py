@@ -6,32 +6,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.properties import UNKNOWN, Properties
-from local.provider.aws import wait_until
+from local.provider.aws import wait_until_gone
 from local.provider.naming import Name
 from local.provider.resource import Resource
-from local.provider.rules import arn, between, one_of, state_machine_definition, text
+from local.provider.rules import arn, one_of, state_machine_definition, text
 from local.provider.schema import Failure
-from local.provider.shapes import same, tag_list
+from local.provider.shapes import same
 
 
 class StateMachine(Resource):
     token = "aws:sfn/stateMachine:StateMachine"
     service = "stepfunctions"
+    kind, key = "state_machine", "stateMachineArn"
+    verbs = {"read": "describe"}
     name = Name("name", 80, r"[0-9A-Za-z_-]+", "must consist of letters, digits, - and _")
-    fields = same("definition encryptionConfiguration loggingConfiguration name roleArn tracingConfiguration type")
-    defaults = {"publish": False, "type": "STANDARD"}
+    fields = same("definition loggingConfiguration name roleArn tracingConfiguration type")
+    defaults = {"type": "STANDARD"}
     replaces = frozenset({"name", "type"})
-    kept = frozenset({"encryptionConfiguration", "loggingConfiguration", "tracingConfiguration"})
+    kept = frozenset({"loggingConfiguration", "tracingConfiguration"})
+    volatile = frozenset({"description", "revisionId"})
     documents = frozenset({"definition"})
     rules = {
         "definition": state_machine_definition,
-        "encryptionConfiguration.kmsDataKeyReusePeriodSeconds": between(60, 900),
-        "encryptionConfiguration.type": one_of("AWS_OWNED_KEY", "CUSTOMER_MANAGED_KMS_KEY"),
         "loggingConfiguration.level": one_of("ALL", "ERROR", "FATAL", "OFF"),
         "loggingConfiguration.logDestination": text(
             r"arn:aws[a-z-]*:logs:.*:log-group:.+:\*", what="must be a log group's ARN with :* appended"
         ),
-        "publish": one_of(False),
         "roleArn": arn("iam"),
         "type": one_of("STANDARD", "EXPRESS"),
     }
@@ -41,19 +41,14 @@ class StateMachine(Resource):
         if logging != UNKNOWN and logging.get("level", "OFF") not in ("OFF", UNKNOWN) and not logging.get("logDestination"):
             yield "loggingConfiguration.logDestination", f"is required for level {logging['level']}"
 
-    def create(self, inputs: Properties) -> str:
-        tags = tag_list(inputs.get("tags"), "key", "value")
-        return self.api.create_state_machine(**self.arguments(inputs), tags=tags)["stateMachineArn"]
-
     def read(self, id: str, known: Properties) -> Properties | None:
-        found = self.api.describe_state_machine(stateMachineArn=id)
+        found = self.call("read", stateMachineArn=id)
         if found["status"] == "DELETING":
             return None
         return self.properties(found) | {
             "arn": found["stateMachineArn"],
             "creationDate": found["creationDate"].isoformat(),
             "description": found.get("description", ""),
-            "encryptionConfiguration": found.get("encryptionConfiguration") or {"type": "AWS_OWNED_KEY"},
             "loggingConfiguration": _logging(found.get("loggingConfiguration") or {}),
             "revisionId": found.get("revisionId", ""),
             "stateMachineVersionArn": "",
@@ -63,15 +58,9 @@ class StateMachine(Resource):
             "versionDescription": "",
         }
 
-    def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        self.api.update_state_machine(stateMachineArn=id, **self.arguments(new, changed))
-
     def delete(self, id: str, known: Properties) -> None:
-        self.api.delete_state_machine(stateMachineArn=id)
-        wait_until(lambda: not self._exists(id), f"state machine {id} to be gone")
-
-    def unsure(self, new: Properties, changed: set[str]) -> set[str]:
-        return {"description", "revisionId"} if changed - {"tags"} else set()
+        super().delete(id, known)
+        wait_until_gone(lambda: self.call("read", stateMachineArn=id), f"state machine {id}")
 
     def arguments(self, inputs: Properties, names: Any = None) -> dict[str, Any]:
         arguments = super().arguments(inputs, names)
@@ -83,13 +72,6 @@ class StateMachine(Resource):
                 "level": logging.get("level", "OFF"),
             }
         return arguments
-
-    def _exists(self, id: str) -> bool:
-        try:
-            self.api.describe_state_machine(stateMachineArn=id)
-        except self.api.exceptions.StateMachineDoesNotExist:
-            return False
-        return True
 
 
 def _logging(found: dict[str, Any]) -> Properties:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
-def to_aws(value: Any, maps: Collection[str] = ()) -> Any:
-    """With the first letter of every key capitalised, except below the keys in `maps`: the user's own."""
-    return _renamed(value, lambda key: key[:1].upper() + key[1:], frozenset(maps))
+def to_aws(value: Any, maps: Collection[str] = (), spelled: Mapping[str, str] = {}) -> Any:
+    """With each key as `spelled` has it, else with a capital; except below the keys in `maps`, which are the user's own."""
+    return _renamed(value, lambda key: spelled.get(key) or key[:1].upper() + key[1:], maps)
 
 
-def from_aws(value: Any, maps: Collection[str] = ()) -> Any:
-    """With the first letter of every key in lower case, except below the keys in `maps`."""
-    return _renamed(value, lambda key: key[:1].lower() + key[1:], frozenset(maps))
+def from_aws(value: Any, maps: Collection[str] = (), spelled: Mapping[str, str] = {}) -> Any:
+    """The other way round."""
+    back = {theirs: ours for ours, theirs in spelled.items()}
+    return _renamed(value, lambda key: back.get(key) or key[:1].lower() + key[1:], maps)
 
 
-def _renamed(value: Any, rename: Callable[[str], str], maps: frozenset[str]) -> Any:
+def _renamed(value: Any, rename: Callable[[str], str], maps: Collection[str]) -> Any:
     if isinstance(value, dict):
         return {rename(key): item if key in maps else _renamed(item, rename, maps) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -58,7 +59,7 @@ def tag_map(tags: Any) -> dict[str, str] | None:
 
 @dataclass(frozen=True)
 class Tagging:
-    """How a service tells and changes the tags of what exists: its operations, and what it calls their arguments."""
+    """How the tags of what exists are told and changed: the operations, and what these call their arguments."""
 
     resource: str
     list: str = "list_tags_for_resource"
@@ -68,17 +69,23 @@ class Tagging:
     keys: str = "TagKeys"
     spelling: tuple[str, str] | None = ("Key", "Value")
     """None where the tags are a map."""
+    by: str = "arn"
+    """The output that names the resource there."""
 
-    def read(self, api: Any, target: str) -> dict[str, str] | None:
-        return tag_map(getattr(api, self.list)(**{self.resource: target}).get(self.tags))
+    def arguments(self, tags: dict[str, str]) -> dict[str, Any]:
+        return {self.tags: tag_list(tags, *self.spelling) if self.spelling else tags}
 
-    def change(self, api: Any, target: str, old: dict[str, str], new: dict[str, str]) -> None:
-        added = {key: value for key, value in new.items() if old.get(key) != value}
-        if added:
-            tags = tag_list(added, *self.spelling) if self.spelling else added
-            getattr(api, self.add)(**{self.resource: target, self.tags: tags})
-        if removed := sorted(old.keys() - new.keys()):
-            getattr(api, self.remove)(**{self.resource: target, self.keys: removed})
+    def read(self, api: Any, found: dict[str, Any]) -> dict[str, str] | None:
+        """The tags of what was found, which has them already where no operation lists them."""
+        return tag_map(getattr(api, self.list)(**{self.resource: found[self.by]}).get(self.tags)) if self.list else found["tags"]
+
+    def change(self, api: Any, old: dict[str, Any], new: dict[str, str]) -> None:
+        """From the outputs `old` to the tags `new`."""
+        target, former = {self.resource: old[self.by]}, old.get("tags") or {}
+        if added := {key: value for key, value in new.items() if former.get(key) != value}:
+            getattr(api, self.add)(**target, **self.arguments(added))
+        if removed := sorted(former.keys() - new.keys()):
+            getattr(api, self.remove)(**target, **{self.keys: removed})
 
 
 TAGGING = {
@@ -89,7 +96,7 @@ TAGGING = {
     "lambda": Tagging("Resource", "list_tags", spelling=None),
     "logs": Tagging("resourceArn", tags="tags", keys="tagKeys", spelling=None),
     "sns": Tagging("ResourceArn"),
-    "sqs": Tagging("QueueUrl", "list_queue_tags", "tag_queue", "untag_queue", spelling=None),
+    "sqs": Tagging("QueueUrl", "list_queue_tags", "tag_queue", "untag_queue", spelling=None, by="url"),
     "stepfunctions": Tagging("resourceArn", tags="tags", keys="tagKeys", spelling=("key", "value")),
 }
 """Of each service whose resources are tagged alike."""

@@ -10,9 +10,9 @@ from typing import Any
 from local.properties import UNKNOWN, Properties
 from local.provider.naming import Name
 from local.provider.resource import Resource
-from local.provider.rules import arn, json_document, one_of, policy_document, text
+from local.provider.rules import arn, json_document, one_of, policy_document
 from local.provider.schema import Failure
-from local.provider.shapes import capitalised, tag_list, words
+from local.provider.shapes import capitalised, words
 
 FILTER_POLICY_KEYS, FILTER_POLICY_COMBINATIONS = 5, 150
 
@@ -23,16 +23,13 @@ RAW_PROTOCOLS = ("http", "https", "sqs")
 class Topic(Resource):
     token = "aws:sns/topic:Topic"
     service = "sns"
+    kind, key = "topic", "TopicArn"
     name = Name("name", 256, r"[a-zA-Z0-9_-]+", "must consist of letters, digits, - and _")
-    fields = capitalised("displayName kmsMasterKeyId")
-    deletion = ("delete_topic", "TopicArn")
-    defaults = {"contentBasedDeduplication": False, "fifoTopic": False}
+    fields = {"kmsMasterKeyId": "KmsMasterKeyId"}
     replaces = frozenset({"name"})
-    rules = {"contentBasedDeduplication": one_of(False), "displayName": text(longest=100), "fifoTopic": one_of(False)}
 
-    def create(self, inputs: Properties) -> str:
-        tags = tag_list(inputs.get("tags"))
-        return self.api.create_topic(Name=inputs["name"], Attributes=self.arguments(inputs), Tags=tags)["TopicArn"]
+    def arguments(self, inputs: Properties, names: Any = None) -> dict[str, Any]:
+        return {"Name": inputs["name"], "Attributes": super().arguments(inputs, names)}
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.get_topic_attributes(TopicArn=id)["Attributes"]
@@ -90,31 +87,27 @@ class TopicPolicy(Resource):
 class TopicSubscription(Resource):
     token = "aws:sns/topicSubscription:TopicSubscription"
     service = "sns"
-    fields = capitalised("filterPolicy filterPolicyScope rawMessageDelivery redrivePolicy")
+    fields = capitalised("filterPolicy rawMessageDelivery redrivePolicy")
     others = frozenset({"endpoint", "protocol", "topic"})
-    defaults = {"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False}
+    defaults = {"rawMessageDelivery": False}
     replaces = frozenset({"endpoint", "protocol", "topic"})
-    kept = frozenset({"filterPolicyScope"})
-    deletion = ("unsubscribe", "SubscriptionArn")
     documents = frozenset({"filterPolicy", "redrivePolicy"})
     rules = {
         "filterPolicy": json_document(),
-        "filterPolicyScope": one_of("MessageAttributes", "MessageBody"),
         "protocol": one_of(*PROTOCOLS),
         "redrivePolicy": json_document(),
         "topic": arn("sns"),
     }
 
     def check(self, inputs: Properties) -> Iterator[Failure]:
-        if inputs["protocol"] in ("lambda", "sqs") and inputs["endpoint"] != UNKNOWN:
-            reason = arn(inputs["protocol"])(inputs["endpoint"])
-            if reason:
-                yield "endpoint", f"{reason} for protocol {inputs['protocol']}"
+        of_aws = inputs["protocol"] in ("lambda", "sqs") and inputs["endpoint"] != UNKNOWN
+        if of_aws and (reason := arn(inputs["protocol"])(inputs["endpoint"])):
+            yield "endpoint", f"{reason} for protocol {inputs['protocol']}"
         if inputs["rawMessageDelivery"] is True and inputs["protocol"] not in (*RAW_PROTOCOLS, UNKNOWN):
             yield "rawMessageDelivery", f"is for {', '.join(RAW_PROTOCOLS)} only, not for {inputs['protocol']}"
         policy = inputs.get("filterPolicy")
         if policy and policy != UNKNOWN:
-            yield from _check_filter_policy(json.loads(policy), inputs.get("filterPolicyScope"))
+            yield from _check_filter_policy(json.loads(policy))
 
     def create(self, inputs: Properties) -> str:
         given = {name: value for name, value in inputs.items() if name in self.fields and value not in ("", False)}
@@ -129,38 +122,31 @@ class TopicSubscription(Resource):
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.api.get_subscription_attributes(SubscriptionArn=id)["Attributes"]
-        return self.properties(found) | {
+        return self.properties({"RawMessageDelivery": "false"} | found) | {
             "arn": id,
             "confirmationWasAuthenticated": found.get("ConfirmationWasAuthenticated") == "true",
             "endpoint": found["Endpoint"],
             "ownerId": found.get("Owner") or id.split(":")[4],
             "pendingConfirmation": found.get("PendingConfirmation") == "true",
             "protocol": found["Protocol"],
-            "rawMessageDelivery": found.get("RawMessageDelivery") == "true",
             "topic": found["TopicArn"],
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        # The scope decides how the filter is read, so it has to be there first.
-        for name in sorted(changed & self.fields.keys(), key=lambda name: (name != "filterPolicyScope", name)):
+        for name in sorted(changed & self.fields.keys()):
             value = new.get(name, "{}" if name == "filterPolicy" else "")
             self.api.set_subscription_attributes(SubscriptionArn=id, AttributeName=self.fields[name], AttributeValue=words(value))
 
+    def delete(self, id: str, known: Properties) -> None:
+        self.api.unsubscribe(SubscriptionArn=id)
 
-def _check_filter_policy(policy: dict[str, Any], scope: Any) -> Iterator[Failure]:
-    values = list(_filter_values(policy))
-    if len(values) > FILTER_POLICY_KEYS:
-        yield "filterPolicy", f"may have {FILTER_POLICY_KEYS} keys at most, not {len(values)}"
-    combinations = prod(len(conditions) for conditions in values)
+
+def _check_filter_policy(policy: dict[str, Any]) -> Iterator[Failure]:
+    if len(policy) > FILTER_POLICY_KEYS:
+        yield "filterPolicy", f"may have {FILTER_POLICY_KEYS} keys at most, not {len(policy)}"
+    if not all(isinstance(conditions, list) for conditions in policy.values()):
+        yield "filterPolicy", "must have a list of values for each attribute of a message"
+        return
+    combinations = prod(map(len, policy.values()))
     if combinations > FILTER_POLICY_COMBINATIONS:
         yield "filterPolicy", f"may have {FILTER_POLICY_COMBINATIONS} combinations at most, not {combinations}"
-    if scope != "MessageBody" and any(isinstance(value, dict) for value in policy.values()):
-        yield "filterPolicy", "may be nested only with a filterPolicyScope of MessageBody"
-
-
-def _filter_values(policy: Any) -> Iterator[list[Any]]:
-    for value in policy.values() if isinstance(policy, dict) else ():
-        if isinstance(value, list):
-            yield value
-        else:
-            yield from _filter_values(value)

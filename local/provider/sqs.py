@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from local.properties import Properties
 from local.provider.naming import Name
 from local.provider.resource import Resource
-from local.provider.rules import Rule, between, json_document, one_of, policy_document, redrive_policy, text
+from local.provider.rules import Rule, between, json_document, policy_document, redrive_policy, text
 from local.provider.schema import Failure
 from local.provider.shapes import capitalised, words
 
@@ -18,35 +18,20 @@ QUEUE_URL = text(r"https?://.+/[^/]+", what="must be a queue's URL")
 class Queue(Resource):
     token = "aws:sqs/queue:Queue"
     service = "sqs"
+    kind, key = "queue", "QueueUrl"
     name = Name("name", 80, r"[a-zA-Z0-9_-]+", "must consist of letters, digits, - and _")
     fields = {
-        **capitalised("delaySeconds kmsDataKeyReusePeriodSeconds kmsMasterKeyId redrivePolicy sqsManagedSseEnabled"),
-        "maxMessageSize": "MaximumMessageSize",
+        **capitalised("delaySeconds kmsMasterKeyId redrivePolicy sqsManagedSseEnabled"),
         "messageRetentionSeconds": "MessageRetentionPeriod",
-        "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
         "visibilityTimeoutSeconds": "VisibilityTimeout",
     }
-    defaults = {
-        "contentBasedDeduplication": False,
-        "delaySeconds": 0,
-        "fifoQueue": False,
-        "maxMessageSize": 262144,
-        "messageRetentionSeconds": 345600,
-        "receiveWaitTimeSeconds": 0,
-        "visibilityTimeoutSeconds": 30,
-    }
+    defaults = {"delaySeconds": 0, "messageRetentionSeconds": 345600, "visibilityTimeoutSeconds": 30}
     replaces = frozenset({"name"})
-    deletion = ("delete_queue", "QueueUrl")
-    kept = frozenset({"kmsDataKeyReusePeriodSeconds", "redrivePolicy", "sqsManagedSseEnabled"})
+    kept = frozenset({"redrivePolicy", "sqsManagedSseEnabled"})
     documents = frozenset({"redrivePolicy"})
     rules = {
-        "contentBasedDeduplication": one_of(False),
         "delaySeconds": between(0, 900),
-        "fifoQueue": one_of(False),
-        "kmsDataKeyReusePeriodSeconds": between(60, 86400),
-        "maxMessageSize": between(1024, 1048576),
         "messageRetentionSeconds": between(60, 1209600),
-        "receiveWaitTimeSeconds": between(0, 20),
         "redrivePolicy": redrive_policy,
         "visibilityTimeoutSeconds": between(0, 43200),
     }
@@ -66,19 +51,14 @@ class Queue(Resource):
         if "/" not in id:
             id = self.api.get_queue_url(QueueName=id)["QueueUrl"]
         found = self.api.get_queue_attributes(QueueUrl=id, AttributeNames=["All"])["Attributes"]
-        return {
-            **{name: int(value) if value and value.isdigit() else value for name, value in self.properties(found).items()},
+        return self.properties({"SqsManagedSseEnabled": "false"} | found) | {
             "arn": found["QueueArn"],
             "name": id.rpartition("/")[2],
-            "sqsManagedSseEnabled": found.get("SqsManagedSseEnabled") == "true",
             "url": id,
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self.api.set_queue_attributes(QueueUrl=id, Attributes=self._attributes(new, changed))
-
-    def tagged(self, id: str, known: Properties) -> str:
-        return known.get("url", id)
 
     def _attributes(self, inputs: Properties, names: Any) -> dict[str, str]:
         """Every attribute is a string to SQS, an empty one where there is none any more."""
@@ -86,42 +66,39 @@ class Queue(Resource):
 
 
 class _QueueAttribute(Resource):
-    """A document that is attached to a queue as a resource of its own. The id is the queue's URL."""
+    """A document that is attached to a queue as a resource of its own, its one field. The id is the queue's URL."""
 
     service = "sqs"
-    property: ClassVar[str]
-    attribute: ClassVar[str]
-    others = frozenset({"policy", "queueUrl", "redriveAllowPolicy"})
+    others = frozenset({"queueUrl"})
     replaces = frozenset({"queueUrl"})
 
     def create(self, inputs: Properties) -> str:
-        self._set(inputs["queueUrl"], inputs[self.property])
+        self._set(inputs["queueUrl"], self.arguments(inputs))
         return inputs["queueUrl"]
 
     def read(self, id: str, known: Properties) -> Properties | None:
-        answer = self.api.get_queue_attributes(QueueUrl=id, AttributeNames=[self.attribute])
-        document = answer.get("Attributes", {}).get(self.attribute)
-        return {self.property: document, "queueUrl": id} if document else None
+        answer = self.api.get_queue_attributes(QueueUrl=id, AttributeNames=list(self.fields.values()))
+        return self.properties(answer["Attributes"]) | {"queueUrl": id} if answer.get("Attributes") else None
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        self._set(id, new[self.property])
+        self._set(id, self.arguments(new))
 
     def delete(self, id: str, known: Properties) -> None:
-        self._set(id, "")
+        self._set(id, dict.fromkeys(self.fields.values(), ""))
 
-    def _set(self, url: str, document: str) -> None:
-        self.api.set_queue_attributes(QueueUrl=url, Attributes={self.attribute: document})
+    def _set(self, url: str, attributes: dict[str, str]) -> None:
+        self.api.set_queue_attributes(QueueUrl=url, Attributes=attributes)
 
 
 class QueuePolicy(_QueueAttribute):
     token = "aws:sqs/queuePolicy:QueuePolicy"
-    property, attribute = "policy", "Policy"
+    fields = {"policy": "Policy"}
     policies = frozenset({"policy"})
     rules: ClassVar[Mapping[str, Rule]] = {"policy": policy_document(), "queueUrl": QUEUE_URL}
 
 
 class RedriveAllowPolicy(_QueueAttribute):
     token = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
-    property, attribute = "redriveAllowPolicy", "RedriveAllowPolicy"
+    fields = {"redriveAllowPolicy": "RedriveAllowPolicy"}
     documents = frozenset({"redriveAllowPolicy"})
     rules: ClassVar[Mapping[str, Rule]] = {"queueUrl": QUEUE_URL, "redriveAllowPolicy": json_document()}

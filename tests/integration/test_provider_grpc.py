@@ -218,7 +218,7 @@ def test_creation_that_fails_halfway_leaves_nothing_behind(emulator: Emulator, a
     in_process = Caller(AwsProvider())
     configure(in_process, emulator, account)
     with monkeypatch.context() as patch:
-        patch.setattr("local.provider.logs.LogGroup.settle", refuse)
+        patch.setattr("local.provider.cloudwatch.LogGroup.settle", refuse)
         with pytest.raises(ProviderError, match="no retention today"):
             in_process.create("aws:cloudwatch/logGroup:LogGroup", {"name": "halfway"})
 
