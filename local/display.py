@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -22,26 +22,26 @@ from local.properties import UNKNOWN, Properties, comparable, files_of, is_secre
 from local.state import STACK_TYPE, Resource, resource_to_json, urn_name, urn_type
 from local.steps import NOT_COUNTED, Event, Op, Step
 
-_SIGNS = {Op.CREATE: "+ ", Op.UPDATE: "~ ", Op.DELETE: "- ", Op.REPLACE: "+-", Op.READ: "> ", Op.REFRESH: "~ "}
-_COLOURS = {Op.CREATE: "green", Op.UPDATE: "yellow", Op.DELETE: "red", Op.REPLACE: "magenta", Op.READ: "cyan"}
-_DOING = {
-    Op.CREATE: "creating",
-    Op.UPDATE: "updating",
-    Op.DELETE: "deleting",
-    Op.REPLACE: "replacing",
-    Op.CREATE_REPLACEMENT: "creating replacement",
-    Op.DELETE_REPLACED: "deleting original",
-    Op.READ: "reading",
-    Op.REFRESH: "refreshing",
-}
-_DONE = {
-    Op.CREATE: "created",
-    Op.UPDATE: "updated",
-    Op.DELETE: "deleted",
-    Op.REPLACE: "replaced",
-    Op.CREATE_REPLACEMENT: "created replacement",
-    Op.DELETE_REPLACED: "deleted original",
-    Op.READ: "read",
+
+class _Words(NamedTuple):
+    """How a step is shown: the sign before it, its colour, and what is said while it runs and when it is done."""
+
+    sign: str
+    colour: str
+    doing: str
+    done: str
+
+
+_WORDS = {
+    Op.SAME: _Words("", "", "", ""),
+    Op.CREATE: _Words("+ ", "green", "creating", "created"),
+    Op.UPDATE: _Words("~ ", "yellow", "updating", "updated"),
+    Op.DELETE: _Words("- ", "red", "deleting", "deleted"),
+    Op.REPLACE: _Words("+-", "magenta", "replacing", "replaced"),
+    Op.CREATE_REPLACEMENT: _Words("  ", "", "creating replacement", "created replacement"),
+    Op.DELETE_REPLACED: _Words("  ", "", "deleting original", "deleted original"),
+    Op.READ: _Words("> ", "cyan", "reading", "read"),
+    Op.REFRESH: _Words("~ ", "", "refreshing", ""),
 }
 _COUNTED = (Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE)
 _DIFF_SIGNS = {"add": "+", "delete": "-", "update": "~"}
@@ -141,7 +141,7 @@ class PlainDisplay(Display):
             return
         if event.phase == "begin" and (self.preview or step.op is Op.REFRESH):
             return
-        words = [_SIGNS.get(step.op, "  "), short_type(step.urn), urn_name(step.urn), _status(event, self.preview)]
+        words = [_WORDS[step.op].sign, short_type(step.urn), urn_name(step.urn), _status(event, self.preview)]
         if step.diff:
             words.append(diff_summary(step))
         self._is_empty = False
@@ -181,14 +181,13 @@ class LiveDisplay(Display):
             table.add_column(column, no_wrap=column != "Info")
         rows = dict(self._rows)
         for row, prefix in _tree({urn: row for urn, row in rows.items() if _concerns_a_change(urn, rows)}):
-            op = row.step.op
-            colour = _COLOURS.get(op, "")
+            words = _WORDS[row.step.op]
             running = f" ({time.monotonic() - row.since:.0f}s)" if row.since is not None else ""
             table.add_row(
-                Text(_SIGNS.get(op, ""), style=colour),
+                Text(words.sign, style=words.colour),
                 f"{prefix}{short_type(row.step.urn)}",
                 urn_name(row.step.urn),
-                Text(row.status + running, style=colour),
+                Text(row.status + running, style=words.colour),
                 Text(diff_summary(row.step) if row.step.diff else ""),
             )
         return table
@@ -261,7 +260,7 @@ def count_lines(changes: Mapping[str, int], failed: int, *, planned: bool) -> It
     """`+ 2 to create`, `3 unchanged`, ..."""
     counted = {op: changes[op] for op in _COUNTED if changes.get(op)}
     for op, count in counted.items():
-        yield f"{_SIGNS[op]}{count} {'to ' + str(op) if planned else _DONE[op]}"
+        yield f"{_WORDS[op].sign}{count} {'to ' + str(op) if planned else _WORDS[op].done}"
     unchanged = changes.get(Op.SAME, 0)
     if len(counted) > 1:
         yield f"{sum(counted.values())} changes. {unchanged} unchanged"
@@ -281,14 +280,14 @@ def _status(event: Event, preview: bool) -> str:
 def _plain_status(event: Event, preview: bool) -> str:
     op = event.step.op
     if event.phase == "failed":
-        return f"**{_DOING.get(op, str(op))} failed**"
+        return f"**{_WORDS[op].doing or op} failed**"
     if op is Op.SAME:
         return ""
     if preview:
         return str(op)
     if event.phase == "begin":
-        return _DOING[op]
-    return f"{_DONE[op]} ({event.seconds:.2g}s)" if event.seconds >= 0.005 else _DONE[op]
+        return _WORDS[op].doing
+    return f"{_WORDS[op].done} ({event.seconds:.2g}s)" if event.seconds >= 0.005 else _WORDS[op].done
 
 
 def _line_style(line: str) -> str:
@@ -403,7 +402,7 @@ def step_lines(step: Step) -> Iterator[str]:
     """A step with its properties, as `--diff` shows it."""
     if step.op is Op.SAME or step.op in NOT_COUNTED:
         return
-    yield f"{_SIGNS[step.op]} {urn_type(step.urn)}: ({step.op})"
+    yield f"{_WORDS[step.op].sign} {urn_type(step.urn)}: ({step.op})"
     if step.resource.id:
         yield f"    [id={step.resource.id}]"
     yield f"    [urn={step.urn}]"

@@ -18,16 +18,7 @@ from pathlib import Path
 
 from local.plugin import Diff, Found, Plugin, PluginError
 from local.progress import Progress
-from local.properties import (
-    UNKNOWN,
-    Properties,
-    changed_paths,
-    parse_path,
-    path_contains,
-    with_asset_hashes,
-    with_old_values,
-    with_secrets_marked,
-)
+from local.properties import UNKNOWN, Properties, changed_paths, parse_path, with_asset_hashes, with_old_values, with_secrets_marked
 from local.state import Change, Resource, State
 from local.steps import NOT_COUNTED, Event, Failure, Goal, Op, ProgramError, Step, Stopped
 
@@ -68,7 +59,6 @@ class Deployment:
         self._parallel = parallel
         self._stopping = False
         self._changes: Counter[Op] = Counter()
-        self._replaced: set[str] = set()
         self._condemned: set[str] = set()
         self._lock = self._progress.lock
         self._listen_lock = threading.Lock()
@@ -80,11 +70,11 @@ class Deployment:
         self._refuse_when_stopping()
         urn, old = self._progress.claim(goal)
         with self._failing_with(urn):
-            new = self._resource(urn, goal)
+            new = self._wanted(urn, goal)
             if old is not None:
-                for path in goal.ignore_changes:
+                for path in new.ignore_changes:
                     new.inputs = with_old_values(new.inputs, old.inputs, parse_path(path))
-            if goal.custom:
+            if new.custom:
                 return self._register_custom(goal, old, new)
             return self._register_component(old, new)
 
@@ -97,13 +87,13 @@ class Deployment:
         self._refuse_when_stopping()
         urn, old = self._progress.claim(goal)
         with self._failing_with(urn):
-            new = replace(self._resource(urn, goal), external=True, id=id_, inputs={})
+            new = replace(self._wanted(urn, goal), external=True, id=id_, inputs={})
             with self._performing(Step(Op.READ, urn, old, new)):
                 if id_ != UNKNOWN:
-                    found = self._plugin(goal.package).read(replace(new, outputs=goal.inputs))
+                    found = self._plugin(new.package).read(replace(new, outputs=goal.resource.inputs))
                     if found is None:
                         raise PluginError(f"resource '{id_}' does not exist")
-                    new.outputs = with_secrets_marked(found.outputs, {}, goal.additional_secret_outputs)
+                    new.outputs = with_secrets_marked(found.outputs, {}, new.additional_secret_outputs)
             self._progress.commit(new, replaces=old)
             return new
 
@@ -130,10 +120,9 @@ class Deployment:
                 self._progress.drop(resource)
                 self._changes[Op.DELETE] += 1
             doomed = list(self._progress.remaining)
-        gone = {resource.urn for resource in doomed if not resource.delete}
         with ThreadPoolExecutor(self._parallel, "delete") as pool:
             for wave in _deletion_waves(doomed):
-                _await_all([pool.submit(self._delete, resource, gone) for resource in wave])
+                _await_all([pool.submit(self._delete, resource) for resource in wave])
                 if self.failures and not self.preview:
                     return
         self._progress.store()
@@ -178,7 +167,7 @@ class Deployment:
         return new
 
     def _register_custom(self, goal: Goal, old: Resource | None, new: Resource) -> Resource:
-        plugin = self._plugin(goal.package)
+        plugin = self._plugin(new.package)
         wanted = new.inputs
         if old is None:
             new.inputs = plugin.check(new, self._interrupted_inputs(new.urn), wanted)
@@ -189,7 +178,7 @@ class Deployment:
             new.inputs = plugin.check(new, {}, wanted)
             return self._create_replacement(plugin, old, new, Diff(changed=True))
         new.inputs = plugin.check(new, old.inputs, wanted)
-        diff = self._diff(plugin, goal, old, new)
+        diff = plugin.diff(old, new.inputs, new.ignore_changes)
         if old.pending_replacement or (diff.changed and diff.replaces):
             new.inputs = plugin.check(new, self._interrupted_inputs(new.urn), wanted)
             return self._replace(plugin, goal, old, new, diff)
@@ -217,8 +206,6 @@ class Deployment:
         return self._create_replacement(plugin, old, new, diff)
 
     def _create_replacement(self, plugin: Plugin, old: Resource, new: Resource, diff: Diff) -> Resource:
-        with self._lock:
-            self._replaced.add(new.urn)
         whole = Step(Op.REPLACE, new.urn, old, new, diff.detailed, diff.replace_keys)
         with self._performing(whole):
             self._create(plugin, replace(whole, op=Op.CREATE_REPLACEMENT), new)
@@ -273,12 +260,6 @@ class Deployment:
                 return replace(interrupted, id=found.id, inputs=found.inputs, outputs=found.outputs)
         return None
 
-    def _diff(self, plugin: Plugin, goal: Goal, old: Resource, new: Resource) -> Diff:
-        with self._lock:
-            if goal.deleted_with in self._replaced:
-                return Diff(changed=True, replace_keys=["deletedWith"])
-        return _with_replace_on_changes(plugin.diff(old, new.inputs, goal.ignore_changes), goal.replace_on_changes)
-
     # Deletion
 
     def _dependents_to_replace(self, root: Resource) -> list[Resource]:
@@ -301,14 +282,11 @@ class Deployment:
         return dependents
 
     def _must_go_with(self, resource: Resource, doomed: set[str]) -> bool:
-        if resource.deleted_with in doomed:
-            return True
         affected = [name for name, urns in resource.property_dependencies.items() if doomed.intersection(urns)]
         changed = {name: UNKNOWN for name in affected if name in resource.inputs}
         if not changed:
             return False
-        diff = self._plugin(resource.package).diff(resource, resource.inputs | changed, resource.ignore_changes)
-        return _with_replace_on_changes(diff, resource.replace_on_changes).replaces
+        return self._plugin(resource.package).diff(resource, resource.inputs | changed, resource.ignore_changes).replaces
 
     def _delete_dependent(self, dependent: Resource, root: Resource) -> None:
         with self._lock:
@@ -329,13 +307,13 @@ class Deployment:
         with self._lock:
             self._condemned.add(resource.urn)
         with self._performing(Step(Op.DELETE_REPLACED, resource.urn, resource)):
-            self._call_delete(resource, self._condemned)
+            self._call_delete(resource)
             with self._lock:
                 resource.pending_replacement = True
                 self._progress.exchange(resource, resource)
                 self._progress.store()
 
-    def _delete(self, resource: Resource, gone: set[str]) -> None:
+    def _delete(self, resource: Resource) -> None:
         self._refuse_when_stopping()
         with self._failing_with(resource.urn):
             if resource.protect and not resource.delete:
@@ -343,13 +321,13 @@ class Deployment:
                 self._refuse_protected(message, resource.urn)
             op = Op.DELETE_REPLACED if resource.delete else Op.DELETE
             with self._performing(Step(op, resource.urn, resource)):
-                self._call_delete(resource, gone)
+                self._call_delete(resource)
                 with self._lock:
                     self._progress.drop(resource)
                     self._progress.store()
 
-    def _call_delete(self, resource: Resource, gone: set[str]) -> None:
-        kept = resource.external or resource.retain_on_delete or resource.deleted_with in gone
+    def _call_delete(self, resource: Resource) -> None:
+        kept = resource.external or resource.retain_on_delete
         if resource.custom and not kept and not self.preview:
             self._progress.begin_deletion(resource)
             try:
@@ -388,21 +366,14 @@ class Deployment:
 
     # What all steps share
 
-    def _resource(self, urn: str, goal: Goal) -> Resource:
-        return Resource(
-            urn,
-            goal.custom,
-            parent=goal.parent,
-            inputs=with_asset_hashes(goal.inputs, self.folder),
-            dependencies=sorted(goal.dependencies),
-            property_dependencies={name: sorted(urns) for name, urns in goal.property_dependencies.items() if urns},
-            protect=goal.protect,
-            retain_on_delete=goal.retain_on_delete,
-            deleted_with=goal.deleted_with,
-            ignore_changes=goal.ignore_changes,
-            replace_on_changes=goal.replace_on_changes,
-            additional_secret_outputs=goal.additional_secret_outputs,
-            custom_timeouts=goal.custom_timeouts,
+    def _wanted(self, urn: str, goal: Goal) -> Resource:
+        wanted = goal.resource
+        return replace(
+            wanted,
+            urn=urn,
+            inputs=with_asset_hashes(wanted.inputs, self.folder),
+            dependencies=sorted(wanted.dependencies),
+            property_dependencies={name: sorted(urns) for name, urns in wanted.property_dependencies.items() if urns},
         )
 
     def _plugin(self, package: str) -> Plugin:
@@ -454,16 +425,6 @@ def _complete(plugin: Plugin, half_made: Resource, new: Resource) -> tuple[str, 
         plugin.delete(half_made)
         return plugin.create(new, preview=False)
     return half_made.id, plugin.update(half_made, new, preview=False) if diff.changed else half_made.outputs
-
-
-def _with_replace_on_changes(diff: Diff, paths: list[str]) -> Diff:
-    outer = [parse_path(path) for path in paths]
-
-    def forces(path: str) -> bool:
-        return any(path_contains(candidate, parse_path(path)) for candidate in outer)
-
-    detailed = {path: f"{kind}-replace" if forces(path) and not kind.endswith("-replace") else kind for path, kind in diff.detailed.items()}
-    return replace(diff, detailed=detailed) if diff.changed else diff
 
 
 def _refreshed(resource: Resource, found: Found | None) -> Step:

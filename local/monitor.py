@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
 from pulumi.runtime.proto import alias_pb2, engine_pb2, resource_pb2
 
 from local.engine import Deployment
-from local.properties import RESOURCE_REFERENCE, SIGNATURE, UNKNOWN, Properties, from_struct, to_struct
+from local.properties import RESOURCE_REFERENCE, UNKNOWN, Properties, from_struct, replace_special, signature, to_struct
+from local.state import Resource
 from local.steps import Alias, Goal, ProgramError
 
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -26,12 +27,31 @@ _REFUSED_OPTIONS = {
     "state_migrations": "state migrations",
     "replace_with": "replace_with",
     "replacement_trigger": "replacement_trigger",
+    "deletedWith": "deleted_with",
+    "replaceOnChanges": "replace_on_changes",
     "hideDiffs": "hide_diffs",
     "envVarMappings": "env_var_mappings",
     "packageRef": "parameterized providers",
     "pluginDownloadURL": "plugin_download_url",
+    "providers": "the option providers",
+    "provider": "the option provider",
 }
 """Fields of a registration that this engine can't honour, and the names by which a user knows them."""
+
+_REFUSED_CALLS = {
+    "Call": "methods of resources",
+    "RegisterPackage": "parameterized providers",
+    "RegisterStackTransform": "transforms",
+    "RegisterStackInvokeTransform": "transforms of invokes",
+    "RegisterResourceHook": "hooks",
+    "RegisterErrorHook": "hooks",
+}
+
+# What is listed beside the first three is refused with the right words where it is used.
+_FEATURES = (
+    "SECRETS", "RESOURCE_REFERENCES", "ALIAS_SPECS", "DELETED_WITH", "TRANSFORMS", "INVOKE_TRANSFORMS", "RESOURCE_HOOKS",
+    "ERROR_HOOKS", "PARAMETERIZATION", "REPLACE_WITH", "REPLACEMENT_TRIGGER",
+)  # fmt: skip
 
 LogListener = Callable[[str, str, str], None]
 """(severity, message, URN or "")"""
@@ -43,27 +63,18 @@ class Monitor:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
+    def __getattr__(self, name: str) -> Callable[[Any], NoReturn]:
+        if name not in _REFUSED_CALLS:
+            raise AttributeError(name)
+
+        def refuse(request: Any) -> NoReturn:
+            raise ProgramError(f"{_REFUSED_CALLS[name]} aren't supported by the local engine; use --cli")
+
+        return refuse
+
     def GetDeploymentInfo(self, request: Any) -> resource_pb2.DeploymentInfo:
-        """The features that are listed but refused below fail there with the right words."""
         feature = resource_pb2.ResourceMonitorFeature
-        refused_when_used = [
-            feature.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
-            feature.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
-            feature.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
-            feature.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
-            feature.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
-            feature.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
-            feature.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
-        ]
-        return resource_pb2.DeploymentInfo(
-            supportedFeatures=[
-                feature.RESOURCE_MONITOR_FEATURE_SECRETS,
-                feature.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
-                feature.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
-                feature.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
-                *refused_when_used,
-            ]
-        )
+        return resource_pb2.DeploymentInfo(supportedFeatures=[feature.Value(f"RESOURCE_MONITOR_FEATURE_{name}") for name in _FEATURES])
 
     def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:
         _refuse_unsupported(request)
@@ -77,17 +88,17 @@ class Monitor:
     def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:
         if request.type.startswith("pulumi:"):
             raise _unsupported("stack references", request)
-        _refuse_provider(request)
-        goal = Goal(
-            request.type,
-            request.name,
+        if request.provider:
+            raise _unsupported("the option provider", request)
+        wanted = Resource(
+            "",
             custom=True,
             parent=request.parent,
             inputs=from_struct(request.properties),
             dependencies=list(request.dependencies),
             additional_secret_outputs=list(request.additionalSecretOutputs),
         )
-        resource = self._deployment.read(goal, request.id)
+        resource = self._deployment.read(Goal(request.type, request.name, wanted), request.id)
         return resource_pb2.ReadResourceResponse(urn=resource.urn, id=resource.id, properties=to_struct(resource.outputs))
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:
@@ -110,24 +121,6 @@ class Monitor:
             raise ProgramError(f"unknown resource {urn}")
         return {"urn": urn, "id": resource.id, "state": resource.outputs}
 
-    def Call(self, request: Any) -> None:
-        raise ProgramError(f"{request.tok}: methods of resources aren't supported by the local engine; use --cli")
-
-    def RegisterPackage(self, request: Any) -> None:
-        raise ProgramError(f"{request.name}: parameterized providers aren't supported by the local engine; use --cli")
-
-    def RegisterStackTransform(self, request: Any) -> None:
-        raise ProgramError("transforms aren't supported by the local engine; use --cli")
-
-    def RegisterStackInvokeTransform(self, request: Any) -> None:
-        raise ProgramError("transforms of invokes aren't supported by the local engine; use --cli")
-
-    def RegisterResourceHook(self, request: Any) -> None:
-        raise ProgramError(f"hook {request.name!r}: hooks aren't supported by the local engine; use --cli")
-
-    def RegisterErrorHook(self, request: Any) -> None:
-        raise ProgramError(f"hook {request.name!r}: hooks aren't supported by the local engine; use --cli")
-
     def SignalAndWaitForShutdown(self, request: Any) -> Empty:
         return Empty()
 
@@ -147,9 +140,8 @@ class EngineLog:
 
 
 def _goal(request: Any) -> Goal:
-    return Goal(
-        request.type,
-        request.name,
+    wanted = Resource(
+        "",
         request.custom,
         parent=request.parent,
         inputs=_without_references(from_struct(request.object)),
@@ -157,14 +149,12 @@ def _goal(request: Any) -> Goal:
         property_dependencies={name: list(deps.urns) for name, deps in request.propertyDependencies.items()},
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,
-        deleted_with=request.deletedWith,
-        delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
         ignore_changes=list(request.ignoreChanges),
-        replace_on_changes=list(request.replaceOnChanges),
         additional_secret_outputs=list(request.additionalSecretOutputs),
-        aliases=[*map(_alias, request.aliases), *(Alias(urn=urn) for urn in request.aliasURNs)],
         custom_timeouts=_timeouts(request.customTimeouts),
     )
+    aliases = [*map(_alias, request.aliases), *(Alias(urn=urn) for urn in request.aliasURNs)]
+    return Goal(request.type, request.name, wanted, aliases, request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None)
 
 
 def _alias(message: alias_pb2.Alias) -> Alias:
@@ -187,13 +177,15 @@ def _seconds(duration: str) -> float:
 
 def _without_references(value: Any) -> Any:
     """Providers take a resource as its id, a component as its URN."""
-    if isinstance(value, list):
-        return [_without_references(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get(SIGNATURE) == RESOURCE_REFERENCE:
-        return (value["id"] or UNKNOWN) if "id" in value else value["urn"]
-    return {key: _without_references(item) for key, item in value.items()}
+
+    def plain(special: Any) -> Any:
+        if signature(special) == RESOURCE_REFERENCE:
+            return (special["id"] or UNKNOWN) if "id" in special else special["urn"]
+        if isinstance(special, dict):
+            return {key: _without_references(item) for key, item in special.items()}
+        return special
+
+    return replace_special(value, plain)
 
 
 def _refuse_unsupported(request: Any) -> None:
@@ -204,14 +196,6 @@ def _refuse_unsupported(request: Any) -> None:
         is_message = hasattr(value, "ByteSize")
         if value.ByteSize() if is_message else value:
             raise _unsupported(option, request)
-    if request.providers:
-        raise _unsupported("the option providers", request)
-    _refuse_provider(request)
-
-
-def _refuse_provider(request: Any) -> None:
-    if request.provider:
-        raise _unsupported("the option provider", request)
 
 
 def _unsupported(what: str, request: Any) -> ProgramError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from local.errors import LocalError
-from local.properties import Properties, changed_paths, from_struct, to_struct, with_secrets_marked, without_secrets
+from local.properties import Properties, from_struct, to_struct, with_secrets_marked, without_secrets
 from local.state import Resource
 
 
@@ -43,139 +43,69 @@ class Found:
 
 
 class Plugin:
-    """One configured provider of one package."""
+    """One configured provider of one package, which has previews and answers a diff in detail."""
 
     def __init__(self, package: str, servicer: ResourceProviderServicer) -> None:
         self.package = package
         self._servicer = servicer
         self._accept_secrets = False
-        self._supports_preview = False
 
     def configure(self, config: Mapping[str, str]) -> None:
         """`config`: the stack's `<package>:` configuration; objects and arrays as JSON texts, as the CLI sends them."""
-        request = provider_pb2.ConfigureRequest(
-            variables={f"{self.package}:config:{key}": value for key, value in config.items()},
-            args=to_struct(config),
-            acceptSecrets=True,
-            acceptResources=False,
-            sends_old_inputs=True,
-            sends_old_inputs_to_delete=True,
-        )
-        response = self._call(self._servicer.Configure, request)
+        response = self._call("Configure", args=dict(config), acceptSecrets=True, sends_old_inputs=True, sends_old_inputs_to_delete=True)
         self._accept_secrets = response.acceptSecrets
-        self._supports_preview = response.supportsPreview
 
     def check(self, resource: Resource, olds: Properties, news: Properties) -> Properties:
         """The inputs with the provider's defaults. PluginError names the properties that are wrong."""
-        response = self._call(
-            self._servicer.Check,
-            provider_pb2.CheckRequest(olds=self._struct(olds), news=self._struct(news), randomSeed=os.urandom(32), **_identity(resource)),
-        )
+        response = self._call("Check", resource, olds=olds, news=news, randomSeed=os.urandom(32))
         if response.failures:
             raise PluginError("; ".join(_failure(failure) for failure in response.failures))
         return with_secrets_marked(from_struct(response.inputs), news, [])
 
     def diff(self, old: Resource, news: Properties, ignore_changes: list[str]) -> Diff:
-        response = self._call(
-            self._servicer.Diff,
-            provider_pb2.DiffRequest(
-                id=old.id,
-                olds=self._struct(old.outputs),
-                old_inputs=self._struct(old.inputs),
-                news=self._struct(news),
-                ignoreChanges=ignore_changes,
-                **_identity(old),
-            ),
-        )
-        if response.changes == provider_pb2.DiffResponse.DIFF_UNKNOWN:
-            detailed = changed_paths(old.inputs, news)
-            return Diff(bool(detailed), detailed, list(response.replaces), response.deleteBeforeReplace)
+        response = self._call("Diff", old, id=old.id, olds=old.outputs, old_inputs=old.inputs, news=news, ignoreChanges=ignore_changes)
         detailed = {path: _kind(change.kind) for path, change in response.detailedDiff.items()}
-        if not detailed:
-            detailed = {
-                name: "update-replace" if name in response.replaces else "update"
-                for name in dict.fromkeys([*response.diffs, *response.replaces])
-            }
         changed = response.changes == provider_pb2.DiffResponse.DIFF_SOME
         return Diff(changed, detailed, list(response.replaces), response.deleteBeforeReplace)
 
     def create(self, new: Resource, *, preview: bool) -> tuple[str, Properties]:
         """(id, outputs); in a preview the id is empty and what can't be known yet is unknown or missing."""
-        if preview and not self._supports_preview:
-            return "", new.inputs
-        response = self._call(
-            self._servicer.Create,
-            provider_pb2.CreateRequest(
-                properties=self._struct(new.inputs), timeout=new.custom_timeouts.get("create", 0), preview=preview, **_identity(new)
-            ),
-        )
+        response = self._call("Create", new, properties=new.inputs, timeout=new.custom_timeouts.get("create", 0), preview=preview)
         if not response.id and not preview:
             raise PluginError("the provider returned no id")
         return "" if preview else response.id, from_struct(response.properties)
 
     def update(self, old: Resource, new: Resource, *, preview: bool) -> Properties:
         """The new outputs."""
-        if preview and not self._supports_preview:
-            return old.outputs | new.inputs
-        response = self._call(
-            self._servicer.Update,
-            provider_pb2.UpdateRequest(
-                id=old.id,
-                olds=self._struct(old.outputs),
-                old_inputs=self._struct(old.inputs),
-                news=self._struct(new.inputs),
-                timeout=new.custom_timeouts.get("update", 0),
-                ignoreChanges=new.ignore_changes,
-                preview=preview,
-                **_identity(new),
-            ),
-        )
-        return from_struct(response.properties)
+        before = {"id": old.id, "olds": old.outputs, "old_inputs": old.inputs}
+        after = {"news": new.inputs, "timeout": new.custom_timeouts.get("update", 0), "ignoreChanges": new.ignore_changes}
+        return from_struct(self._call("Update", new, **before, **after, preview=preview).properties)
 
     def delete(self, old: Resource) -> None:
-        self._call(
-            self._servicer.Delete,
-            provider_pb2.DeleteRequest(
-                id=old.id,
-                properties=self._struct(old.outputs),
-                old_inputs=self._struct(old.inputs),
-                timeout=old.custom_timeouts.get("delete", 0),
-                **_identity(old),
-            ),
-        )
+        timeout = old.custom_timeouts.get("delete", 0)
+        self._call("Delete", old, id=old.id, properties=old.outputs, old_inputs=old.inputs, timeout=timeout)
 
     def read(self, resource: Resource) -> Found | None:
         """The resource with `resource.id` as it is now, None when it isn't there."""
-        response = self._call(
-            self._servicer.Read,
-            provider_pb2.ReadRequest(
-                id=resource.id, properties=self._struct(resource.outputs), inputs=self._struct(resource.inputs), **_identity(resource)
-            ),
-        )
-        if not response.id:
-            return None
-        inputs = from_struct(response.inputs) if response.HasField("inputs") else resource.inputs
-        return Found(response.id, inputs, from_struct(response.properties))
+        response = self._call("Read", resource, id=resource.id, properties=resource.outputs, inputs=resource.inputs)
+        return Found(response.id, from_struct(response.inputs), from_struct(response.properties)) if response.id else None
 
     def invoke(self, token: str, arguments: Properties, *, preview: bool) -> Properties:
-        response = self._call(self._servicer.Invoke, provider_pb2.InvokeRequest(tok=token, args=self._struct(arguments), preview=preview))
-        if response.failures:
-            raise PluginError("; ".join(_failure(failure) for failure in response.failures))
-        return from_struct(getattr(response, "return"))
+        return from_struct(getattr(self._call("Invoke", tok=token, args=arguments, preview=preview), "return"))
 
-    def _struct(self, properties: Properties) -> Any:
-        return to_struct(properties if self._accept_secrets else without_secrets(properties))
-
-    def _call(self, method: Callable[[Any, Any], Any], request: Any) -> Any:
+    def _call(self, method: str, resource: Resource | None = None, **fields: Any) -> Any:
+        """The provider's answer to a request with those fields, of which properties are plain dictionaries here."""
+        identity = {"urn": resource.urn, "name": resource.name, "type": resource.type} if resource else {}
+        plain = {name: self._struct(value) if isinstance(value, dict) else value for name, value in fields.items()}
+        request = getattr(provider_pb2, f"{method}Request")(**plain, **identity)
         # Whatever goes wrong in a provider fails this step only, as it would with the provider in another process.
         try:
-            return method(request, None)
+            return getattr(self._servicer, method)(request, None)
         except Exception as error:
             raise PluginError(str(error) or type(error).__name__) from error
 
-
-def _identity(resource: Resource) -> dict[str, Any]:
-    return {"urn": resource.urn, "name": resource.name, "type": resource.type}
+    def _struct(self, properties: Properties) -> Any:
+        return to_struct(properties if self._accept_secrets else without_secrets(properties))
 
 
 def _failure(failure: provider_pb2.CheckFailure) -> str:

@@ -38,7 +38,7 @@ class Progress:
     def claim(self, goal: Goal) -> tuple[str, Resource | None]:
         """The URN of a new registration, and what the last run left under it or under one of its aliases."""
         with self.lock:
-            urn = self._make_urn(goal.parent, goal.type, goal.name)
+            urn = self._make_urn(goal.resource.parent, goal.type, goal.name)
             if urn in self._claimed:
                 raise ProgramError(f"Duplicate resource URN '{urn}'; try giving it a unique name")
             self._claimed.add(urn)
@@ -125,12 +125,8 @@ class Progress:
             for resource in gone:
                 self.drop(resource)
             known = {resource.urn for resource in [*self._current.values(), *self.remaining]}
-            for resource in [resource for resource in self.remaining if not resource.needs() - {resource.parent} <= known]:
-                resource.dependencies = [urn for urn in resource.dependencies if urn in known]
-                resource.deleted_with = resource.deleted_with if resource.deleted_with in known else ""
-                resource.property_dependencies = {
-                    name: [urn for urn in urns if urn in known] for name, urns in resource.property_dependencies.items()
-                }
+            for resource in [resource for resource in self.remaining if not resource.needs() <= known]:
+                resource.refer(lambda urn, parent=resource.parent: urn if urn in known or urn == parent else "")
                 self.exchange(resource, resource)
             self.store()
 
@@ -161,12 +157,12 @@ class Progress:
     def _aliases(self, goal: Goal) -> Iterator[str]:
         own = [self._alias(goal, alias) for alias in goal.aliases]
         yield from own
-        former_parent = self._former_urns.get(goal.parent)
+        former_parent = self._former_urns.get(goal.resource.parent)
         if former_parent is None:
             return
         for type_, name in [(goal.type, goal.name), *((urn_type(urn), urn_name(urn)) for urn in own)]:
             # A name that begins with the parent's name began with the parent's former name.
-            parent_name = urn_name(goal.parent)
+            parent_name = urn_name(goal.resource.parent)
             if name.startswith(parent_name):
                 name = urn_name(former_parent) + name.removeprefix(parent_name)
             yield self._make_urn(former_parent, type_, name)
@@ -174,7 +170,7 @@ class Progress:
     def _alias(self, goal: Goal, alias: Alias) -> str:
         if alias.urn:
             return alias.urn
-        parent = self._former_urns.get(alias.parent, alias.parent) if alias.parent else goal.parent
+        parent = self._former_urns.get(alias.parent, alias.parent) if alias.parent else goal.resource.parent
         return make_urn(
             alias.stack or self._stack,
             alias.project or self._project,
@@ -189,16 +185,7 @@ class Progress:
         if former == urn:
             return
         self._former_urns[urn] = former
-
-        def current(reference: str) -> str:
-            return urn if reference == former else reference
-
         resource.urn = urn
         for other in [other for other in self.remaining if other is resource or former in other.needs()]:
-            other.parent = current(other.parent)
-            other.deleted_with = current(other.deleted_with)
-            other.dependencies = [current(reference) for reference in other.dependencies]
-            other.property_dependencies = {
-                name: [current(reference) for reference in references] for name, references in other.property_dependencies.items()
-            }
+            other.refer(lambda reference: urn if reference == former else reference)
             self.exchange(other, other)

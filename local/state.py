@@ -65,7 +65,6 @@ class Resource:
     property_dependencies: dict[str, list[str]] = field(default_factory=dict)
     protect: bool = False
     retain_on_delete: bool = False
-    deleted_with: str = ""
     external: bool = False
     """Read by the program, not made by it: never deleted."""
     delete: bool = False
@@ -73,7 +72,6 @@ class Resource:
     pending_replacement: bool = False
     """Deleted already, its replacement is still to come."""
     ignore_changes: list[str] = field(default_factory=list)
-    replace_on_changes: list[str] = field(default_factory=list)
     additional_secret_outputs: list[str] = field(default_factory=list)
     custom_timeouts: dict[str, float] = field(default_factory=dict)
     """Seconds per operation: create, update, delete."""
@@ -92,9 +90,15 @@ class Resource:
 
     def needs(self) -> set[str]:
         """The URNs that have to be there before this resource and may go only after it."""
-        needed = {*self.dependencies, self.parent, self.deleted_with}
+        needed = {*self.dependencies, self.parent}
         needed.update(urn for urns in self.property_dependencies.values() for urn in urns)
         return needed - {""}
+
+    def refer(self, current: Callable[[str], str]) -> None:
+        """Puts `current(urn)` in the place of each reference to another resource; "" takes it away."""
+        self.parent = current(self.parent)
+        self.dependencies = list(filter(None, map(current, self.dependencies)))
+        self.property_dependencies = {name: list(filter(None, map(current, urns))) for name, urns in self.property_dependencies.items()}
 
 
 _JSON_NAMES = {

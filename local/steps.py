@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Literal
 
 from local.errors import LocalError
-from local.properties import Properties
 from local.state import Resource, urn_name, urn_type
 
 
@@ -52,28 +51,13 @@ class Alias:
 
 @dataclass
 class Goal:
-    """What the program wants of one resource."""
+    """What the program wants: the resource, which has a URN and sorted dependencies only once it is claimed, and how to come to it."""
 
     type: str
     name: str
-    custom: bool
-    parent: str = ""
-    inputs: Properties = field(default_factory=dict)
-    dependencies: list[str] = field(default_factory=list)
-    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
-    protect: bool = False
-    retain_on_delete: bool = False
-    deleted_with: str = ""
-    delete_before_replace: bool | None = None
-    ignore_changes: list[str] = field(default_factory=list)
-    replace_on_changes: list[str] = field(default_factory=list)
-    additional_secret_outputs: list[str] = field(default_factory=list)
+    resource: Resource
     aliases: list[Alias] = field(default_factory=list)
-    custom_timeouts: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def package(self) -> str:
-        return self.type.partition(":")[0]
+    delete_before_replace: bool | None = None
 
 
 @dataclass

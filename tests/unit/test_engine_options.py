@@ -61,14 +61,6 @@ def test_retain_on_delete_forgets_without_deleting(bench: Bench):
     assert len(bench.provider.alive) == 1
 
 
-def test_deleted_with_leaves_the_deletion_to_the_other(bench: Bench):
-    bench.up('a = Thing("a"); Thing("b", ResourceOptions(deleted_with=a))')
-
-    bench.destroy()
-
-    assert bench.provider.names("Delete") == ["a"]
-
-
 def test_ignored_changes_are_not_seen(bench: Bench):
     program = 'Thing("a", ResourceOptions(ignore_changes=["value", "tags.x"]), value="{0}", tags={{"x": "{0}", "y": "{1}"}})'
     bench.up(program.format(1, 1))
@@ -89,16 +81,6 @@ def test_all_changes_can_be_ignored(bench: Bench):
 
     assert run.changes == {"same": 2}
     assert bench.resource("a").inputs["value"] == "1"
-
-
-def test_replace_on_changes_turns_an_update_into_a_replacement(bench: Bench):
-    program = 'Thing("a", ResourceOptions(replace_on_changes=["value"]), value="{}")'
-    bench.up(program.format(1))
-
-    run = bench.up(program.format(2))
-
-    assert run.changes == {"same": 1, "replace": 1}
-    assert bench.provider.writes() == [("Create", "a"), ("Delete", "a")]
 
 
 def test_an_alias_renames_without_replacing(bench: Bench):
@@ -215,6 +197,8 @@ def test_a_changed_file_behind_an_asset_is_a_change(bench: Bench):
         ("pulumi.runtime.register_resource_transform(lambda args: None)", "transforms"),
         ('Thing("a", ResourceOptions(replace_with=[Thing("b")]))', "replace_with"),
         ('Thing("a", ResourceOptions(replacement_trigger="1"))', "replacement_trigger"),
+        ('Thing("a", ResourceOptions(deleted_with=Thing("b")))', "deleted_with"),
+        ('Thing("a", ResourceOptions(replace_on_changes=["value"]))', "replace_on_changes"),
         ('Thing("a", ResourceOptions(hide_diffs=["x"]))', "hide_diffs"),
         ('Thing("a", ResourceOptions(plugin_download_url="https://x"))', "plugin_download_url"),
         ('Thing("a", ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[lambda args: None])))', "hook"),
