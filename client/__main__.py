@@ -26,6 +26,7 @@ VERBS = {
     "compare": "send the same request through every carrier; latency, cost and a recommendation",
     "load": "put a list where the distributed variant reads it",
     "run": "run the distributed variant and follow it",
+    "results": "write the results of a run into one file, in the order of the source",
     "verify": "show that the deployed stack does what it should, line by line",
     "redrive": "send what is in the dead-letter queues once more",
     "board": "open the quote board in a browser",

@@ -5,7 +5,6 @@ A list in DynamoDB is one item, so it must fit; a data set in S3 is streamed, in
 
 import argparse
 import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,16 +16,17 @@ from typing import Any
 
 from client.errors import UsageError
 from client.stack import Stack
-from handlers import exact_json, rows, streaming
-
-STATE_BYTES = 262_144
-"""What a state of a machine may carry (Step Functions): a list that is read, and the input of one item's execution."""
+from handlers import exact_json, rows, sources, streaming
+from handlers.processing import READ_BY_STEP_FUNCTIONS, STATE_BYTES
 
 ITEM_BYTES = 409_600
 """What a DynamoDB item may hold. As attribute values in JSON it is always larger, so STATE_BYTES is what ends a list."""
 
 HEADROOM_BYTES = 2_048
 """For what a state carries beside them."""
+
+AS_LINES = ("auto", "jsonl")
+"""Formats of a source for which any file may be written as JSON Lines."""
 
 Report = Callable[[int], None]
 """Called with the number of bytes of the file that were read since the last time."""
@@ -72,6 +72,7 @@ def load(stack: Stack, file: Path, given: Mapping[str, Any] = MappingProxyType({
     source = stack.outputs.get("distributedSource")
     if source is None:
         raise LoadError("variant distributed is not deployed: add it to variants")
+    given = _as_the_stack_reads(source, given)
     try:
         head, chunks = rows.peek(_chunks(file, report))
         form = rows.detect(head, str(file), given)
@@ -79,10 +80,31 @@ def load(stack: Stack, file: Path, given: Mapping[str, Any] = MappingProxyType({
         if source["source"] == "dynamodb":
             count, target = _put_list(stack.client("dynamodb"), source, items)
         else:
-            count, target = _upload(stack.client("s3"), source, items)
+            count, target = _upload(stack.client("s3"), source, items, file)
     except rows.Wrong as wrong:
         raise LoadError(str(wrong)) from None
     return Loaded(count, target, form)
+
+
+def _as_the_stack_reads(source: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A stack that is told what it reads reads the file as it is, so that it is looked at here as it will be there. Raises LoadError for a
+    source that is not for files, and for what contradicts the stack."""
+    if source["source"] == "dynamodb":
+        if source["read"] != "list":
+            raise LoadError(f"the stack reads the items of a table (distributed.read: {source['read']}): put them into {source['table']}")
+        return given
+    format = source["format"]
+    if format in READ_BY_STEP_FUNCTIONS:
+        raise LoadError(f"the stack reads {format}: put such an object to s3://{source['bucket']}/{source['key']}")
+    if format in AS_LINES:
+        return given
+    told = {**source["reading"], "format": format}
+    for name, value in given.items():
+        if value is not None and value != told.get(name):
+            raise LoadError(
+                f"the stack reads {name} {told.get(name, 'as it finds it')}, not {value}: leave out distributed.format to load it"
+            )
+    return told
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,95 +145,46 @@ def _put_list(dynamodb: Any, source: Mapping[str, Any], items: Iterable[Any]) ->
         values.append(value)
     dynamodb.update_item(
         TableName=source["table"],
-        Key={source["keyName"]: {source["keyType"]: source["keyValue"]}},
+        Key=sources.key_of(source),
         UpdateExpression="SET #list = :list",
         ExpressionAttributeNames={"#list": source["attribute"]},
         ExpressionAttributeValues={":list": {"L": values}},
     )
-    return len(values), f"{source['attribute']} of {source['keyName']} = {source['keyValue']} in table {source['table']}"
+    return len(values), sources.name_of(source)
 
 
-def _upload(s3: Any, source: Mapping[str, Any], items: Iterable[Any]) -> tuple[int, str]:
-    counter = _Counter(items)
-    lines = {"json": _as_list, "jsonl": _as_lines, "csv": _as_csv}[source["format"]](counter)
-    streaming.upload(s3, source["bucket"], source["key"], lines)
-    return counter.count, f"s3://{source['bucket']}/{source['key']}"
+def _upload(s3: Any, source: Mapping[str, Any], items: Iterable[Any], file: Path) -> tuple[int, str]:
+    """As lines of JSON, or, where the stack is told that it reads another format, as it is, once all of it was looked at."""
+    checked = _Checked(items)
+    key = source["key"] if "key" in source else f"{source['prefix']}{file.stem}.jsonl"
+    if source["format"] in AS_LINES:
+        streaming.upload(s3, source["bucket"], key, iter(checked))
+    else:
+        for _ in checked:
+            pass
+        with file.open("rb") as data:
+            s3.upload_fileobj(data, source["bucket"], key)
+    return checked.count, f"s3://{source['bucket']}/{key}"
 
 
-class _Counter:
-    """Items that pass, counted; one that no execution could take as its input is a LoadError."""
+class _Checked:
+    """Items as lines of JSON, counted; one that no execution could take as its input is a LoadError."""
 
     def __init__(self, items: Iterable[Any]) -> None:
         self._items = items
         self.count = 0
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[str]:
         for item in self._items:
             self.count += 1
-            yield item
-
-    def check(self, text: str) -> str:
-        size = _bytes(text, self.count)
-        if size > STATE_BYTES - HEADROOM_BYTES:
-            raise LoadError(
-                f"item {self.count} takes {size} bytes; the input of an execution holds at most {STATE_BYTES}: "
-                "put its content into an object of its own and its key into the list"
-            )
-        return text
-
-
-def _as_list(items: _Counter) -> Iterator[str]:
-    separator = "["
-    for item in items:
-        yield separator + items.check(_text(item))
-        separator = ",\n"
-    yield "]\n" if separator != "[" else "[]\n"
-
-
-def _as_lines(items: _Counter) -> Iterator[str]:
-    for item in items:
-        yield items.check(_text(item)) + "\n"
-
-
-def _as_csv(items: _Counter) -> Iterator[str]:
-    line = io.StringIO()
-    # What its line ending has is what it quotes: both kinds, although a row ends in one.
-    writer = csv.writer(line, lineterminator="\r\n")
-    header: list[str] | None = None
-    for item in items:
-        if not item or not isinstance(item, dict) or any(isinstance(value, (dict, list)) for value in item.values()):
-            raise LoadError(f"item {items.count} is no row: CSV takes flat objects with a field or more; set distributed.format to jsonl")
-        if header is None:
-            if "" in item:
-                raise LoadError("item 1 has a field without a name, which CSV cannot have; set distributed.format to jsonl")
-            header = list(item)
-            writer.writerow(header)
-            yield _taken(line)
-        elif list(item) != header:
-            raise LoadError(
-                f"item {items.count} has the fields {', '.join(item)}; the first has {', '.join(header)}; set distributed.format to jsonl"
-            )
-        writer.writerow([_csv_text(name, value, items.count) for name, value in item.items()])
-        text = _taken(line)
-        if "\\" in text:
-            raise LoadError(f"item {items.count} has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl")
-        yield items.check(text)
-
-
-def _csv_text(name: str, value: Any, item: int) -> str:
-    """As JSON has it, so that nothing but the quotes of a text is lost."""
-    if value is None:
-        raise LoadError(f"item {item} has null in {name}, for which CSV has no word; set distributed.format to jsonl")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _taken(line: io.StringIO) -> str:
-    text = line.getvalue().removesuffix("\r\n") + "\n"
-    line.seek(0)
-    line.truncate()
-    return text
+            line = json.dumps(exact_json.to_json(item), ensure_ascii=False, separators=(",", ":"))
+            size = _bytes(line, self.count)
+            if size > STATE_BYTES - HEADROOM_BYTES:
+                raise LoadError(
+                    f"item {self.count} takes {size} bytes; the input of an execution holds at most {STATE_BYTES}: "
+                    "put its content into an object of its own and its key into the list"
+                )
+            yield line + "\n"
 
 
 def _bytes(text: str, item: int) -> int:
@@ -219,10 +192,6 @@ def _bytes(text: str, item: int) -> int:
         return len(text.encode())
     except UnicodeEncodeError:
         raise LoadError(f"item {item} has half a character (a lone surrogate), which is no text") from None
-
-
-def _text(item: Any) -> str:
-    return json.dumps(exact_json.to_json(item), ensure_ascii=False, separators=(",", ":"))
 
 
 class _progress:

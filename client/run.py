@@ -6,16 +6,17 @@ import json
 import random
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-from client import display
 from client.errors import UnknownVariant
 from client.stack import Stack
 from handlers import exact_json
 from handlers.processing import FAILURES_FILE
+
+NOTHING_GIVEN: Mapping[str, Any] = {}
 
 POLL_SECONDS = 0.5
 """On the emulator, which has no quotas."""
@@ -40,14 +41,18 @@ class Progress:
     done: int
     pending: int
 
+    @property
+    def items(self) -> int:
+        return self.done + self.pending
+
 
 @dataclass(frozen=True)
 class Run:
     """A run that has ended.
 
     status: SUCCEEDED, FAILED, TIMED_OUT or ABORTED; error: its name, such as ToleranceExceeded or InvalidSource; done: fewer than the
-    items where the run was cut short, and then nobody counted the failed ones; results: an s3:// address, or the outcomes; failures:
-    {"index", "item", "error"}, as many as were asked for.
+    items where the run was cut short, and then nobody counted the failed ones; failedBy: how many failed with which type of error;
+    results: an s3:// address, or the outcomes; failures: {"index", "item", "error"}, as many as were asked for.
     """
 
     execution: str
@@ -56,6 +61,7 @@ class Run:
     done: int | None = None
     succeeded: int | None = None
     failed: int | None = None
+    failedBy: dict[str, int] = field(default_factory=dict)
     results: Any = None
     failures: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
@@ -64,7 +70,7 @@ class Run:
     @property
     def exit_code(self) -> int:
         """2 for a source that could not be run, as for any wrong use; 1 for every other end but success."""
-        return {"SUCCEEDED": 0, "InvalidSource": 2}.get(self.error or self.status, 1)
+        return {"SUCCEEDED": 0, "InvalidSource": 2, "InvalidInput": 2}.get(self.error or self.status, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +78,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--name", help="the execution's name: what was run under it is not run again")
     what.add_argument("--follow", metavar="RUN", help="follow a run that was started before: its execution's name or ARN")
     what.add_argument("--stop", metavar="RUN", help="stop that run: items that have begun end, no other begins")
+    parser.add_argument("--dry-run", action="store_true", help="read and check the source, say what a run would take, and start nothing")
+    of_source = parser.add_argument_group("in place of what the stack is configured with")
+    of_source.add_argument("--bucket", help="of the data set")
+    of_source.add_argument("--key", help="the object with the data set")
+    of_source.add_argument("--prefix", help="all objects below it, which ends in /")
+    of_source.add_argument("--key-value", metavar="VALUE", help="of the item with the list, or of the query")
+    of_source.add_argument("--tolerate", type=_tolerance, metavar="N|P%%", help="how many items, or which share of them, may fail")
+    of_source.add_argument("--concurrency", type=_none_or_more, metavar="N", help="how many items, or batches, at once")
+    of_source.add_argument("--label", help="runs with one label process an item once between them, where the stack is idempotent")
+    of_source.add_argument("--again", metavar="RUN", help="process what failed or was not reached in that run")
     parser.add_argument(
         "--failures",
         type=_none_or_more,
@@ -88,41 +104,71 @@ def _none_or_more(text: str) -> int:
     return number
 
 
+def _tolerance(text: str) -> dict[str, float]:
+    share = text.endswith("%")
+    try:
+        return {"percentage": float(text[:-1])} if share else {"count": int(text)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of items, such as 10, nor a share of them, such as 1%") from None
+
+
 def run(options: argparse.Namespace, stack: Stack) -> int:
+    if options.dry_run:
+        from client import dry_run
+
+        return dry_run.run(stack, input_of(options, stack), as_json=options.json)
     of = options.follow or options.stop
-    execution = named(stack, of) if of else start(stack, options.name)
+    execution = named(stack, of) if of else start(stack, options.name, input_of(options, stack))
+    name = execution.rpartition(":")[2]
     if options.stop:
         stack.client("stepfunctions").stop_execution(executionArn=execution)
     try:
-        with _display(quiet=options.json) as show:
+        with _display(as_json=options.json) as show:
             for progress in watch(stack, execution):
                 show(progress)
     except KeyboardInterrupt:
-        name = execution.rpartition(":")[2]
         print(f"the run goes on: run --follow {name} follows it, run --stop {name} stops it", file=sys.stderr)
         raise
     ended = result(stack, execution, options.failures)
     if options.json:
-        display.print_json(asdict(ended))
+        print(json.dumps(asdict(ended), default=str))
     else:
-        _print(ended)
+        _print(ended, name)
     return ended.exit_code
 
 
-def start(stack: Stack, name: str | None = None) -> str:
-    """The ARN of the new execution. UnknownVariant where the variant is not deployed."""
-    machine = _machine(stack)
-    return stack.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}", **({"name": name} if name else {}))[
-        "executionArn"
-    ]
+def input_of(options: argparse.Namespace, stack: Stack) -> dict[str, Any]:
+    """Of the execution, as `handlers.run_input` has it: what the options say of the run, and nothing else."""
+    is_number = stack.outputs.get("distributedSource", {}).get("keyType") == "N"
+    value = options.key_value
+    given = {
+        "bucket": options.bucket,
+        "key": options.key,
+        "prefix": options.prefix,
+        "keyValue": int(value) if is_number and value and value.lstrip("-").isdecimal() else value,
+        "tolerance": options.tolerate,
+        "maxConcurrency": options.concurrency,
+        "label": options.label,
+        "again": options.again,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def start(stack: Stack, name: str | None = None, given: Mapping[str, Any] = NOTHING_GIVEN) -> str:
+    """The ARN of the new execution. given: its input. UnknownVariant where the variant is not deployed."""
+    machine = machine_of(stack)
+    started = stack.client("stepfunctions").start_execution(
+        stateMachineArn=machine, input=json.dumps(given), **({"name": name} if name else {})
+    )
+    return started["executionArn"]
 
 
 def named(stack: Stack, run: str) -> str:
     """The ARN of the execution with that name, or that ARN. Raises as `start` does."""
-    return run if run.startswith("arn:") else f"{_machine(stack).replace(':stateMachine:', ':execution:')}:{run}"
+    return run if run.startswith("arn:") else f"{machine_of(stack).replace(':stateMachine:', ':execution:')}:{run}"
 
 
-def _machine(stack: Stack) -> str:
+def machine_of(stack: Stack) -> str:
     machine = stack.outputs.get("distributedStateMachineArn")
     if machine is None:
         raise UnknownVariant("variant distributed is not deployed: add it to variants")
@@ -138,7 +184,7 @@ def watch(stack: Stack, execution: str, poll_seconds: float | None = None) -> It
         with _patience():
             ended = ended or workflows.describe_execution(executionArn=execution)["status"] != "RUNNING"
             if is_distributed:
-                map_run = map_run or _map_run(workflows, execution)
+                map_run = map_run or map_run_of(workflows, execution)
                 progress = _map_run_progress(workflows, map_run) if map_run else None
             else:
                 progress = _inline_progress(workflows, execution)
@@ -170,13 +216,13 @@ def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
     """What an execution that has ended came to. failures: how many to fetch at the most."""
     workflows = stack.client("stepfunctions")
     state = workflows.describe_execution(executionArn=execution)
-    summary = _summary(state)
+    summary: dict[str, Any] = _summary(state)
     if "items" not in summary:
         # It was cut short. Which of the items failed, only the tally would have known.
-        map_run = _map_run(workflows, execution)
+        map_run = map_run_of(workflows, execution)
         progress = _map_run_progress(workflows, map_run) if map_run else None
-        summary = {"items": progress.done + progress.pending, "done": progress.done} if progress else {}
-    listed = islice(_failures(stack, summary), failures)
+        summary = {"items": progress.items, "done": progress.done} if progress else {}
+    listed = islice(failures_of(stack, summary), failures)
     return Run(
         execution=execution,
         status=state["status"],
@@ -184,6 +230,7 @@ def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
         done=summary.get("done", summary.get("items")),
         succeeded=summary.get("succeeded"),
         failed=summary.get("failed"),
+        failedBy=summary.get("failedBy", {}),
         results=summary.get("results"),
         error=state.get("error"),
         cause=state.get("cause"),
@@ -200,7 +247,7 @@ def _summary(state: dict[str, Any]) -> dict[str, Any]:
     return json.loads(state["cause"]) if state.get("error") == "ToleranceExceeded" else {}
 
 
-def _failures(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def failures_of(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All of them: of a Distributed Map, the tally wrote them beside the results."""
     if not isinstance(summary.get("results"), str):
         yield from summary.get("failures", [])
@@ -212,7 +259,7 @@ def _failures(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]
         yield json.loads(line)
 
 
-def _map_run(workflows: Any, execution: str) -> str | None:
+def map_run_of(workflows: Any, execution: str) -> str | None:
     """The ARN of the execution's Map Run; None where it has none (yet)."""
     runs = workflows.list_map_runs(executionArn=execution)["mapRuns"]
     return runs[0]["mapRunArn"] if runs else None
@@ -238,31 +285,47 @@ def _inline_progress(workflows: Any, execution: str) -> Progress | None:
 
 
 class _display:
-    """One line that is rewritten on a terminal; nothing at all where the output is piped, or is to be JSON."""
+    """One line that is rewritten on a terminal, or a line of JSON for each step; nothing where the output is piped."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
-        self._quiet = quiet or not self._console.is_terminal
+        self._as_json = as_json
         self._status: Any = None
+        self._began: tuple[float, int] | None = None
 
     def __enter__(self) -> Any:
-        if not self._quiet:
-            self._status = self._console.status("started")
+        if not self._as_json and self._console.is_terminal:
+            self._status = self._console.status("reading the source")
             self._status.start()
         return self._show
 
     def _show(self, progress: Progress) -> None:
-        if self._status is not None:
-            self._status.update(f"{progress.done} done, {progress.pending} pending")
+        now = time.monotonic()
+        self._began = self._began or (now, progress.done)
+        since, before = self._began
+        pace = (progress.done - before) / (now - since) if now > since else 0.0
+        left = progress.pending / pace if pace else None
+        if self._as_json:
+            told = {"items": progress.items, **asdict(progress), "perSecond": round(pace, 1), "secondsLeft": left and round(left)}
+            print(json.dumps({"progress": told}), flush=True)
+        elif self._status is not None:
+            going = f", {pace:,.0f} a second, {_duration(left)} left" if left is not None else ""
+            self._status.update(f"{progress.done:,} of {progress.items:,} items done{going}")
 
     def __exit__(self, *_: object) -> None:
         if self._status is not None:
             self._status.stop()
 
 
-def _print(ended: Run) -> None:
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _print(ended: Run, name: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -277,6 +340,9 @@ def _print(ended: Run) -> None:
         console.print(Text(f"{ended.error}: {ended.cause or ''}"), soft_wrap=True)
         if ended.error in HINTS:
             console.print(Text(HINTS[ended.error]), soft_wrap=True)
+    if len(ended.failedBy) > 1 or sum(ended.failedBy.values()) > len(ended.failures):
+        by = ", ".join(f"{count:,} {kind}" for kind, count in ended.failedBy.items())
+        console.print(Text(f"failed by type: {by}"), soft_wrap=True)
     if isinstance(ended.results, str):
         console.print(Text(f"results: {ended.results}"), soft_wrap=True)
     for failure in ended.failures:
@@ -284,4 +350,8 @@ def _print(ended: Run) -> None:
         where = f" ({error['at']})" if "at" in error else ""
         console.print(Text(f"  item {failure['index']}: {error['type']}: {error['message']}{where}"), soft_wrap=True)
     if ended.failed and ended.failed > len(ended.failures):
-        console.print(f"  and {ended.failed - len(ended.failures)} more (--failures N)")
+        console.print(f"  and {ended.failed - len(ended.failures):,} more (--failures N)")
+    if isinstance(ended.results, str):
+        console.print(Text(f"one file: results {name} -o FILE"), soft_wrap=True)
+    if ended.exit_code != 2 and (ended.failed is None or (ended.failed and isinstance(ended.results, str))):
+        console.print(Text(f"what failed or was not reached: run --again {name}"), soft_wrap=True)

@@ -13,7 +13,7 @@ An item costs 1 state transition, 2 with a wait; in a Distributed Map each item,
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional, TypedDict
 
 import pulumi
@@ -26,7 +26,7 @@ from components.settings import INLINE_CONCURRENCY, DistributedSettings, checked
 from components.watched import Watched
 from components.workflow import Workflow
 from handlers.item_claims import LEASE_MARGIN_SECONDS
-from handlers.processing import MAX_OUTCOMES_BYTES, STATE_BYTES
+from handlers.processing import MAX_OUTCOMES_BYTES, READ_BY_STEP_FUNCTIONS, STATE_BYTES
 
 HISTORY_EVENTS = 25_000
 """An execution ends, and nothing can catch it, when its history has as many (Step Functions' limit)."""
@@ -48,28 +48,45 @@ CLAIMS_SECONDS = 90 * 86_400
 THROTTLE_RETRIES = {"INLINE": 5, "DISTRIBUTED": 10}
 """Of an item that waits for its turn; inline, each takes room in one history."""
 
-READER_SECONDS = 60
+READER_SECONDS = {"INLINE": 60, "DISTRIBUTED": 890}
+READER_MB = {"INLINE": 256, "DISTRIBUTED": 1_769}
+"""A function has one whole CPU at 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+
 TALLY_SECONDS = 890
-PARTS = {"json": "JSON", "jsonl": "JSONL", "csv": "CSV"}
+DATA_PREFIX = "data/"
+"""Of the data sets in a bucket of the component's own."""
 
 
 class DistributedMapProcessorArgs(TypedDict, total=False):
     source: Optional[str]
     """dynamodb (the default) or s3."""
     table: Optional[str]
-    """An existing table with keyName as its only key; without, one is made."""
+    """An existing table; without, one is made, with keyName as its key."""
+    read: Optional[str]
+    """list (the default: an attribute of one item), query (all items with keyValue) or scan (all items of the table)."""
     keyName: Optional[str]
-    """id."""
+    """The partition key; id."""
     keyValue: Optional[Any]
     """A string or a whole number; "list"."""
+    sortKey: Optional[Mapping[str, Any]]
+    """{"name", "value"}, or, of a query, {"name", "beginsWith"}, where the table has one."""
+    index: Optional[str]
+    """Of the table, for a query or a scan."""
     attribute: Optional[str]
     """Holds the list; items."""
     bucket: Optional[str]
     """An existing bucket, for the data set and the results; without, one is made where one is needed."""
     key: Optional[str]
-    """The object with the data set; data/items.FORMAT."""
+    """The object with the data set; data/items.jsonl."""
+    prefix: Optional[str]
+    """In place of key: all objects below it, in the order of their names; it ends in /."""
+    runSources: Optional[list[str]]
+    """What a run may name in place of them: s3://bucket/key, or s3://bucket/prefix/; all below data/ in a bucket of its own."""
     format: Optional[str]
-    """jsonl (the default), json (an array) or csv (with a header)."""
+    """auto (the default: from the name and the first bytes), json (an array), jsonl, csv; or parquet, inventory (S3's) and athena (the
+    manifest of an UNLOAD to Parquet), which Step Functions reads for itself."""
+    reading: Optional[Mapping[str, Any]]
+    """{"encoding"?, "delimiter"?, "quote"?, "header"?: the names of columns without one, "pointer"?: to an array inside a JSON object}."""
     sourceKmsKeyArn: Optional[str]
     """The key of an existing table or bucket, where it has one of its own."""
     mode: Optional[str]
@@ -149,8 +166,8 @@ def choose_mode(own: DistributedSettings) -> Choice:
 
 
 class DistributedMapProcessor(pulumi.ComponentResource):
-    """Outputs: stateMachineArn, stateMachineName; source, for the loader: {"source", "format", "table", "keyName", "keyValue",
-    "keyType", "attribute"} or {"source", "format", "bucket", "key"}; sourceTableName or sourceBucketName; results, where they are found."""
+    """Outputs: stateMachineArn, stateMachineName; source, as `handlers.sources` has it; sourceTableName or sourceBucketName; results, where
+    they are found."""
 
     stateMachineArn: pulumi.Output[str]
     stateMachineName: pulumi.Output[str]
@@ -173,8 +190,6 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         self.bucket = _bucket(self, name, own) if uses_bucket and not own.bucket else None
         table_name = self.table.name if self.table else _known(own.table)
         bucket_name = self.bucket.id if self.bucket else _known(own.bucket)
-        object_key = own.key or f"data/items.{own.format}"
-
         places = Places(
             table_name,
             self.table.arn if self.table else _table_arn(own.table, here),
@@ -182,15 +197,14 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             self.bucket.arn if self.bucket else _bucket_arn(own.bucket, here),
             here.usable("distributed.sourceKmsKeyArn", own.sourceKmsKeyArn, "this account use it") if own.sourceKmsKeyArn else None,
         )
+        self.source = _source(own, places)
 
         self.claims = _claims(self, name, own) if own.idempotent else None
-        self.reader = _reader(self, name, own, self.mode, object_key, places)
-        self.processor = _processor(self, name, own, self.claims)
+        self.reader = _reader(self, name, own, self.mode, self.source, places)
+        self.processor = _processor(self, name, own, self.claims, places if uses_bucket else None)
         self.tally = _tally(self, name, own, places if uses_bucket else None)
 
         statements = []
-        if own.source == "s3":
-            statements.append(policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key)))
         if uses_bucket:
             statements.append(
                 policy.allow(
@@ -200,6 +214,8 @@ class DistributedMapProcessor(pulumi.ComponentResource):
             )
             if own.sourceKmsKeyArn and own.bucket:
                 statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], places.key_arn))
+        if own.format in READ_BY_STEP_FUNCTIONS:
+            statements.append(policy.allow(["s3:GetObject"], _objects(own, places, here)))
 
         self.workflow = Workflow(
             name,
@@ -223,20 +239,8 @@ class DistributedMapProcessor(pulumi.ComponentResource):
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName
         if uses_bucket:
-            _let_it_start_itself(self, name, self.workflow, self.tally)
+            _let_it_start_itself(self, name, self.workflow, self.reader, self.tally)
 
-        if own.source == "dynamodb":
-            self.source = pulumi.Output.all(
-                source="dynamodb",
-                format="json",
-                table=table_name,
-                keyName=own.keyName,
-                keyValue=str(own.keyValue),
-                keyType=own.key_type,
-                attribute=own.attribute,
-            )
-        else:
-            self.source = pulumi.Output.all(source="s3", format=own.format, bucket=bucket_name, key=object_key)
         self.watched = Watched(
             [{"name": name, "arn": self.stateMachineArn, "logGroupName": None}],
             {"reader": self.reader, "process": self.processor, "tally": self.tally},
@@ -279,7 +283,7 @@ def render(
         "Partition": partition,
         "TimeoutSeconds": own.timeout_seconds,
         "ReaderArn": reader,
-        "ReaderTimeoutSeconds": READER_SECONDS + 1,
+        "ReaderTimeoutSeconds": READER_SECONDS[mode] + 1,
         "MaxConcurrency": own.maxConcurrency,
         "ProcessorArn": processor,
         "ProcessTimeoutSeconds": seconds,
@@ -294,7 +298,8 @@ def render(
     if mode == "DISTRIBUTED":
         batches = own.batchSize > 1
         tokens |= {
-            "ReaderConfig": _reader_config(own),
+            "ReaderConfig": READ_BY_STEP_FUNCTIONS.get(own.format, {"InputType": "JSONL"}),
+            **_places_of_items(own),
             "BatchSize": own.batchSize,
             "BatchBytes": BATCH_BYTES if batches else STATE_BYTES,
             "ChildType": own.childType,
@@ -309,10 +314,11 @@ def _file(mode: str, *, waits: bool) -> str:
     return f"list_{mode.lower()}{'_with_wait' if waits else ''}.asl.json"
 
 
-def _reader_config(own: DistributedSettings) -> dict[str, str]:
-    if own.source == "dynamodb":
-        return {"InputType": "JSONL"}
-    return {"InputType": PARTS[own.format], **({"CSVHeaderLocation": "FIRST_ROW"} if own.format == "csv" else {})}
+def _places_of_items(own: DistributedSettings) -> dict[str, str]:
+    """The reader numbers the rows that it writes; those that Step Functions reads for itself are numbered by the Map."""
+    if own.format in READ_BY_STEP_FUNCTIONS:
+        return {"ItemIndex": "$$.Map.Item.Index", "Item": "$$.Map.Item.Value"}
+    return {"ItemIndex": "$$.Map.Item.Value.index", "Item": "$$.Map.Item.Value.item"}
 
 
 def inline_items(own: DistributedSettings) -> int:
@@ -337,34 +343,90 @@ def tolerance_of(own: DistributedSettings) -> dict[str, float]:
     }
 
 
+def _source(own: DistributedSettings, places: Places) -> pulumi.Output[Mapping[str, Any]]:
+    """As `handlers.sources` has it."""
+    if own.source == "s3":
+        own_bucket = [pulumi.Output.concat("s3://", places.bucket_name, "/", path) for path in _paths(own)]
+        return pulumi.Output.all(
+            source="s3",
+            bucket=places.bucket_name,
+            **{"prefix" if own.prefix else "key": _path(own)},
+            format=own.format,
+            reading=own.reading.model_dump(exclude_none=True),
+            readable=[*own_bucket, *own.runSources],
+        )
+    return pulumi.Output.all(
+        source="dynamodb",
+        table=places.table_name,
+        read=own.read,
+        **({} if own.read == "scan" else {"keyName": own.keyName, "keyType": own.key_type, "keyValue": str(own.keyValue)}),
+        **({"attribute": own.attribute} if own.read == "list" else {}),
+        **({"index": own.index} if own.index else {}),
+        **({"sortKey": own.sort_key} if own.sortKey else {}),
+    )
+
+
+def _path(own: DistributedSettings) -> str:
+    return own.prefix or own.key or f"{DATA_PREFIX}items.jsonl"
+
+
+def _paths(own: DistributedSettings) -> list[str]:
+    """What a run may name of the bucket: one that is the component's own has nothing but data sets and results."""
+    if own.bucket:
+        return [_path(own)]
+    return [DATA_PREFIX] if _path(own).startswith(DATA_PREFIX) else [_path(own), DATA_PREFIX]
+
+
+def _objects(own: DistributedSettings, places: Places, here: Place) -> list[pulumi.Output[str]]:
+    """The ARNs of what a run may read from S3, with a * for all below a prefix."""
+    named = [pulumi.Output.concat(places.bucket_arn, "/", _with_all_below(path)) for path in _paths(own)]
+    return named + [pulumi.Output.concat("arn:", here.partition, ":s3:::", _with_all_below(each[5:])) for each in own.runSources]
+
+
+def _with_all_below(path: str) -> str:
+    return f"{path}*" if path.endswith("/") else path
+
+
+def _listings(own: DistributedSettings, places: Places, here: Place) -> Iterator[policy.Statement]:
+    """The rights to list what a run may name as a prefix, and no more of its bucket."""
+    prefixes: dict[str, list[str]] = {"": _paths(own)}
+    for each in own.runSources:
+        bucket, _, path = each[5:].partition("/")
+        prefixes.setdefault(bucket, []).append(path)
+    for bucket, paths in prefixes.items():
+        folders = [f"{path}*" for path in paths if path.endswith("/")]
+        arn = pulumi.Output.concat("arn:", here.partition, ":s3:::", bucket) if bucket else places.bucket_arn
+        if folders:
+            yield policy.allow(["s3:ListBucket"], arn, {"StringLike": {"s3:prefix": folders}})
+
+
 def _reader(
     parent: pulumi.Resource,
     name: str,
     own: DistributedSettings,
     mode: str,
-    object_key: str,
-    places: "Places",
+    source: pulumi.Output[Mapping[str, Any]],
+    places: Places,
 ) -> HandlerFunction:
-    own_bucket_key = own.sourceKmsKeyArn if own.bucket else None
+    here = place.of(parent)
+    environment: dict[str, pulumi.Input[str]] = {"SOURCE": pulumi.Output.json_dumps(source)}
+    statements: list[Any] = []
     if own.source == "s3":
-        environment: dict[str, pulumi.Input[str]] = {"SOURCE_BUCKET": places.bucket_name, "SOURCE_OBJECT": object_key}
-        statements = [policy.allow(["s3:GetObject"], pulumi.Output.concat(places.bucket_arn, "/", object_key))]
-        decrypts = ["kms:Decrypt"] if own_bucket_key else []
+        statements += [policy.allow(["s3:GetObject"], _objects(own, places, here)), *_listings(own, places, here)]
+    elif own.read == "list":
+        statements.append(policy.allow(["dynamodb:GetItem"], places.table_arn))
     else:
-        environment = {
-            "SOURCE_TABLE": places.table_name,
-            "SOURCE_KEY": json.dumps({own.keyName: {own.key_type: str(own.keyValue)}}),
-            "SOURCE_ATTRIBUTE": own.attribute,
-        }
-        statements = [policy.allow(["dynamodb:GetItem"], places.table_arn)]
-        decrypts = ["kms:Decrypt"] if own.sourceKmsKeyArn else []
-        if mode == "INLINE":
-            environment |= {"MAX_ITEMS": str(inline_items(own))}
-        else:
-            environment |= {"RESULTS_BUCKET": places.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
-            statements.append(policy.allow(["s3:PutObject"], pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")))
-            decrypts += ["kms:GenerateDataKey"] if own_bucket_key else []
-    if own.sourceKmsKeyArn and decrypts:
+        read = pulumi.Output.concat(places.table_arn, f"/index/{own.index}") if own.index else places.table_arn
+        statements.append(policy.allow([f"dynamodb:{own.read.capitalize()}"], read))
+    decrypts = ["kms:Decrypt"] if own.sourceKmsKeyArn else []
+    if mode == "INLINE":
+        environment["MAX_ITEMS"] = str(inline_items(own))
+    else:
+        environment |= {"RESULTS_BUCKET": places.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
+        kept = pulumi.Output.concat(places.bucket_arn, f"/{RESULTS_PREFIX}/*")
+        statements.append(policy.allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], kept))
+        decrypts += ["kms:GenerateDataKey"] if own.sourceKmsKeyArn and own.bucket else []
+    if decrypts:
         statements.append(policy.allow(decrypts, places.key_arn))
     return HandlerFunction(
         f"{name}-reader",
@@ -372,8 +434,8 @@ def _reader(
             "module": "handlers.reader",
             "withModules": [],
             "environment": environment,
-            "timeoutSeconds": READER_SECONDS,
-            "memoryMb": 256,
+            "timeoutSeconds": READER_SECONDS[mode],
+            "memoryMb": READER_MB[mode],
             "logRetentionDays": own.logRetentionDays,
             "statements": statements,
         },
@@ -386,13 +448,20 @@ def _processor(
     name: str,
     own: DistributedSettings,
     claims: Optional[aws.dynamodb.Table],
+    results: Places | None,
 ) -> HandlerFunction:
     code.check_defines(own.module, "process")
     environment: dict[str, pulumi.Input[str]] = {"PROCESS_MODULE": own.module}
     statements = []
     if claims:
         environment |= {"CLAIMS_TABLE": claims.name, "CLAIMS_KEPT_SECONDS": str(CLAIMS_SECONDS)}
-        statements = [policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn)]
+        statements.append(policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn))
+    if results and own.batchSize > 1:
+        environment |= {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
+        kept = pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*")
+        statements.append(policy.allow(["s3:PutObject", "s3:AbortMultipartUpload"], kept))
+        if own.sourceKmsKeyArn and own.bucket:
+            statements.append(policy.allow(["kms:Decrypt", "kms:GenerateDataKey"], results.key_arn))
     return HandlerFunction(
         f"{name}-process",
         {
@@ -418,7 +487,7 @@ def _tally(
     environment: dict[str, pulumi.Input[str]] = {}
     statements = []
     if results:
-        environment = {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
+        environment = {"RESULTS_BUCKET": results.bucket_name}
         statements = [
             policy.allow(
                 ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
@@ -442,7 +511,7 @@ def _tally(
     )
 
 
-def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow, tally: HandlerFunction) -> None:
+def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow, reader: HandlerFunction, tally: HandlerFunction) -> None:
     """Rights on the machine and its runs, in policies of their own: they name the machine, so they come after it."""
     machine = workflow.stateMachineArn
     executions = machine.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
@@ -460,6 +529,7 @@ def _let_it_start_itself(parent: pulumi.Resource, name: str, workflow: Workflow,
         ),
         opts=pulumi.ResourceOptions(parent=parent),
     )
+    reader.grant("looks-back", [policy.allow(["states:ListMapRuns"], executions)])
     tally.grant("counts", [policy.allow(["states:DescribeMapRun"], runs)])
 
 
@@ -581,11 +651,9 @@ def _warn(resource: pulumi.Resource, name: str, own: DistributedSettings) -> Non
             resource,
         )
     if emulator.is_in_use():
-        pulumi.log.warn(
-            f"{name}: the emulator ignores timeoutSeconds, batchSize and the writing of results: a run never times out, each item is "
-            "an execution of its own, and S3 has the failed outcomes alone",
-            resource,
-        )
+        pulumi.log.warn(f"{name}: the emulator ignores timeoutSeconds: a run never times out", resource)
+        if own.format in READ_BY_STEP_FUNCTIONS:
+            pulumi.log.warn(f"{name}: the emulator does not read format {own.format}: a run ends as InvalidSource", resource)
 
 
 def shortest_seconds(own: DistributedSettings) -> int:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from components.definition import EXPRESS_SECONDS, STANDARD_SECONDS
 from components.model_prices import AS_OF, USD_PER_MILLION
 from handlers import addresses, completion, contract
+from handlers.processing import READ_BY_STEP_FUNCTIONS
 from handlers.selection import RANKINGS
 
 LONGEST_DEADLINE = 900
@@ -262,9 +263,32 @@ TableName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a Dy
 BucketName = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
 AttributeName = Annotated[str, _matching(r"[A-Za-z0-9_.-]{1,255}", "1 to 255 letters, digits, _, . or -")]
 ObjectKey = Annotated[str, _matching(r"[A-Za-z0-9_./=-]{1,900}", "a key of 1 to 900 letters, digits, _, ., /, = or -")]
+KeyPrefix = Annotated[str, _matching(r"[A-Za-z0-9_./=-]{1,899}/", "a prefix of up to 900 letters, digits, _, ., /, = or -, ending in /")]
 KMS_KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
 KmsKeyArn = Annotated[str, _matching(KMS_KEY, "the ARN of a KMS key")]
 KeyValue = Annotated[str | int, BeforeValidator(_key_value)]
+SourceAddress = Annotated[
+    str,
+    _matching(
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9_./=-]{1,900}",
+        "the address of an object (s3://bucket/key) or, ending in /, of all below a prefix",
+    ),
+]
+Encoding = Annotated[
+    str,
+    _matching(
+        r"utf-8|utf-16(-[lb]e)?|latin-1|iso-8859-([2-9]|1[0-6])|windows-125[0-8]",
+        "utf-8, utf-16, utf-16-le, utf-16-be, latin-1, iso-8859-2 to -16 or windows-1250 to -1258",
+    ),
+]
+OF_KEY = ("keyName", "keyValue", "sortKey", "attribute")
+OF_DYNAMODB = ("table", "read", "index", *OF_KEY)
+OF_S3 = ("key", "prefix", "format", "reading", "runSources")
+"""Keys of `distributed` that mean something with one source alone."""
+
+STANDARD_BATCH = 1_000
+"""A history has room for 25,000 events. Where a batch broke, each of its items is called alone, which takes 9 events, and 3 for each call
+that is made again."""
 HttpsUrl = Annotated[str, _matching(r"https://[^\s/?#]+(/[^\s?#]*)?", "an https:// URL")]
 ClaimName = Annotated[str, _matching(r"[A-Za-z0-9_:./-]{1,128}", "the name of a claim such as sub")]
 Scope = Annotated[str, _matching(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "a scope, which has no spaces")]
@@ -559,17 +583,47 @@ class Completion(_Strict):
             )
 
 
+class SortKey(_Strict):
+    """Of a table, beside keyName: an exact value, or, of a query, how it begins."""
+
+    name: AttributeName
+    value: KeyValue | None = None
+    beginsWith: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "SortKey":
+        if (self.value is None) == (self.beginsWith is None):
+            raise ValueError("sortKey has one of value and beginsWith")
+        return self
+
+
+class Reading(_Strict):
+    """How an object in S3 is read, where its name and its first bytes do not tell, or are not to be asked."""
+
+    encoding: Encoding | None = None
+    delimiter: Annotated[str | None, _matching(r".|tab", "1 character, or tab")] = None
+    quote: Annotated[str | None, _matching(r".?", "1 character, or none")] = None
+    header: list[str] | None = None
+    pointer: str | None = None
+
+
 class Distributed(_Strict):
     """What the distributed variant works through, and how. Keys that belong to the other source or mode are refused."""
 
     source: Literal["dynamodb", "s3"] = "dynamodb"
     table: TableName | None = None
+    read: Literal["list", "query", "scan"] = "list"
     keyName: AttributeName = "id"
     keyValue: KeyValue = "list"
+    sortKey: SortKey | None = None
+    index: TableName | None = None
     attribute: AttributeName = "items"
     bucket: BucketName | None = None
     key: ObjectKey | None = None
-    format: Literal["json", "jsonl", "csv"] = "jsonl"
+    prefix: KeyPrefix | None = None
+    runSources: list[SourceAddress] = []
+    format: Literal["auto", "json", "jsonl", "csv", "parquet", "inventory", "athena"] = "auto"
+    reading: Reading = Reading()
     sourceKmsKeyArn: KmsKeyArn | None = None
     mode: Literal["AUTO", "INLINE", "DISTRIBUTED"] = "AUTO"
     sizeHint: Annotated[int | None, _whole(0, 100_000_000)] = None
@@ -588,18 +642,15 @@ class Distributed(_Strict):
 
     @model_validator(mode="after")
     def _fitting(self) -> "Distributed":
-        foreign = {"dynamodb": ("key", "format"), "s3": ("table", "keyName", "keyValue", "attribute")}[self.source]
-        given = [name for name in foreign if name in self.model_fields_set]
-        if given:
-            raise ValueError(f"{', '.join(given)} would have no effect with source {self.source}: leave it out")
+        self._refuse({"dynamodb": OF_S3, "s3": OF_DYNAMODB}[self.source], f"with source {self.source}")
         if self.mode == "INLINE":
             if self.source == "s3":
                 raise ValueError("mode INLINE cannot read from S3; allowed with source s3: AUTO, DISTRIBUTED")
-            given = [name for name in ("batchSize", "childType", "bucket") if name in self.model_fields_set]
-            if given:
-                raise ValueError(f"{', '.join(given)} would have no effect in mode INLINE: leave it out, or take DISTRIBUTED")
-        if self.attribute == self.keyName:
-            raise ValueError(f"attribute and keyName are both {json.dumps(self.keyName)}: the list needs an attribute of its own")
+            self._refuse(("batchSize", "childType", "bucket"), "in mode INLINE", ", or take DISTRIBUTED")
+        if self.source == "dynamodb":
+            self._check_read()
+        else:
+            self._check_format()
         if self.sourceKmsKeyArn and not (self.table or self.bucket):
             raise ValueError("sourceKmsKeyArn is the key of an existing table or bucket: name one in table or bucket, or leave it out")
         if self.childType == "EXPRESS" and self.wait_seconds + self.functionTimeoutSeconds > EXPRESS_SECONDS:
@@ -607,7 +658,36 @@ class Distributed(_Strict):
                 f"waitSeconds {self.wait_seconds} and functionTimeoutSeconds {self.functionTimeoutSeconds} take more "
                 f"than the {EXPRESS_SECONDS} seconds that a childType EXPRESS may run; allowed with them: STANDARD"
             )
+        if self.childType == "STANDARD" and self.batchSize > STANDARD_BATCH:
+            raise ValueError(
+                f"batchSize is {self.batchSize}; allowed with childType STANDARD: a whole number from 1 to {STANDARD_BATCH}, whose items "
+                "fit one history where each has to be called alone (EXPRESS takes 10000)"
+            )
         return self
+
+    def _refuse(self, foreign: Iterable[str], where: str, instead: str = "") -> None:
+        given = [name for name in foreign if name in self.model_fields_set]
+        if given:
+            raise ValueError(f"{', '.join(given)} would have no effect {where}: leave it out{instead}")
+
+    def _check_read(self) -> None:
+        self._refuse({"list": ("index",), "query": ("attribute",), "scan": OF_KEY}[self.read], f"with read {self.read}")
+        if self.read == "list" and self.attribute in (self.keyName, self.sortKey and self.sortKey.name):
+            raise ValueError(f"attribute and keyName are both {json.dumps(self.attribute)}: the list needs an attribute of its own")
+        if self.read == "list" and self.sortKey and self.sortKey.value is None:
+            raise ValueError("sortKey.beginsWith would have no effect with read list, which is one item: give sortKey.value")
+        if self.read != "list" and not self.table:
+            raise ValueError(f"read {self.read} is of an existing table: name it in table")
+
+    def _check_format(self) -> None:
+        if self.key and self.prefix:
+            raise ValueError("key and prefix: an object, or all below a prefix; leave one out")
+        if self.format in READ_BY_STEP_FUNCTIONS:
+            self._refuse(("prefix", "reading"), f"with format {self.format}, whose one object Step Functions reads for itself")
+
+    @property
+    def sort_key(self) -> dict[str, str | int]:
+        return {} if self.sortKey is None else self.sortKey.model_dump(exclude_none=True)
 
     @property
     def key_type(self) -> str:

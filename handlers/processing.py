@@ -6,7 +6,8 @@
 hold are int or Decimal). It is plain Python with no AWS in it. Raise TransientError to be called again; any other exception
 makes it a failed item, recorded with its type, its message and the line that raised it; the log has the traceback.
 
-Entry     {"run", "index", "item"}: one item, its place in the list and the run that it belongs to
+Entry     {"run", "label", "index", "item"}: one item, its place in the source, from 0, and the run that it belongs to; runs with one label
+          do the same work
 Outcome   {"index", "status": "SUCCEEDED", "result"} | {"index", "status": "FAILED", "item", "error": {"type", "message", "at"?}}
 """
 
@@ -20,9 +21,13 @@ from handlers.raised import line_of, message_of, untold
 
 __all__ = [
     "FAILURES_FILE",
+    "ITEMS_FILE",
     "MAX_MESSAGE_CHARS",
     "MAX_OUTCOMES_BYTES",
+    "READ_BY_STEP_FUNCTIONS",
+    "SOURCE_FILE",
     "STATE_BYTES",
+    "STORED",
     "Entry",
     "ItemInProgress",
     "Outcome",
@@ -40,6 +45,20 @@ Outcome = dict[str, Any]
 
 FAILURES_FILE = "failures.jsonl"
 """Beside the results of a distributed run: the failed outcomes."""
+
+ITEMS_FILE, SOURCE_FILE = "items.jsonl", "source.json"
+"""In the folder of a distributed run: its rows as {"index", "item"}, one a line; and what was read, and how."""
+
+STORED = "STORED"
+"""The status of what stands for the outcomes of a batch that are kept in S3: {"index", "status", "key"}."""
+
+READ_BY_STEP_FUNCTIONS = {
+    "parquet": {"InputType": "PARQUET"},
+    "inventory": {"InputType": "MANIFEST"},
+    "athena": {"InputType": "PARQUET", "ManifestType": "ATHENA_DATA"},
+}
+"""The formats whose rows the Map reads for itself, each with its ReaderConfig:
+https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html"""
 
 MAX_MESSAGE_CHARS = 500
 

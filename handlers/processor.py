@@ -1,19 +1,22 @@
 """Lambda adapter of a list's processor: its code comes from the environment.
 
 Event     an Entry of `handlers.processing`, or {"Items": [Entry]} for a batch
-Returns   its Outcome, or the Outcomes of the batch in order
+Returns   its Outcome, or the Outcomes of the batch in order; where those are too large for an execution, one with the status STORED
 
-Environment: PROCESS_MODULE (a module with `process`), CLAIMS_TABLE and CLAIMS_KEPT_SECONDS (only when idempotent).
+Environment: PROCESS_MODULE (a module with `process`), CLAIMS_TABLE and CLAIMS_KEPT_SECONDS (only when idempotent), RESULTS_BUCKET and
+RESULTS_PREFIX (only of a distributed Map).
 """
 
+import hashlib
 import importlib
+import json
 import os
 import time
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
-from handlers.processing import Entry, ItemInProgress, Outcome, ProcessFunction, TransientError, cut, outcome_of
+from handlers.processing import MAX_OUTCOMES_BYTES, STORED, Entry, ItemInProgress, Outcome, ProcessFunction, TransientError, cut, outcome_of
 
 logger = Logger(service="processor")
 
@@ -62,7 +65,21 @@ def handle_batch(entries: list[Entry], owner: str, lease_ends: int) -> list[Outc
             again = _more_urgent(again, error)
     if again:
         raise again
-    return outcomes
+    return fitting(outcomes, entries[0]["run"])
+
+
+def fitting(outcomes: list[Outcome], run: str) -> list[Outcome]:
+    """The outcomes of a batch, or, where an execution could not carry them, the one that says where in S3 they are."""
+    if len(json.dumps(outcomes, ensure_ascii=False).encode()) <= MAX_OUTCOMES_BYTES:
+        return outcomes
+    import boto3
+
+    from handlers import result_files
+
+    first = outcomes[0]["index"]
+    key = f"{os.environ['RESULTS_PREFIX']}/{run}/outcomes/{first}.jsonl"
+    result_files.write_lines(boto3.client("s3"), os.environ["RESULTS_BUCKET"], key, outcomes)
+    return [{"index": first, "status": STORED, "key": key}]
 
 
 def _more_urgent(first: TransientError | None, second: TransientError) -> TransientError:
@@ -88,7 +105,7 @@ def _tell(error: BaseException) -> None:
 
 
 def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
-    key = f"{entry['run']}#{entry['index']}"
+    key = key_of(entry)
     done = claims.claim(key, owner, lease_ends)
     if done is not None:
         return done
@@ -103,3 +120,9 @@ def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
         # Nothing was done, so a later call may try the item again.
         claims.release(key, owner)
     return outcome
+
+
+def key_of(entry: Entry) -> str:
+    """By which an item is claimed: alike in all runs with one label, and another for another item in its place."""
+    item = json.dumps(entry["item"], sort_keys=True).encode()
+    return f"{entry['label']}#{entry['index']}#{hashlib.sha256(item).hexdigest()[:16]}"

@@ -1,182 +1,221 @@
-"""Lambda adapter that begins a run: reads the source, checks it, and says where the Map finds its items.
+"""Lambda adapter that begins a run: checks its input, reads the source, and says where the Map finds its items.
 
-A list in DynamoDB becomes plain JSON (numbers as `exact_json` has them, binary as base64, a set as a list): by value for an inline Map,
-as JSON Lines in S3 for a distributed one. A data set in S3 stays where it is.
+Every row is numbered in the order of the source, from 0. For an inline Map they are handed over; for a distributed one they are written
+as JSON Lines to RESULTS_PREFIX/RUN/items.jsonl, and what was read, and how, to source.json beside it. Rows of a format that Step Functions
+reads for itself stay where they are.
 
-Event     {"run"}, the execution's name
-Returns   {"items": [JSON]} | {"bucket", "key"} | {"refused": {"type": "InvalidSource", "message"}}
+Event     {"run", "execution": its ARN, "input": the execution's, "maxConcurrency"}
+Returns   {"label", "maxConcurrency", and "items": [{"index", "item"}] | "bucket", "key"} | {"refused": {"type", "message"}}, where the
+          type is InvalidInput or InvalidSource
 
-Environment: of a list SOURCE_TABLE, SOURCE_KEY ({name: attribute value}, as JSON) and SOURCE_ATTRIBUTE, then MAX_ITEMS for an inline Map,
-or RESULTS_BUCKET and RESULTS_PREFIX; of a data set SOURCE_BUCKET and SOURCE_OBJECT.
+Environment: SOURCE (JSON, see `handlers.sources`); MAX_ITEMS of an inline Map, or RESULTS_BUCKET and RESULTS_PREFIX.
 """
 
-import base64
+import functools
 import json
 import os
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
 from aws_lambda_powertools.logging import Logger
-from botocore.exceptions import ClientError
 
-from handlers import exact_json
-from handlers.processing import STATE_BYTES
+from handlers import result_files, run_input, sources, streaming
+from handlers.processing import ITEMS_FILE, READ_BY_STEP_FUNCTIONS, SOURCE_FILE, STATE_BYTES
+from handlers.run_input import InvalidInput, RunInput
+from handlers.sources import InvalidSource
 
 logger = Logger(service="reader")
-dynamodb: Any = boto3.client("dynamodb") if "SOURCE_TABLE" in os.environ else None
-s3: Any = boto3.client("s3") if {"SOURCE_BUCKET", "RESULTS_BUCKET"} & os.environ.keys() else None
 
 LIST_BYTES = STATE_BYTES - 2_048
 """For what the answer of a function, or the input of an execution, has beside its items."""
 
-TYPES = {
-    "S": "a string",
-    "N": "a number",
-    "M": "a map",
-    "BOOL": "a boolean",
-    "NULL": "null",
-    "SS": "a set",
-    "NS": "a set",
-    "BS": "a set",
-    "B": "binary",
-}
+SPARE_SECONDS = 30
+"""Of the function's time: what is read has to be finished by then, for the last part of it to be written."""
+
+LOOKS, LOOK_SECONDS = 15, 2.0
+"""At an earlier run that has not ended yet: an account may ask for Map Runs once a second."""
+
+LOOKED_EVERY = 1_000
+"""Rows between two looks at the clock."""
 
 
-class InvalidSource(ValueError):
-    """The source is not one; the message says why, and what would do."""
+@functools.cache
+def client(service: str) -> Any:
+    return boto3.client(service)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.append_keys(correlation_id=event["run"])
     try:
-        found = _read(event["run"])
-    except InvalidSource as reason:
+        begun = begin(event, Clock(context.get_remaining_time_in_millis() / 1000))
+    except (InvalidInput, InvalidSource) as reason:
         logger.warning("refused", extra={"reason": str(reason)})
-        return {"refused": {"type": "InvalidSource", "message": str(reason)}}
-    logger.info("read", extra={"items": len(found["items"])} if "items" in found else found)
+        return {"refused": {"type": type(reason).__name__, "message": str(reason)}}
+    logger.info("read", extra={name: value for name, value in begun.items() if name != "items"})
+    return begun
+
+
+def begin(event: Mapping[str, Any], clock: "Clock") -> dict[str, Any]:
+    """What the handler returns. Raises InvalidInput and InvalidSource."""
+    mode = "INLINE" if "MAX_ITEMS" in os.environ else "DISTRIBUTED"
+    asked = run_input.checked(event["input"], json.loads(os.environ["SOURCE"]), mode, event["maxConcurrency"])
+    known = {"label": asked.label or event["run"], "maxConcurrency": asked.max_concurrency}
+    if mode == "INLINE":
+        rows = sources.rows_of(asked.source, client)
+        return {**known, "items": fitting_inline(numbered(rows), sources.name_of(asked.source), int(os.environ["MAX_ITEMS"]))}
+    folder = Folder(client("s3"), os.environ["RESULTS_BUCKET"], f"{os.environ['RESULTS_PREFIX']}/{event['run']}")
+    if asked.again:
+        return known | again(folder, asked, event["execution"], clock)
+    return known | laid_out(folder, asked, known["label"], clock)
+
+
+class Clock:
+    """seconds: that are left of the function's time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds - SPARE_SECONDS
+        self._seconds = seconds
+
+    def check(self, rows: int, name: str) -> None:
+        """Raises InvalidSource where no time is left."""
+        if time.monotonic() > self._ends:
+            raise InvalidSource(
+                f"{name} has more rows than are read in {self._seconds:.0f} s: {rows} came that far; divide it, or take format parquet, "
+                "which Step Functions reads for itself"
+            )
+
+
+class Folder:
+    """Where a run keeps its rows and what is known about them."""
+
+    def __init__(self, s3: Any, bucket: str, path: str) -> None:
+        self._s3, self.bucket, self._path = s3, bucket, path
+
+    def of(self, run: str) -> "Folder":
+        return Folder(self._s3, self.bucket, f"{self._path.rpartition('/')[0]}/{run}")
+
+    @property
+    def items_key(self) -> str:
+        return f"{self._path}/{ITEMS_FILE}"
+
+    def write_items(self, lines: Iterator[str]) -> None:
+        streaming.upload(self._s3, self.bucket, self.items_key, lines)
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        return result_files.lines(self._s3, self.bucket, self.items_key)
+
+    def write_source(self, known: Mapping[str, Any]) -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=f"{self._path}/{SOURCE_FILE}", Body=json.dumps(known).encode())
+
+    def source(self) -> dict[str, Any]:
+        """Raises InvalidSource where the run has left nothing, or nothing any more."""
+        key = f"{self._path}/{SOURCE_FILE}"
+        body = sources.with_reasons(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"], sources.address(self.bucket, key))
+        return json.load(body)
+
+
+def laid_out(folder: Folder, asked: RunInput, label: str, clock: Clock) -> dict[str, Any]:
+    """Raises InvalidSource."""
+    name = sources.name_of(asked.source)
+    known = {"label": label, "source": name}
+    if asked.source.get("format") in READ_BY_STEP_FUNCTIONS:
+        sources.check_object(asked.source, client("s3"))
+        folder.write_source({**known, "read": [f"{name}: {asked.source['format']}, by Step Functions"]})
+        return {"bucket": asked.source["bucket"], "key": asked.source["key"]}
+    said: list[str] = []
+    written = Lines(numbered(sources.rows_of(asked.source, client, said.append)), name, clock)
+    folder.write_items(iter(written))
+    folder.write_source({**known, "read": said, "rows": written.count})
+    return {"bucket": folder.bucket, "key": folder.items_key}
+
+
+def again(folder: Folder, asked: RunInput, execution: str, clock: Clock) -> dict[str, Any]:
+    """The rows of an earlier run that did not succeed. Raises InvalidSource."""
+    earlier = folder.of(asked.again or "")
+    source = earlier.source()
+    if "rows" not in source:
+        raise InvalidSource(f"the rows of run {asked.again} were read by Step Functions and are not kept; again needs another format")
+    done = Done(source["rows"])
+    for run in ended_runs(f"{execution.rpartition(':')[0]}:{asked.again}"):
+        manifest = result_files.manifest_of(os.environ["RESULTS_PREFIX"], run["mapRunArn"])
+        for outcome in result_files.outcomes(client("s3"), folder.bucket, manifest, is_empty=lambda: True):
+            if outcome["status"] == "SUCCEEDED":
+                done.add(outcome["index"])
+    left = (entry for entry in earlier.items() if entry["index"] not in done)
+    written = Lines(left, f"run {asked.again}", clock)
+    folder.write_items(iter(written))
+    label = asked.label or source["label"]
+    folder.write_source({"label": label, "source": source["source"], "read": [], "again": asked.again, "rows": source["rows"]})
+    return {"bucket": folder.bucket, "key": folder.items_key, "label": label}
+
+
+def ended_runs(execution: str) -> list[dict[str, Any]]:
+    """The Map Runs of an execution, which may be about to end: one that was stopped lets what has begun come to its end. Raises
+    InvalidSource for one that goes on."""
+    for look in range(LOOKS):
+        time.sleep(LOOK_SECONDS if look else 0)
+        runs = client("stepfunctions").list_map_runs(executionArn=execution)["mapRuns"]
+        if all("stopDate" in run for run in runs):
+            return runs
+    raise InvalidSource(f"run {execution.rpartition(':')[2]} still goes on: what it does not reach is known when it has ended")
+
+
+class Done:
+    """Which of so many rows succeeded: a bit for each."""
+
+    def __init__(self, rows: int) -> None:
+        self._bits = bytearray(rows // 8 + 1)
+
+    def add(self, index: int) -> None:
+        self._bits[index >> 3] |= 1 << (index & 7)
+
+    def __contains__(self, index: int) -> bool:
+        return bool(self._bits[index >> 3] & 1 << (index & 7))
+
+
+class Lines:
+    """Rows that pass as lines of JSON, counted. InvalidSource for a row that no execution could take as its input."""
+
+    def __init__(self, entries: Iterator[dict[str, Any]], name: str, clock: Clock) -> None:
+        self._entries, self._name, self._clock = entries, name, clock
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for entry in self._entries:
+            line = _json(entry)
+            # Most lines are far below the limit, whatever a character takes.
+            if len(line) * 4 > LIST_BYTES and len(line.encode()) > LIST_BYTES:
+                raise InvalidSource(
+                    f"row {entry['index'] + 1} of {self._name} takes {len(line.encode())} bytes as JSON; an execution takes {LIST_BYTES}"
+                )
+            self.count += 1
+            if self.count % LOOKED_EVERY == 0:
+                self._clock.check(self.count, self._name)
+            yield line + "\n"
+
+
+def numbered(rows: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    for index, row in enumerate(rows):
+        yield {"index": index, "item": row}
+
+
+def fitting_inline(entries: Iterator[dict[str, Any]], name: str, most: int) -> list[dict[str, Any]]:
+    """The rows, where an inline Map can take them. Raises InvalidSource."""
+    found: list[dict[str, Any]] = []
+    size = 1
+    for entry in entries:
+        found.append(entry)
+        size += len(_json(entry).encode()) + 1
+        if len(found) > most:
+            raise InvalidSource(f"{name} has more than {most} items; an inline Map takes {most}: use mode DISTRIBUTED")
+        if size > LIST_BYTES:
+            raise InvalidSource(
+                f"{name} takes more than {LIST_BYTES} bytes as JSON, which is what an inline Map takes: use mode DISTRIBUTED"
+            )
     return found
 
 
-def _read(run: str) -> dict[str, Any]:
-    environment = os.environ
-    if "SOURCE_BUCKET" in environment:
-        return check_object(s3, environment["SOURCE_BUCKET"], environment["SOURCE_OBJECT"])
-    source = ListSource(environment["SOURCE_TABLE"], json.loads(environment["SOURCE_KEY"]), environment["SOURCE_ATTRIBUTE"])
-    items = read_list(dynamodb, source)
-    if "MAX_ITEMS" in environment:
-        return {"items": fitting_inline(items, source, int(environment["MAX_ITEMS"]))}
-    key = f"{environment['RESULTS_PREFIX']}/{run}/items.jsonl"
-    s3.put_object(Bucket=environment["RESULTS_BUCKET"], Key=key, Body=as_lines(items, source))
-    return {"bucket": environment["RESULTS_BUCKET"], "key": key}
-
-
-class ListSource:
-    """Which attribute of which item holds the list. key: {name: attribute value}, such as {"id": {"S": "list"}}."""
-
-    def __init__(self, table: str, key: Mapping[str, Mapping[str, str]], attribute: str) -> None:
-        self.table = table
-        self.key = key
-        self.attribute = attribute
-        ((self.key_name, typed),) = key.items()
-        ((self.key_type, self.key_value),) = typed.items()
-
-    def __str__(self) -> str:
-        return f"the item of table {self.table} with {self.key_name} = {self.key_value}"
-
-
-def read_list(dynamodb: Any, source: ListSource) -> list[Any]:
-    """Its items as plain JSON. Raises InvalidSource."""
-    try:
-        found = dynamodb.get_item(
-            TableName=source.table,
-            Key=source.key,
-            ConsistentRead=True,
-            ProjectionExpression="#key, #list",
-            ExpressionAttributeNames={"#key": source.key_name, "#list": source.attribute},
-        )
-    except ClientError as error:
-        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code == "ResourceNotFoundException":
-            raise InvalidSource(f"table {source.table} does not exist") from None
-        if code == "ValidationException":
-            raise InvalidSource(
-                f"the key of table {source.table} is not {source.key_name} ({TYPES[source.key_type]}) alone: DynamoDB says: {message}"
-            ) from None
-        raise
-    if not found.get("Item"):
-        raise InvalidSource(f"{source} does not exist")
-    value = found["Item"].get(source.attribute)
-    if value is None:
-        raise InvalidSource(f"{source} has no attribute {source.attribute}")
-    ((kind, items),) = value.items()
-    if kind != "L":
-        raise InvalidSource(f"{source.attribute} in {source} is {TYPES[kind]}, not a list")
-    return [plain(item) for item in items]
-
-
-def fitting_inline(items: list[Any], source: ListSource, most: int) -> list[Any]:
-    """The items, where an inline Map can take them. Raises InvalidSource."""
-    if len(items) > most:
-        raise InvalidSource(f"{source.attribute} in {source} has {len(items)} items; an inline Map takes {most}: use mode DISTRIBUTED")
-    size = _bytes(items)
-    if size > LIST_BYTES:
-        raise InvalidSource(
-            f"{source.attribute} in {source} takes {size} bytes as JSON; an inline Map takes {LIST_BYTES}: use mode DISTRIBUTED"
-        )
-    return items
-
-
-def as_lines(items: list[Any], source: ListSource) -> bytes:
-    """JSON Lines. Raises InvalidSource for an item that no execution could take as its input."""
-    for index, item in enumerate(items):
-        size = _bytes(item)
-        if size > LIST_BYTES:
-            raise InvalidSource(
-                f"item {index} of {source.attribute} in {source} takes {size} bytes as JSON; an execution takes {LIST_BYTES}"
-            )
-    return b"".join(_json(item) + b"\n" for item in items)
-
-
-def check_object(s3: Any, bucket: str, key: str) -> dict[str, str]:
-    """Raises InvalidSource where it is not there."""
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status == 404:
-            raise InvalidSource(f"there is no object s3://{bucket}/{key}") from None
-        if status == 403:
-            # S3's answer for an object that is not there, too, to those who may not list the bucket.
-            raise InvalidSource(f"there is no object s3://{bucket}/{key}, or it may not be read") from None
-        raise
-    return {"bucket": bucket, "key": key}
-
-
-def plain(attribute: Mapping[str, Any]) -> Any:
-    """A DynamoDB attribute value as JSON."""
-    ((kind, value),) = attribute.items()
-    return _PLAIN[kind](value)
-
-
-_PLAIN: dict[str, Callable[[Any], Any]] = {
-    "S": lambda value: value,
-    "N": lambda value: exact_json.to_json(Decimal(value)),
-    "BOOL": lambda value: value,
-    "NULL": lambda value: None,
-    "L": lambda value: [plain(item) for item in value],
-    "M": lambda value: {key: plain(item) for key, item in value.items()},
-    "B": lambda value: base64.b64encode(value).decode(),
-    "SS": list,
-    "NS": lambda value: [exact_json.to_json(Decimal(number)) for number in value],
-    "BS": lambda value: [base64.b64encode(item).decode() for item in value],
-}
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _bytes(value: Any) -> int:
-    return len(_json(value))
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

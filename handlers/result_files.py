@@ -1,7 +1,8 @@
 """What the ResultWriter of a Distributed Map leaves in S3, read as outcomes; and the failed ones, written beside it.
 
-manifest.json names the files. SUCCEEDED_n.jsonl has an outcome a line. FAILED_n.jsonl and PENDING_n.jsonl have an execution a line, with
-its input: those whose execution itself failed, or never ran.
+manifest.json names the files. SUCCEEDED_n.jsonl has an outcome a line; a batch whose outcomes together were too large for an execution
+has one line, which says where they are. FAILED_n.jsonl and PENDING_n.jsonl have an execution a line, with its input: those whose
+execution itself failed, or never ran.
 """
 
 import json
@@ -11,9 +12,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handlers import streaming
-from handlers.processing import Outcome, failure
+from handlers.processing import STORED, Outcome, failure
 
 CHUNK_BYTES = 1_048_576
+
+
+def manifest_of(prefix: str, map_run: str) -> str:
+    """The key of a Map Run's manifest, in a folder that is named as the run. As seen on AWS:
+    https://sigpwned.com/2023/04/27/aws-step-functions-distributed-map-resultwriter-example"""
+    return f"{prefix}/{map_run.rpartition(':')[2]}/manifest.json"
 
 
 def outcomes(s3: Any, bucket: str, manifest_key: str, is_empty: Callable[[], bool]) -> Iterator[Outcome]:
@@ -26,7 +33,11 @@ def outcomes(s3: Any, bucket: str, manifest_key: str, is_empty: Callable[[], boo
             raise
         return
     for file in files.get("SUCCEEDED", []):
-        yield from lines(s3, bucket, file["Key"])
+        for outcome in lines(s3, bucket, file["Key"]):
+            if outcome["status"] == STORED:
+                yield from lines(s3, bucket, outcome["key"])
+            else:
+                yield outcome
     for status in ("FAILED", "PENDING"):
         for file in files.get(status, []):
             for execution in lines(s3, bucket, file["Key"]):

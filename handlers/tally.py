@@ -1,9 +1,10 @@
 """Lambda adapter that ends a run: counts its outcomes and compares the failed ones with the tolerance. An inline Map hands its outcomes
 over; a distributed one says where it wrote them.
 
-Event     {"run", "outcomes": [Outcome] | {"ResultWriterDetails": {"Bucket", "Key"}, "MapRunArn"}, "tolerance": {"count"?, "percentage"?}}
-Returns   {"withinTolerance": true, "items", "succeeded", "failed", "tolerance", and inline "results": [Outcome], "failures": [Outcome],
-          distributed "results": "s3://…/", where failures.jsonl has the failed outcomes}
+Event     {"run", "input": the execution's, "outcomes": [Outcome] | {"ResultWriterDetails": {"Bucket", "Key"}, "MapRunArn"},
+          "tolerance": {"count"?, "percentage"?}, which the input may replace}
+Returns   {"withinTolerance": true, "items", "succeeded", "failed", "failedBy": {type: count}, "tolerance", and inline "results": [Outcome],
+          "failures": [Outcome], distributed "results": "s3://…/", where failures.jsonl has the failed outcomes}
           | {"withinTolerance": false, "cause": the same as JSON text, with "failures", the first of them, and no inline results}
 
 It also records a crash, where the function of an item or of a batch broke and could not say so itself:
@@ -11,16 +12,18 @@ It also records a crash, where the function of an item or of a batch broke and c
 Event     an event of `handlers.processor`, and "crash": {"Error", "Cause"}
 Returns   what the processor would have: FAILED Outcomes
 
-Environment: RESULTS_BUCKET and RESULTS_PREFIX of a distributed Map.
+Environment: RESULTS_BUCKET of a distributed Map.
 """
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 
+from handlers import run_input
 from handlers.processing import FAILURES_FILE, MAX_OUTCOMES_BYTES, Entry, Outcome, failure
 
 logger = Logger(service="tally")
@@ -36,6 +39,7 @@ if "RESULTS_BUCKET" in os.environ:
     workflows = boto3.client("stepfunctions", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
 
 LISTED_FAILURES = 10
+LISTED_TYPES = 20
 MAX_CAUSE_CHARS = 32_000
 """A Fail state allows 32,768."""
 
@@ -45,6 +49,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         return crashed(event)
     logger.append_keys(correlation_id=event["run"])
     outcomes = event["outcomes"]
+    tolerance = run_input.tolerance_of(event["input"], event["tolerance"])
     count = Count()
     if s3 is None:
         results = list(count.of(outcomes))
@@ -53,13 +58,13 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             "failures": [outcome for outcome in results if outcome["status"] == "FAILED"],
         }
     else:
-        found = {"results": _write_failures(event["run"], outcomes, count)}
-    summary = {**count.summary(event["tolerance"]), **found}
-    logger.info("counted", extra=count.summary(event["tolerance"]))
-    if summary["withinTolerance"]:
-        return summary
+        found = {"results": _write_failures(outcomes, count)}
+    counted = count.summary(tolerance)
+    logger.info("counted", extra=counted)
+    if counted["withinTolerance"]:
+        return {**counted, **found}
     listed = {"results": found["results"]} if s3 else {}
-    return {"withinTolerance": False, "cause": cause({**count.summary(event["tolerance"]), **listed}, count.first_failures)}
+    return {"withinTolerance": False, "cause": cause({**counted, **listed}, count.first_failures)}
 
 
 class Count:
@@ -67,6 +72,7 @@ class Count:
 
     def __init__(self) -> None:
         self.items = self.failed = 0
+        self.failed_by: Counter[str] = Counter()
         self.first_failures: list[Outcome] = []
 
     def of(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
@@ -74,6 +80,7 @@ class Count:
             self.items += 1
             if outcome["status"] == "FAILED":
                 self.failed += 1
+                self.failed_by[outcome["error"]["type"]] += 1
                 if len(self.first_failures) < LISTED_FAILURES:
                     self.first_failures.append(outcome)
             yield outcome
@@ -83,6 +90,7 @@ class Count:
             "items": self.items,
             "succeeded": self.items - self.failed,
             "failed": self.failed,
+            "failedBy": dict(self.failed_by.most_common(LISTED_TYPES)),
             "withinTolerance": is_within(tolerance, self.failed, self.items),
             "tolerance": dict(tolerance),
         }
@@ -136,18 +144,13 @@ def _is_empty(map_run: str) -> bool:
     return workflows.describe_map_run(mapRunArn=map_run)["itemCounts"]["total"] == 0
 
 
-def _write_failures(run: str, outcomes: Any, count: Count) -> str:
+def _write_failures(written: Mapping[str, Any], count: Count) -> str:
     """Writes the failed outcomes beside the results; where that is. However many there are, one after the other is in memory."""
     from handlers import result_files
 
-    bucket = os.environ["RESULTS_BUCKET"]
-    if isinstance(outcomes, list):
-        # Only the emulator, which has no ResultWriter, hands them over.
-        folder, found = f"{os.environ['RESULTS_PREFIX']}/{run}", iter(outcomes)
-    else:
-        manifest = outcomes["ResultWriterDetails"]["Key"]
-        folder = manifest.rpartition("/")[0]
-        found = result_files.outcomes(s3, bucket, manifest, is_empty=lambda: _is_empty(outcomes["MapRunArn"]))
+    bucket, manifest = os.environ["RESULTS_BUCKET"], written["ResultWriterDetails"]["Key"]
+    folder = manifest.rpartition("/")[0]
+    found = result_files.outcomes(s3, bucket, manifest, is_empty=lambda: _is_empty(written["MapRunArn"]))
     failed = (outcome for outcome in count.of(found) if outcome["status"] == "FAILED")
     result_files.write_lines(s3, bucket, f"{folder}/{FAILURES_FILE}", failed)
     return f"s3://{bucket}/{folder}/"

@@ -1,5 +1,5 @@
 """The emulator as its own process: MiniStack behind a door, with its writes to tables and queues one at a time, as atomic as they are on
-AWS, with the names that Lambda gives to errors, and with functions that start as forks of a warm process.
+AWS, with the names that Lambda gives to errors, with all of a Distributed Map, and with functions that start as forks of a warm process.
 
 MiniStack works in a thread for each execution, iteration and batch, and read, change and write are separate steps there: two writes of
 one item at the same moment lose one of them, and so does a message that is sent while others are taken out of its queue.
@@ -29,7 +29,7 @@ def _beside(name: str) -> Any:
     return module
 
 
-emulator_door, forked_workers = _beside("emulator_door"), _beside("forked_workers")
+emulator_door, emulator_maps, forked_workers = _beside("emulator_door"), _beside("emulator_maps"), _beside("forked_workers")
 
 STEPS = {
     dynamodb: ("_put_item", "_update_item", "_delete_item"),
@@ -139,6 +139,7 @@ if __name__ == "__main__":
     if "USE_SSL" not in os.environ:
         take_for_secure()
     name_errors()
+    emulator_maps.complete()
     fork_workers()
     shut_the_door(os.environ["AWS_SESSION_TOKEN"], int(os.environ["GATEWAY_PORT"]))
     ministack.main()

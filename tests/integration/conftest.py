@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from client import Stack
 from local.emulator import Emulator
@@ -93,3 +95,17 @@ def deployed(emulator: Emulator, module_account: str) -> Iterator[Deploy]:
         return stacks[key]
 
     yield stack
+
+
+@pytest.fixture
+def module_clients(emulator: Emulator, module_account: str) -> Callable[[str], Any]:
+    """`module_clients("s3")` is a boto3 client of the account that the stacks of this module are in."""
+    return lambda service: boto3.client(
+        service,
+        endpoint_url=emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=module_account,
+        aws_secret_access_key="test",
+        aws_session_token=emulator.session_token,
+        config=Config(s3={"addressing_style": "path"}),
+    )

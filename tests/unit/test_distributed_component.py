@@ -52,9 +52,7 @@ def test_a_list_gets_a_table_of_its_own_which_the_reader_alone_may_read():
     assert rights(registered, "distributed-reader-runs") == {"dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:distributed-list"}
     assert rights(registered, "distributed-process-runs") == rights(registered, "distributed-tally-runs") == {}
     assert variables(registered, "distributed-reader") == {
-        "SOURCE_TABLE": "distributed-list",
-        "SOURCE_KEY": '{"id": {"S": "list"}}',
-        "SOURCE_ATTRIBUTE": "items",
+        "SOURCE": json.dumps(registered.outputs["distributedSource"]),
         "MAX_ITEMS": "607",
     }
     table = registered.of_type("aws:dynamodb/table:Table")["distributed-list"]
@@ -71,13 +69,57 @@ def test_an_existing_table_is_read_and_none_is_made():
     assert registered.outputs["distributedSourceTableName"] == "syllabus"
     assert registered.outputs["distributedSource"] == {
         "source": "dynamodb",
-        "format": "json",
         "table": "syllabus",
+        "read": "list",
         "keyName": "term",
-        "keyValue": "2027",
         "keyType": "N",
+        "keyValue": "2027",
         "attribute": "items",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "action", "resource"),
+    [
+        ({"read": "query", "keyName": "term"}, "dynamodb:Query", "table/syllabus"),
+        ({"read": "query", "keyName": "term", "index": "by-term"}, "dynamodb:Query", "table/syllabus/index/by-term"),
+        ({"read": "scan"}, "dynamodb:Scan", "table/syllabus"),
+    ],
+)
+def test_a_query_or_a_scan_has_the_one_right_that_it_needs(given, action, resource):
+    registered = run(table="syllabus", **given)
+
+    assert rights(registered, "distributed-reader-runs") == {action: f"arn:aws:dynamodb:us-east-1:000000000000:{resource}"}
+
+
+def test_a_run_may_read_what_is_configured_for_it_and_list_no_more_than_that():
+    registered = run(source="s3", bucket="rows", prefix="in/", runSources=["s3://rows/once.csv", "s3://other/2027/"])
+
+    assert rights(registered, "distributed-reader-runs") == {
+        "s3:GetObject": ["arn:aws:s3:::rows/in/*", "arn:aws:s3:::rows/once.csv", "arn:aws:s3:::other/2027/*"],
+        "s3:ListBucket": "arn:aws:s3:::other",
+        "s3:GetObject s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
+    }
+    document = json.loads(registered.of_type("aws:iam/rolePolicy:RolePolicy")["distributed-reader-runs"]["policy"])
+    listings = [statement for statement in document["Statement"] if statement["Action"] == ["s3:ListBucket"]]
+    assert [(listing["Resource"], listing["Condition"]) for listing in listings] == [
+        ("arn:aws:s3:::rows", {"StringLike": {"s3:prefix": ["in/*"]}}),
+        ("arn:aws:s3:::other", {"StringLike": {"s3:prefix": ["2027/*"]}}),
+    ]
+    assert registered.outputs["distributedSource"]["readable"] == ["s3://rows/in/", "s3://rows/once.csv", "s3://other/2027/"]
+
+
+def test_a_batch_may_keep_its_outcomes_apart():
+    registered = run(source="s3", bucket="rows", batchSize=2)
+
+    assert rights(registered, "distributed-process-runs") == {"s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*"}
+    assert variables(registered, "distributed-process")["RESULTS_BUCKET"] == "rows"
+
+
+def test_what_step_functions_reads_for_itself_the_machine_may_read():
+    registered = run(source="s3", bucket="rows", key="a.parquet", format="parquet")
+
+    assert rights(registered, "distributed-runs")["s3:GetObject"] == ["arn:aws:s3:::rows/a.parquet"]
 
 
 def test_a_data_set_gets_a_bucket_of_its_own():
@@ -106,7 +148,14 @@ def test_a_data_set_gets_a_bucket_of_its_own():
         ({"prefix": "results/"}, {"days": 30}),
         ({"prefix": ""}, None),
     ]
-    assert registered.outputs["distributedSource"]["key"] == "data/items.csv"
+    assert registered.outputs["distributedSource"] == {
+        "source": "s3",
+        "bucket": "distributed-data-id",
+        "key": "data/items.jsonl",
+        "format": "csv",
+        "reading": {},
+        "readable": ["s3://distributed-data-id/data/"],
+    }
     assert registered.outputs["distributedResults"] == "s3://distributed-data-id/results/"
 
 
@@ -116,13 +165,13 @@ def test_the_rights_of_a_distributed_map_are_exact():
     assert registered.of_type("aws:s3/bucket:Bucket") == {}
     assert rights(registered, "distributed-runs") == {
         "lambda:InvokeFunction": [f"{LAMBDA}-reader", f"{LAMBDA}-process", f"{LAMBDA}-tally"],
-        "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl",
         "s3:PutObject s3:GetObject s3:ListMultipartUploadParts s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
         "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc",
     }
     assert rights(registered, "distributed-reader-runs") == {
-        "s3:GetObject": "arn:aws:s3:::rows/2027/rows.jsonl",
-        "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc",
+        "s3:GetObject": ["arn:aws:s3:::rows/2027/rows.jsonl"],
+        "s3:GetObject s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
+        "kms:Decrypt kms:GenerateDataKey": "arn:aws:kms:us-east-1:000000000000:key/abc",
     }
     assert rights(registered, "distributed-tally-runs") == {
         "s3:GetObject s3:PutObject s3:AbortMultipartUpload": "arn:aws:s3:::rows/results/*",
@@ -136,7 +185,7 @@ def test_a_list_for_a_distributed_map_goes_through_the_bucket_of_the_results():
     bucket = "arn:aws:s3:us-east-1:000000000000:distributed-data"
     assert rights(registered, "distributed-reader-runs") == {
         "dynamodb:GetItem": "arn:aws:dynamodb:us-east-1:000000000000:table/syllabus",
-        "s3:PutObject": f"{bucket}/results/*",
+        "s3:GetObject s3:PutObject s3:AbortMultipartUpload": f"{bucket}/results/*",
         "kms:Decrypt": "arn:aws:kms:us-east-1:000000000000:key/abc",
     }
     assert rights(registered, "distributed-runs") == {
@@ -165,6 +214,9 @@ def test_the_machine_may_start_itself_and_follow_and_redrive_its_own_executions_
             "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*",
         ],
         "states:RedriveExecution": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b/items:*",
+    }
+    assert rights(registered, "distributed-reader-looks-back") == {
+        "states:ListMapRuns": "arn:aws:states:us-east-1:000000000000:execution:distributed-1a2b:*"
     }
     assert rights(registered, "distributed-tally-counts") == {
         "states:DescribeMapRun": "arn:aws:states:us-east-1:000000000000:mapRun:distributed-1a2b/items:*"

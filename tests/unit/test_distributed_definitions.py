@@ -15,9 +15,12 @@ FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:"
 SHAPES = {
     "list inline": {"mode": "INLINE"},
     "list distributed": {"mode": "DISTRIBUTED"},
-    "json": {"source": "s3", "format": "json"},
-    "jsonl": {"source": "s3", "format": "jsonl"},
-    "csv": {"source": "s3", "format": "csv"},
+    "object": {"source": "s3"},
+    "prefix": {"source": "s3", "prefix": "data/2027/"},
+    "query": {"table": "subjects", "read": "query", "mode": "DISTRIBUTED"},
+    "parquet": {"source": "s3", "format": "parquet"},
+    "inventory": {"source": "s3", "format": "inventory"},
+    "athena": {"source": "s3", "format": "athena"},
 }
 OPTIONS = [
     {},
@@ -105,8 +108,7 @@ def test_inline_and_distributed_differ_in_the_map_alone():
     """And in how it ends where the Map itself reads, and cannot."""
     inline, distributed = (definition.load(f"list_{mode}.asl.json") for mode in ("inline", "distributed"))
 
-    assert each(inline)["ItemProcessor"]["States"] == each(distributed)["ItemProcessor"]["States"]
-    assert each(inline)["ItemSelector"] == each(distributed)["ItemSelector"]
+    assert each(inline)["ItemSelector"].keys() == each(distributed)["ItemSelector"].keys()
     assert distributed["States"].pop("Source unreadable")["Error"] == "InvalidSource"
     for machine in (inline, distributed):
         del machine["Comment"], machine["States"]["Process each item"]
@@ -125,14 +127,47 @@ def test_batches_and_results_are_in_the_distributed_map(shape):
     )
 
     assert found["ItemBatcher"] == {"MaxItemsPerBatch": 100, "MaxInputBytesPerBatch": 200_000}
-    assert (found["ToleratedFailurePercentage"], found["MaxConcurrency"], found["Label"]) == (100, 5000, processor.LABEL)
+    assert (found["ToleratedFailurePercentage"], found["MaxConcurrencyPath"], found["Label"]) == (100, "$.maxConcurrency", processor.LABEL)
     assert found["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
     assert found["ResultWriter"] == {
         "Resource": "arn:aws:states:::s3:putObject",
         "Parameters": {"Bucket": "rows", "Prefix": "results"},
         "WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSONL"},
     }
-    assert found["ItemSelector"] == {"run.$": "$$.Execution.Name", "index.$": "$$.Map.Item.Index", "item.$": "$$.Map.Item.Value"}
+
+
+@pytest.mark.parametrize("wait", ["", "_with_wait"])
+def test_what_is_called_alone_is_called_as_the_batch_was(wait):
+    """And so is an item of an inline Map: with the same patience."""
+    inline, distributed = (
+        each(definition.load(f"list_{mode}{wait}.asl.json"))["ItemProcessor"]["States"] for mode in ("inline", "distributed")
+    )
+    alone = distributed["Process each alone"]["ItemProcessor"]["States"]
+
+    assert without(distributed["Process"]) == without(inline["Process"]) == without(alone["Process alone"])
+    assert distributed["Record the crash"] == inline["Record the crash"] == alone["Record its crash"]
+
+
+def without(call):
+    """What it does, whatever comes next."""
+    return {field: value for field, value in call.items() if field not in ("Comment", "Catch")}
+
+
+@pytest.mark.parametrize(
+    ("shape", "index", "item"),
+    [
+        ({"source": "s3"}, "$$.Map.Item.Value.index", "$$.Map.Item.Value.item"),
+        ({"mode": "INLINE"}, "$$.Map.Item.Value.index", "$$.Map.Item.Value.item"),
+        ({"source": "s3", "format": "parquet"}, "$$.Map.Item.Index", "$$.Map.Item.Value"),
+    ],
+)
+def test_a_row_has_the_number_that_the_reader_gave_it_or_the_map(shape, index, item):
+    assert each(render(**shape))["ItemSelector"] == {
+        "run.$": "$$.Execution.Name",
+        "label.$": "$.label",
+        "index.$": index,
+        "item.$": item,
+    }
 
 
 def test_a_batch_of_one_may_be_as_large_as_an_execution_takes():
@@ -149,9 +184,11 @@ def test_the_tally_judges_the_tolerance_in_both_modes(mode):
 @pytest.mark.parametrize(
     ("given", "config"),
     [
-        ({"source": "s3", "format": "json"}, {"InputType": "JSON"}),
-        ({"source": "s3", "format": "jsonl"}, {"InputType": "JSONL"}),
-        ({"source": "s3", "format": "csv"}, {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}),
+        ({"source": "s3", "format": "json"}, {"InputType": "JSONL"}),
+        ({"source": "s3", "format": "csv"}, {"InputType": "JSONL"}),
+        ({"source": "s3", "format": "parquet"}, {"InputType": "PARQUET"}),
+        ({"source": "s3", "format": "inventory"}, {"InputType": "MANIFEST"}),
+        ({"source": "s3", "format": "athena"}, {"InputType": "PARQUET", "ManifestType": "ATHENA_DATA"}),
         ({"mode": "DISTRIBUTED"}, {"InputType": "JSONL"}),
     ],
 )
@@ -167,7 +204,7 @@ def test_the_original_lesson_is_the_default():
     machine = render(1)
 
     assert machine["TimeoutSeconds"] == 20
-    assert each(machine)["MaxConcurrency"] == 1
+    assert machine["States"]["Read the source"]["Parameters"]["Payload"]["maxConcurrency"] == 1
     assert states(machine)["Wait"]["Seconds"] == 2
 
 

@@ -1,9 +1,9 @@
 """The list machines on moto's interpreter, which reads ASL by a strict grammar, and enforces the size of a payload and a machine's
 TimeoutSeconds, as the emulator does not.
 
-It runs them as they are deployed, but for what its grammar lacks: ItemBatcher and ResultWriter's WriterConfig, which only say how items
-and results are grouped. Nor does it know JSON Lines, so a distributed run is one over a JSON or CSV object here; its machine is the same
-for all sources. Functions are called here, in Python; nothing else is replaced.
+It runs them as they are deployed, but for what its grammar lacks: ResultWriter's WriterConfig, which only says how results are grouped, and
+ItemBatcher, in whose place each item is made a batch of its own. Nor does it know JSON Lines, so the rows of a distributed run are a JSON
+array here. Functions are called here, in Python; nothing else is replaced.
 """
 
 import json
@@ -16,11 +16,22 @@ from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
-from handlers import exact_json, reader
+from handlers import exact_json, reader, sources
 from handlers.processing import outcome_of
 from tests.unit.test_distributed_definitions import each, render
 
 WAIT_SECONDS = 60
+
+
+SOURCE = {
+    "source": "dynamodb",
+    "table": "subjects",
+    "read": "list",
+    "keyName": "id",
+    "keyType": "S",
+    "keyValue": "list",
+    "attribute": "items",
+}
 
 
 class Broken(Exception):
@@ -34,7 +45,7 @@ class Functions:
         self.mode, self.on_item, self.calls = mode, on_item, []
 
     def process(self, event):
-        return outcome_of(self.on_item, event)
+        return [outcome_of(self.on_item, entry) for entry in event["Items"]] if "Items" in event else outcome_of(self.on_item, event)
 
     def invoke(self, parameters, *_, **__):
         name, event = parameters["FunctionName"].rsplit(":", 1)[-1], json.loads(parameters["Payload"])
@@ -46,12 +57,14 @@ class Functions:
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": {"errorType": kind, "errorMessage": message}}
 
     def reader(self, event):
-        source = reader.ListSource("subjects", {"id": {"S": "list"}}, "items")
+        known = {"label": event["run"], "maxConcurrency": event["maxConcurrency"]}
         try:
-            if self.mode == "DISTRIBUTED":
-                return reader.check_object(boto3.client("s3"), "rows", "data")
-            return {"items": reader.fitting_inline(reader.read_list(boto3.client("dynamodb"), source), source, 500)}
-        except reader.InvalidSource as reason:
+            entries = reader.numbered(sources.rows_of(SOURCE, boto3.client))
+            if self.mode == "INLINE":
+                return {**known, "items": reader.fitting_inline(entries, "the list", 500)}
+            boto3.client("s3").put_object(Bucket="rows", Key="data", Body=json.dumps(list(entries)).encode())
+            return {**known, "bucket": "rows", "key": "data"}
+        except sources.InvalidSource as reason:
             return {"refused": {"type": "InvalidSource", "message": str(reason)}}
 
     def tally(self, event):
@@ -61,7 +74,7 @@ class Functions:
             return tally.handler(event, None)
         # moto's result writer leaves an empty manifest, so what the items came to is taken from their calls.
         count = tally.Count()
-        list(count.of(outcome_of(self.on_item, event) for name, event in self.calls if name == "process"))
+        list(count.of(outcome for name, event in self.calls if name == "process" for outcome in self.process(event)))
         return count.summary(event["tolerance"])
 
 
@@ -84,12 +97,16 @@ def aws(monkeypatch):
         role = boto3.client("iam").create_role(RoleName="runs", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         workflows = boto3.client("stepfunctions")
 
-        def run(machine, functions):
+        def run(machine, functions, given=None):
+            """given: the input of a machine that is a part of one of ours, and runs as it is."""
             monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", functions.invoke)
-            arn = workflows.create_state_machine(name="machine", definition=json.dumps(_as_moto_reads_it(machine)), roleArn=role)[
-                "stateMachineArn"
-            ]
-            execution, started = workflows.start_execution(stateMachineArn=arn)["executionArn"], time.monotonic()
+            arn = workflows.create_state_machine(
+                name="machine", definition=json.dumps(_as_moto_reads_it(machine) if given is None else machine), roleArn=role
+            )["stateMachineArn"]
+            execution, started = (
+                workflows.start_execution(stateMachineArn=arn, input=json.dumps(given or {}))["executionArn"],
+                time.monotonic(),
+            )
             ended = {"status": "RUNNING"}
             while ended["status"] == "RUNNING" and time.monotonic() < started + WAIT_SECONDS:
                 time.sleep(0.05)
@@ -102,18 +119,23 @@ def aws(monkeypatch):
 
 def _as_moto_reads_it(machine):
     found = each(machine)
-    found.pop("ItemBatcher", None)
-    found.get("ResultWriter", {}).pop("WriterConfig", None)
+    if "ItemBatcher" in found:
+        del found["ItemBatcher"], found["ResultWriter"]["WriterConfig"]
+        found["ItemSelector"] = {"Items": [found["ItemSelector"]]}
+        found["ItemReader"]["ReaderConfig"] = {"InputType": "JSON"}
     return machine
 
 
-MACHINES = {"INLINE": {"mode": "INLINE", "waitSeconds": 0}, "DISTRIBUTED": {"source": "s3", "format": "json"}}
+MACHINES = {"INLINE": {"mode": "INLINE", "waitSeconds": 0}, "DISTRIBUTED": {"mode": "DISTRIBUTED", "waitSeconds": 0}}
 
 
 def put(items):
-    """Where either mode finds them."""
     boto3.client("dynamodb").put_item(TableName="subjects", Item={"id": {"S": "list"}, "items": TypeSerializer().serialize(items)})
-    boto3.client("s3").put_object(Bucket="rows", Key="data", Body=json.dumps(exact_json.to_json(items)).encode())
+
+
+def processed(functions):
+    """The entries that the function was called with, alone or in a batch."""
+    return [entry for name, event in functions.calls if name == "process" for entry in event.get("Items", [event])]
 
 
 def double(item):
@@ -150,24 +172,44 @@ def test_a_distributed_run(aws, wait):
     put([1, 12345678901234567890, "bad"])
     functions = Functions("DISTRIBUTED", double)
 
-    status, summary = aws(render(source="s3", format="json", waitSeconds=wait, toleratedFailureCount=1), functions)
+    status, summary = aws(render(mode="DISTRIBUTED", waitSeconds=wait, toleratedFailureCount=1), functions)
 
     assert (status, summary["items"], summary["failed"]) == ("SUCCEEDED", 3, 1)
-    processed = sorted((event["index"], exact_json.from_json(event["item"])) for name, event in functions.calls if name == "process")
-    assert processed == [(0, 1), (1, 12345678901234567890), (2, "bad")]
+    items = [(entry["index"], exact_json.from_json(entry["item"])) for entry in processed(functions)]
+    assert sorted(items, key=lambda item: item[0]) == [(0, 1), (1, 12345678901234567890), (2, "bad")]
     [tallied] = [event for name, event in functions.calls if name == "tally"]
     assert tallied["outcomes"]["ResultWriterDetails"]["Key"].endswith("/manifest.json")
     assert tallied["tolerance"] == {"count": 1}
 
 
-def test_a_distributed_run_over_rows_of_csv(aws):
-    boto3.client("s3").put_object(Bucket="rows", Key="data", Body=b"id\na\nb\n")
+def test_rows_that_the_map_reads_for_itself_are_numbered_by_the_map(aws):
+    boto3.client("s3").put_object(Bucket="rows", Key="data", Body=b'["a", "b"]')
     functions = Functions("DISTRIBUTED", lambda item: None)
+    functions.reader = lambda event: {"label": "l", "maxConcurrency": 1, "bucket": "rows", "key": "data"}
 
-    status, summary = aws(render(source="s3", format="csv"), functions)
+    status, summary = aws(render(source="s3", format="parquet"), functions)
 
     assert (status, summary["succeeded"]) == ("SUCCEEDED", 2)
-    assert sorted(event["item"]["id"] for name, event in functions.calls if name == "process") == ["a", "b"]
+    assert sorted((entry["index"], entry["item"]) for entry in processed(functions)) == [(0, "a"), (1, "b")]
+
+
+def test_one_of_a_batch_that_breaks_the_function_fails_alone(aws):
+    functions = Functions("DISTRIBUTED", lambda item: item)
+
+    def process(event):
+        if any(entry["item"] == "poison" for entry in event.get("Items", [event])):
+            raise Broken("Runtime.ExitError", "signal: killed")
+        return outcome_of(functions.on_item, event)
+
+    functions.process = process
+    inner = each(render(mode="DISTRIBUTED", waitSeconds=0, batchSize=3))["ItemProcessor"]
+    entries = [{"run": "r", "label": "r", "index": index, "item": item} for index, item in enumerate(["a", "poison", "b"])]
+
+    status, outcomes = aws({"StartAt": inner["StartAt"], "States": inner["States"]}, functions, {"Items": entries})
+
+    assert status == "SUCCEEDED"
+    assert [(outcome["index"], outcome["status"]) for outcome in outcomes] == [(0, "SUCCEEDED"), (1, "FAILED"), (2, "SUCCEEDED")]
+    assert outcomes[1]["error"] == {"type": "Runtime.ExitError", "message": "signal: killed"}
 
 
 @pytest.mark.parametrize("mode", MACHINES)
@@ -184,7 +226,7 @@ def test_beyond_the_tolerance_the_cause_is_the_summary(aws, mode):
 
 @pytest.mark.parametrize(
     ("mode", "why"),
-    [("INLINE", "the item of table subjects with id = list does not exist"), ("DISTRIBUTED", "there is no object s3://rows/data")],
+    [(mode, "the item of table subjects with id = list does not exist") for mode in MACHINES],
 )
 def test_a_refused_source_ends_the_run_with_the_reason(aws, mode, why):
     status, reason = aws(render(**MACHINES[mode]), Functions(mode, double))
@@ -198,16 +240,18 @@ def test_a_function_that_breaks_is_recorded_and_the_others_go_on(aws, mode):
     functions = Functions(mode, double)
 
     def process(event):
-        if event["index"] == 0:
+        if event.get("Items", [event])[0]["index"] == 0:
             raise Broken("Runtime.ExitError", "signal: killed " + "x" * 30_000)
-        return outcome_of(double, event)
+        return Functions.process(functions, event)
 
     functions.process = process
+    functions.tally = lambda event: Functions.tally(functions, event) if "crash" in event or mode == "INLINE" else {"withinTolerance": True}
     status, summary = aws(render(**MACHINES[mode], toleratedFailureCount=2), functions)
 
     assert status == "SUCCEEDED", summary
     [(crash, recorded)] = [(event, functions.tally(event)) for name, event in functions.calls if name == "tally" and "crash" in event]
     assert crash["crash"]["Error"] == "Runtime.ExitError"
+    [recorded] = recorded if mode == "DISTRIBUTED" else [recorded]
     assert recorded["error"] == {"type": "Runtime.ExitError", "message": ("signal: killed " + "x" * 30_000)[:500]}
     if mode == "INLINE":
         assert (summary["results"], summary["failures"]) == ([outcome(1, 4)], [recorded])

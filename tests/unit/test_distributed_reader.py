@@ -1,191 +1,230 @@
-"""The reader of a run's source: plain items with exact numbers, and one clear sentence for what is no source."""
+"""The reader of a run: rows that are numbered and handed over, or written as JSON Lines; what failed of an earlier run."""
 
+import io
 import json
-from decimal import Decimal
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 
-from handlers import exact_json, reader
+from handlers import reader
+from handlers.processing import STORED
 
-SOURCE = reader.ListSource("subjects", {"term": {"N": "2027"}}, "topics")
-WHERE = "the item of table subjects with term = 2027"
-
-
-class DynamoDb:
-    def __init__(self, attributes=None, code=None, message=""):
-        self.attributes, self.code, self.message = attributes, code, message
-
-    def get_item(self, TableName, Key, **_):
-        assert (TableName, Key) == ("subjects", {"term": {"N": "2027"}})
-        if self.code:
-            raise ClientError({"Error": {"Code": self.code, "Message": self.message}}, "GetItem")
-        return {} if self.attributes is None else {"Item": {"term": {"N": "2027"}, **self.attributes}}
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "text",
-        "",
-        7,
-        -7,
-        Decimal("0.1"),
-        10**15,
-        Decimal("12345678901234567890.5"),
-        True,
-        False,
-        None,
-        [],
-        [[1]],
-        {},
-        {"a": [None, {"b": [Decimal("1.25")]}]},
-        {"S": "not a type"},
-        "Zürich \u2028",
-    ],
-)
-def test_what_was_loaded_is_what_is_read(value):
-    plain = reader.plain(TypeSerializer().serialize(value))
-
-    assert exact_json.from_json(json.loads(json.dumps(plain), parse_float=Decimal)) == value
+LIST = {
+    "source": "dynamodb",
+    "table": "subjects",
+    "read": "list",
+    "keyName": "id",
+    "keyType": "S",
+    "keyValue": "list",
+    "attribute": "topics",
+}
+OBJECT = {"source": "s3", "bucket": "rows", "key": "data/a.jsonl", "format": "auto", "reading": {}, "readable": ["s3://rows/data/"]}
+NAME = "topics in the item of table subjects with id = list"
+EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:run-2"
 
 
-@pytest.mark.parametrize(
-    ("attribute", "plain"),
-    [
-        ({"N": "2.50"}, 2.5),
-        ({"N": "1234567890123456"}, {"$decimal": "1234567890123456"}),
-        ({"N": "1E+2"}, 100),
-        ({"N": "-0"}, 0),
-        ({"M": {"n": {"N": "0.1234567890123456789"}}}, {"n": {"$decimal": "0.1234567890123456789"}}),
-        ({"SS": ["a", "b"]}, ["a", "b"]),
-        ({"NS": ["1", "2.5"]}, [1, 2.5]),
-        ({"B": b"\x00\xff"}, "AP8="),
-        ({"BS": [b"a"]}, ["YQ=="]),
-        ({"L": [{"L": [{"L": []}]}]}, [[[]]]),
-        ({"NULL": True}, None),
-    ],
-)
-def test_every_type_of_dynamodb_has_its_json(attribute, plain):
-    assert reader.plain(attribute) == plain
+class Context:
+    def __init__(self, seconds=900):
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self):
+        return self.seconds * 1000
 
 
-@pytest.mark.parametrize(
-    ("dynamodb", "why"),
-    [
-        (DynamoDb(), f"{WHERE} does not exist"),
-        (DynamoDb({}), f"{WHERE} has no attribute topics"),
-        (DynamoDb({"topics": {"S": "Economics"}}), f"topics in {WHERE} is a string, not a list"),
-        (DynamoDb({"topics": {"NS": ["1"]}}), f"topics in {WHERE} is a set, not a list"),
-        (DynamoDb(code="ResourceNotFoundException"), "table subjects does not exist"),
-        (
-            DynamoDb(code="ValidationException", message="The provided key element does not match the schema"),
-            "the key of table subjects is not term (a number) alone: DynamoDB says: The provided key element does not match the schema",
-        ),
-    ],
-)
-def test_what_is_no_list_is_refused_with_the_reason(dynamodb, why):
-    with pytest.raises(reader.InvalidSource) as refused:
-        reader.read_list(dynamodb, SOURCE)
+class Aws:
+    """The services that the reader asks: a list of DynamoDB, the objects of S3 by their key, and the Map Runs of run-1."""
 
-    assert str(refused.value) == why
+    def __init__(self, items=(), objects=None, map_runs=()):
+        self.items, self.objects, self.map_runs = items, objects or {}, map_runs
 
+    def get_item(self, **_):
+        return {"Item": {"topics": {"L": self.items}}}
 
-@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "AccessDeniedException", "InternalServerError"])
-def test_a_fault_that_may_pass_is_raised(code):
-    with pytest.raises(ClientError, match=code):
-        reader.read_list(DynamoDb(code=code), SOURCE)
+    def get_object(self, Bucket, Key):
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "GetObject")
+        body = self.objects[Key]
+        return {"Body": StreamingBody(io.BytesIO(body), len(body))}
 
-
-def test_an_inline_map_takes_so_many_items_and_no_more():
-    assert reader.fitting_inline([1] * 5, SOURCE, 5) == [1] * 5
-
-    with pytest.raises(reader.InvalidSource, match="has 6 items; an inline Map takes 5: use mode DISTRIBUTED"):
-        reader.fitting_inline([1] * 6, SOURCE, 5)
-
-
-def test_sizes_are_bytes_of_utf_8():
-    fitting = ["é" * 130_046]  # 260,092 bytes, two quotes and two brackets
-
-    assert reader.fitting_inline(fitting, SOURCE, 5) == fitting
-    with pytest.raises(reader.InvalidSource, match="takes 260098 bytes as JSON; an inline Map takes 260096: use mode DISTRIBUTED"):
-        reader.fitting_inline(["é" * 130_047], SOURCE, 5)
-
-
-def test_items_for_a_distributed_map_are_lines():
-    assert reader.as_lines([{"a": "é\n"}, None, 2.5], SOURCE).decode() == '{"a":"é\\n"}\nnull\n2.5\n'
-
-    with pytest.raises(reader.InvalidSource, match=f"item 1 of topics in {WHERE} takes 300002 bytes as JSON; an execution takes 260096"):
-        reader.as_lines([1, "x" * 300_000], SOURCE)
-
-
-class S3:
-    def __init__(self, status=200):
-        self.status, self.objects = status, {}
-
-    def head_object(self, Bucket, Key):
-        if self.status != 200:
-            raise ClientError({"Error": {"Code": str(self.status)}, "ResponseMetadata": {"HTTPStatusCode": self.status}}, "HeadObject")
+    head_object = get_object
 
     def put_object(self, Bucket, Key, Body):
-        self.objects[Bucket, Key] = Body
+        self.objects[Key] = Body
 
+    def upload_fileobj(self, file, bucket, key, Config):
+        self.objects[key] = file.read()
 
-@pytest.mark.parametrize(
-    ("status", "why"), [(404, "there is no object s3://rows/a.csv"), (403, "there is no object s3://rows/a.csv, or it may not be read")]
-)
-def test_an_object_that_is_not_there_is_refused(status, why):
-    with pytest.raises(reader.InvalidSource) as refused:
-        reader.check_object(S3(status), "rows", "a.csv")
-
-    assert str(refused.value) == why
-
-
-def test_an_object_that_cannot_be_asked_for_just_now_is_a_fault():
-    with pytest.raises(ClientError, match="503"):
-        reader.check_object(S3(503), "rows", "a.csv")
-
-
-LIST = {"SOURCE_TABLE": "subjects", "SOURCE_KEY": '{"term": {"N": "2027"}}', "SOURCE_ATTRIBUTE": "topics"}
+    def list_map_runs(self, executionArn):
+        assert executionArn == EXECUTION.replace("run-2", "run-1")
+        return {"mapRuns": self.map_runs() if callable(self.map_runs) else self.map_runs}
 
 
 @pytest.fixture
 def handle(monkeypatch):
-    """`handle(environment, clients)` is what the function answers."""
+    """`handle(aws, source, input)` is what the function answers to run-2; most: what an inline Map takes."""
 
-    def handle(environment, **clients):
-        for name, value in environment.items():
+    def handle(aws, source, given=None, most=None, seconds=900):
+        monkeypatch.setenv("SOURCE", json.dumps(source))
+        monkeypatch.delenv("MAX_ITEMS", raising=False)
+        for name, value in ({"MAX_ITEMS": str(most)} if most else {"RESULTS_BUCKET": "kept", "RESULTS_PREFIX": "results"}).items():
             monkeypatch.setenv(name, value)
-        for name, client in clients.items():
-            monkeypatch.setattr(reader, name, client)
-        return reader.handler({"run": "run-1"}, None)
+        monkeypatch.setattr(reader, "client", lambda service: aws)
+        monkeypatch.setattr(reader, "LOOK_SECONDS", 0)
+        event = {"run": "run-2", "execution": EXECUTION, "input": given or {}, "maxConcurrency": 10}
+        return reader.handler(event, Context(seconds))
 
     return handle
 
 
+def lines(*values):
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
 def test_a_list_for_an_inline_map_is_handed_over(handle):
-    assert handle(LIST | {"MAX_ITEMS": "9"}, dynamodb=DynamoDb({"topics": {"L": [{"S": "a"}]}})) == {"items": ["a"]}
+    assert handle(Aws([{"S": "a"}, {"N": "1"}]), LIST, most=9) == {
+        "label": "run-2",
+        "maxConcurrency": 10,
+        "items": [{"index": 0, "item": "a"}, {"index": 1, "item": 1}],
+    }
 
 
 def test_a_list_for_a_distributed_map_is_put_beside_its_results(handle):
-    s3 = S3()
+    aws = Aws([{"S": "é"}, {"N": "12345678901234567890"}])
 
-    found = handle(
-        LIST | {"RESULTS_BUCKET": "rows", "RESULTS_PREFIX": "results"},
-        s3=s3,
-        dynamodb=DynamoDb({"topics": {"L": [{"S": "a"}, {"N": "1"}]}}),
+    found = handle(aws, LIST, {"label": "today", "maxConcurrency": 3})
+
+    assert found == {"label": "today", "maxConcurrency": 3, "bucket": "kept", "key": "results/run-2/items.jsonl"}
+    assert aws.objects["results/run-2/items.jsonl"].decode() == (
+        '{"index":0,"item":"é"}\n{"index":1,"item":{"$decimal":"12345678901234567890"}}\n'
     )
-
-    assert found == {"bucket": "rows", "key": "results/run-1/items.jsonl"}
-    assert s3.objects == {("rows", "results/run-1/items.jsonl"): b'"a"\n1\n'}
+    assert json.loads(aws.objects["results/run-2/source.json"]) == {"label": "today", "source": NAME, "read": [], "rows": 2}
 
 
-def test_a_data_set_stays_where_it_is(handle):
-    assert handle({"SOURCE_BUCKET": "rows", "SOURCE_OBJECT": "a.csv"}, s3=S3()) == {"bucket": "rows", "key": "a.csv"}
+def test_a_data_set_is_written_as_numbered_lines_and_how_it_was_read_is_kept(handle):
+    aws = Aws(objects={"data/a.csv": b"id;n\n1;2,5\n"})
+
+    found = handle(aws, OBJECT, {"key": "data/a.csv"})
+
+    assert found["key"] == "results/run-2/items.jsonl"
+    assert aws.objects["results/run-2/items.jsonl"] == b'{"index":0,"item":{"id":"1","n":"2,5"}}\n'
+    [sentence] = json.loads(aws.objects["results/run-2/source.json"])["read"]
+    assert sentence.startswith("s3://rows/data/a.csv: CSV")
+
+
+@pytest.mark.parametrize("format", ["parquet", "inventory", "athena"])
+def test_what_step_functions_reads_for_itself_stays_where_it_is(handle, format):
+    aws = Aws(objects={"data/a.jsonl": b"PAR1"})
+
+    found = handle(aws, {**OBJECT, "format": format})
+
+    assert (found["bucket"], found["key"]) == ("rows", "data/a.jsonl")
+    assert "results/run-2/items.jsonl" not in aws.objects
+    assert "rows" not in json.loads(aws.objects["results/run-2/source.json"])
 
 
 def test_a_refusal_is_data(handle):
-    assert handle(LIST | {"MAX_ITEMS": "9"}, dynamodb=DynamoDb()) == {
-        "refused": {"type": "InvalidSource", "message": f"{WHERE} does not exist"}
+    assert handle(Aws(), OBJECT) == {
+        "refused": {"type": "InvalidSource", "message": "there is no object s3://rows/data/a.jsonl"},
     }
+    assert handle(Aws(), OBJECT, {"kye": 1})["refused"]["type"] == "InvalidInput"
+
+
+def test_an_inline_map_takes_so_many_items_and_no_more(handle):
+    assert len(handle(Aws([{"N": "1"}] * 5), LIST, most=5)["items"]) == 5
+
+    refused = handle(Aws([{"N": "1"}] * 6), LIST, most=5)["refused"]
+    assert refused["message"] == f"{NAME} has more than 5 items; an inline Map takes 5: use mode DISTRIBUTED"
+
+
+def test_an_inline_map_takes_so_many_bytes_of_utf_8_and_no_more(handle):
+    room = reader.LIST_BYTES - len('[{"index":0,"item":""}]')
+
+    assert "items" in handle(Aws([{"S": "é" * (room // 2)}]), LIST, most=5)
+    refused = handle(Aws([{"S": "é" * (room // 2 + 1)}]), LIST, most=5)["refused"]
+    assert refused["message"] == (
+        f"{NAME} takes more than {reader.LIST_BYTES} bytes as JSON, which is what an inline Map takes: use mode DISTRIBUTED"
+    )
+
+
+def test_a_row_that_no_execution_takes_is_refused_with_its_number(handle):
+    refused = handle(Aws([{"N": "1"}, {"S": "é" * 150_000}]), LIST)["refused"]
+
+    assert refused["message"] == f"row 2 of {NAME} takes 300021 bytes as JSON; an execution takes {reader.LIST_BYTES}"
+
+
+def test_a_reader_whose_time_is_over_says_how_far_it_came(handle):
+    refused = handle(Aws(objects={"data/a.jsonl": b"1\n" * 3_000}), OBJECT, seconds=30)["refused"]
+
+    assert refused["message"] == (
+        "s3://rows/data/a.jsonl has more rows than are read in 30 s: 1000 came that far; divide it, or take format parquet, which Step "
+        "Functions reads for itself"
+    )
+
+
+ENDED = [{"mapRunArn": "arn:aws:states:us-east-1:000000000000:mapRun:machine/items:1a2b", "stopDate": "2027-01-03"}]
+
+
+def earlier(**objects):
+    """run-1 with five rows, of which 0 succeeded, 1 failed, 2 and 3 succeeded in a batch that was kept apart, and 4 was never reached."""
+    manifest = {"ResultFiles": {"SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}]}}
+    return {
+        "results/run-1/source.json": json.dumps({"label": "first", "source": "s3://rows/data/a.jsonl", "read": [], "rows": 5}).encode(),
+        "results/run-1/items.jsonl": lines(*({"index": index, "item": index} for index in range(5))),
+        "results/1a2b/manifest.json": json.dumps(manifest).encode(),
+        "results/1a2b/SUCCEEDED_0.jsonl": lines(
+            {"index": 0, "status": "SUCCEEDED", "result": 0},
+            {"index": 1, "status": "FAILED", "item": 1, "error": {"type": "E", "message": ""}},
+            {"index": 2, "status": STORED, "key": "results/run-1/outcomes/2.jsonl"},
+        ),
+        "results/run-1/outcomes/2.jsonl": lines(*({"index": index, "status": "SUCCEEDED", "result": index} for index in (2, 3))),
+        **objects,
+    }
+
+
+def test_again_is_what_failed_and_what_was_not_reached(handle):
+    aws = Aws(objects=earlier(), map_runs=ENDED)
+
+    found = handle(aws, OBJECT, {"again": "run-1"})
+
+    assert found == {"label": "first", "maxConcurrency": 10, "bucket": "kept", "key": "results/run-2/items.jsonl"}
+    assert aws.objects["results/run-2/items.jsonl"] == b'{"index":1,"item":1}\n{"index":4,"item":4}\n'
+    assert json.loads(aws.objects["results/run-2/source.json"])["again"] == "run-1"
+
+
+def test_again_after_a_run_that_came_to_no_map_is_all_of_it(handle):
+    aws = Aws(objects=earlier())
+
+    handle(aws, OBJECT, {"again": "run-1"})
+
+    assert aws.objects["results/run-2/items.jsonl"].count(b"\n") == 5
+
+
+def test_again_waits_for_a_run_that_is_about_to_end(handle):
+    looks = iter([[{"mapRunArn": ENDED[0]["mapRunArn"]}], ENDED])
+
+    found = handle(Aws(objects=earlier(), map_runs=lambda: next(looks)), OBJECT, {"again": "run-1"})
+
+    assert found["key"] == "results/run-2/items.jsonl"
+
+
+def test_again_has_a_label_of_its_own_where_one_is_given(handle):
+    assert handle(Aws(objects=earlier(), map_runs=ENDED), OBJECT, {"again": "run-1", "label": "new"})["label"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("aws", "why"),
+    [
+        (Aws(), "there is no object s3://kept/results/run-1/source.json"),
+        (
+            Aws(objects=earlier(), map_runs=[{"mapRunArn": ENDED[0]["mapRunArn"]}]),
+            "run run-1 still goes on: what it does not reach is known when it has ended",
+        ),
+        (
+            Aws(objects=earlier(**{"results/run-1/source.json": b'{"label": "first"}'})),
+            "the rows of run run-1 were read by Step Functions and are not kept; again needs another format",
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_gone_back_to_is_refused(handle, aws, why):
+    assert handle(aws, OBJECT, {"again": "run-1"})["refused"] == {"type": "InvalidSource", "message": why}

@@ -132,7 +132,7 @@ def test_a_run_that_was_cut_short_says_how_far_it_came(capsys):
     ended = run.result(stack_with(aws), EXECUTION)
 
     assert (ended.items, ended.done, ended.succeeded, ended.failed, ended.failures) == (10, 7, None, None, [])
-    assert capsys.readouterr().out == "run timed_out: 7 of 10 items done\n"
+    assert capsys.readouterr().out == "run timed_out: 7 of 10 items done\nwhat failed or was not reached: run --again 1\n"
 
 
 def test_the_map_run_of_an_execution_is_looked_up_once():
@@ -253,6 +253,8 @@ def test_the_verb_prints_a_summary_and_the_failures(capsys):
         "results: s3://rows/results/1a2b/",
         "  item 1: ValueError: too big",
         "  and 2 more (--failures N)",
+        "one file: results 1 -o FILE",
+        "what failed or was not reached: run --again 1",
     ]
 
 

@@ -52,6 +52,42 @@ def test_a_data_set_does_not_wait_unless_told_to():
         ({"toleratedFailurePercentage": 101}, "distributed.toleratedFailurePercentage is 101; allowed: a number from 0 to 100"),
         ({"batchSize": 0}, "distributed.batchSize is 0; allowed: a whole number from 1 to 10000"),
         (
+            {"source": "s3", "batchSize": 1_001},
+            "distributed: batchSize is 1001; allowed with childType STANDARD: a whole number from 1 to 1000, whose items fit one history "
+            "where each has to be called alone (EXPRESS takes 10000)",
+        ),
+        ({"source": "s3", "read": "scan"}, "distributed: read would have no effect with source s3: leave it out"),
+        ({"index": "by-term"}, "distributed: index would have no effect with read list: leave it out"),
+        (
+            {"table": "subjects", "read": "query", "attribute": "a"},
+            "distributed: attribute would have no effect with read query: leave it out",
+        ),
+        ({"table": "subjects", "read": "scan", "keyValue": "a"}, "distributed: keyValue would have no effect with read scan: leave it out"),
+        ({"read": "query"}, "distributed: read query is of an existing table: name it in table"),
+        ({"sortKey": {"name": "part"}}, "distributed.sortKey: sortKey has one of value and beginsWith"),
+        (
+            {"sortKey": {"name": "part", "beginsWith": "a"}},
+            "distributed: sortKey.beginsWith would have no effect with read list, which is one item: give sortKey.value",
+        ),
+        ({"source": "s3", "key": "a", "prefix": "b/"}, "distributed: key and prefix: an object, or all below a prefix; leave one out"),
+        (
+            {"source": "s3", "prefix": "b"},
+            'distributed.prefix is "b"; allowed: a prefix of up to 900 letters, digits, _, ., /, = or -, ending in /',
+        ),
+        (
+            {"source": "s3", "format": "parquet", "reading": {"delimiter": ";"}},
+            "distributed: reading would have no effect with format parquet, whose one object Step Functions reads for itself: leave it out",
+        ),
+        (
+            {"source": "s3", "reading": {"delimeter": ";"}},
+            "distributed.reading.delimeter is not a known key; allowed: encoding, delimiter, quote, header, pointer",
+        ),
+        (
+            {"source": "s3", "runSources": ["rows/a.csv"]},
+            'distributed.runSources[0] is "rows/a.csv"; allowed: the address of an object (s3://bucket/key) or, ending in /, '
+            "of all below a prefix",
+        ),
+        (
             {"childType": "EXPRESS", "waitSeconds": 280},
             "distributed: waitSeconds 280 and functionTimeoutSeconds 30 take more than the 300 seconds that a childType EXPRESS may run; "
             "allowed with them: STANDARD",

@@ -67,7 +67,7 @@ def failed(index, item="x", message="no"):
 
 
 def event(outcomes, **tolerance):
-    return {"run": "run-1", "outcomes": outcomes, "tolerance": tolerance}
+    return {"run": "run-1", "input": {}, "outcomes": outcomes, "tolerance": tolerance}
 
 
 def lines(*values):
@@ -79,6 +79,7 @@ def test_an_inline_run_has_its_outcomes_in_its_summary(inline):
         "items": 3,
         "succeeded": 2,
         "failed": 1,
+        "failedBy": {"ValueError": 1},
         "withinTolerance": True,
         "tolerance": {"count": 1},
         "results": [succeeded(0), succeeded(2)],
@@ -95,6 +96,7 @@ def test_beyond_the_tolerance_there_is_a_cause_and_nothing_else_to_carry(inline)
         "items": 2,
         "succeeded": 1,
         "failed": 1,
+        "failedBy": {"ValueError": 1},
         "withinTolerance": False,
         "tolerance": {},
         "failures": [failed(1)],
@@ -136,6 +138,7 @@ def test_a_distributed_run_is_counted_from_its_files_and_its_failures_are_writte
         "items": 7,
         "succeeded": 3,
         "failed": 4,
+        "failedBy": {"E": 2, "ValueError": 1, "ABORTED": 1},
         "withinTolerance": True,
         "tolerance": {"percentage": 60},
         "results": "s3://rows/results/1a2b/",
@@ -151,11 +154,39 @@ def test_a_distributed_run_is_counted_from_its_files_and_its_failures_are_writte
 
 
 def test_beyond_the_tolerance_a_distributed_run_says_where_all_failures_are(distributed, monkeypatch):
-    monkeypatch.setattr(distributed, "s3", S3({}))
+    manifest = {"ResultFiles": {"SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}]}}
+    s3 = S3({"results/1a2b/manifest.json": json.dumps(manifest), "results/1a2b/SUCCEEDED_0.jsonl": lines(failed(0))})
+    monkeypatch.setattr(distributed, "s3", s3)
 
-    ended = distributed.handler(event([failed(0)]), None)
+    ended = distributed.handler(event(WRITTEN), None)
 
-    assert json.loads(ended["cause"])["results"] == "s3://rows/results/run-1/"
+    assert json.loads(ended["cause"])["results"] == "s3://rows/results/1a2b/"
+
+
+def test_a_batch_whose_outcomes_are_kept_apart_is_counted_like_any_other(distributed, monkeypatch):
+    manifest = {"ResultFiles": {"SUCCEEDED": [{"Key": "results/1a2b/SUCCEEDED_0.jsonl"}]}}
+    s3 = S3(
+        {
+            "results/1a2b/manifest.json": json.dumps(manifest),
+            "results/1a2b/SUCCEEDED_0.jsonl": lines(
+                succeeded(0), {"index": 1, "status": "STORED", "key": "results/run-1/outcomes/1.jsonl"}
+            ),
+            "results/run-1/outcomes/1.jsonl": lines(succeeded(1), failed(2)),
+        }
+    )
+    monkeypatch.setattr(distributed, "s3", s3)
+
+    counted = distributed.handler(event(WRITTEN, count=1), None)
+
+    assert (counted["items"], counted["succeeded"], counted["failed"]) == (3, 2, 1)
+
+
+def test_a_run_has_the_tolerance_that_its_input_says(inline):
+    given = {**event([failed(0)], count=0), "input": {"tolerance": {"count": 1}}}
+
+    ended = inline.handler(given, None)
+
+    assert (ended["withinTolerance"], ended["tolerance"]) == (True, {"count": 1})
 
 
 class States:

@@ -12,13 +12,12 @@ import pytest
 from client import Stack, UsageError, load
 from client.load import LoadError
 from examples.lists import orders
-from handlers import rows
 from handlers.rows import Form
 
 FOLDER = Path(__file__).parents[2]
 LIST = {
     "source": "dynamodb",
-    "format": "json",
+    "read": "list",
     "table": "subjects",
     "keyName": "term",
     "keyValue": "2027",
@@ -37,7 +36,7 @@ class Target:
     def update_item(self, **update):
         self.update = update
 
-    def upload_fileobj(self, file, bucket, key, Config):
+    def upload_fileobj(self, file, bucket, key, Config=None):
         while chunk := file.read(1000):
             self.uploaded += chunk
 
@@ -52,7 +51,7 @@ def stack_with(source, target):
 
 
 def data_set(format):
-    return {"source": "s3", "format": format, "bucket": "rows", "key": "data/items"}
+    return {"source": "s3", "format": format, "reading": {}, "bucket": "rows", "key": "data/items"}
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_a_list_goes_into_one_attribute_of_one_item(write):
 
     loaded = load.load(stack_with(LIST, target), write('["a", {"topic": "x", "price": 0.1, "n": null}]'))
 
-    assert loaded == load.Loaded(2, "topics of term = 2027 in table subjects", Form("json"))
+    assert loaded == load.Loaded(2, "topics in the item of table subjects with term = 2027", Form("json"))
     assert target.update == {
         "TableName": "subjects",
         "Key": {"term": {"N": "2027"}},
@@ -124,39 +123,56 @@ def test_a_number_that_dynamodb_cannot_keep_is_refused(write):
         load.load(stack_with(LIST, Target()), write(f"[1, 1.{'1' * 40}]"))
 
 
-@pytest.mark.parametrize(
-    ("format", "text"),
-    [
-        ("json", '[{"a":1.5,"b":"x"},\n{"a":{"$decimal":"12345678901234567890"},"b":true}]\n'),
-        ("jsonl", '{"a":1.5,"b":"x"}\n{"a":{"$decimal":"12345678901234567890"},"b":true}\n'),
-        ("csv", "a,b\n1.50,x\n12345678901234567890,true\n"),
-    ],
-)
-def test_a_data_set_is_written_in_the_format_of_the_source(write, format, text):
+@pytest.mark.parametrize("format", ["auto", "jsonl"])
+def test_a_data_set_is_written_as_json_lines(write, format):
     target = Target()
 
     loaded = load.load(stack_with(data_set(format), target), write('[{"a": 1.50, "b": "x"}, {"a": 12345678901234567890, "b": true}]'))
 
-    assert target.uploaded.decode() == text
+    assert target.uploaded.decode() == '{"a":1.5,"b":"x"}\n{"a":{"$decimal":"12345678901234567890"},"b":true}\n'
     assert loaded == load.Loaded(2, "s3://rows/data/items", Form("json"))
 
 
+def test_below_a_prefix_a_file_keeps_its_name(write):
+    source = {"source": "s3", "bucket": "rows", "prefix": "in/", "format": "auto", "reading": {}}
+
+    assert load.load(stack_with(source, Target()), write("n\n1\n", "today.csv")).target == "s3://rows/in/today.jsonl"
+
+
+def test_a_stack_that_is_told_what_it_reads_gets_the_file_as_it_is(write):
+    target, text = Target(), "a;b\n1,50;x\n"
+
+    loaded = load.load(stack_with({**data_set("csv"), "reading": {"delimiter": ";"}}, target), write(text, "items.txt"))
+
+    assert target.uploaded.decode() == text
+    assert (loaded.items, loaded.form) == (1, Form("csv", delimiter=";"))
+
+
+def test_what_such_a_stack_could_not_read_is_refused_before_anything_is_written(write):
+    target = Target()
+
+    with pytest.raises(LoadError, match="line 3"):
+        load.load(stack_with(data_set("csv"), target), write("a,b\n1,2\n3\n", "items.csv"))
+    assert target.uploaded == b""
+
+
 @pytest.mark.parametrize(
-    ("text", "format", "message"),
+    ("source", "given", "message"),
     [
-        ('["a"]', "csv", "item 1 is no row"),
-        ('[{"a": [1]}]', "csv", "item 1 is no row"),
-        ('[{"a": 1}, {"b": 1}]', "csv", "item 2 has the fields b"),
-        ("[{}]", "csv", "item 1 is no row: CSV takes flat objects with a field or more"),
-        ('[{"a": 1}, {"a": null}]', "csv", "item 2 has null in a, for which CSV has no word; set distributed.format to jsonl"),
-        ('[{"": 1}]', "csv", "item 1 has a field without a name"),
-        (r'[{"a": "C:\\Users"}]', "csv", r"item 1 has a backslash, which Step Functions takes out of CSV; set distributed.format to jsonl"),
-        (json.dumps(["x" * 262_144]), "jsonl", r"item 1 takes 262146 bytes; the input of an execution holds at most 262144"),
+        (data_set("csv"), {"format": "json"}, "the stack reads format csv, not json: leave out distributed.format to load it"),
+        (data_set("csv"), {"delimiter": ";"}, "the stack reads delimiter as it finds it, not ;: leave out distributed.format to load it"),
+        (data_set("parquet"), {}, "the stack reads parquet: put such an object to s3://rows/data/items"),
+        ({**LIST, "read": "query"}, {}, r"the stack reads the items of a table \(distributed.read: query\): put them into subjects"),
     ],
 )
-def test_what_the_format_or_an_execution_cannot_take_is_refused(write, text, format, message):
+def test_what_is_not_for_the_stack_is_refused(write, source, given, message):
     with pytest.raises(LoadError, match=message):
-        load.load(stack_with(data_set(format), Target()), write(text))
+        load.load(stack_with(source, Target()), write("[]"), given)
+
+
+def test_an_item_that_no_execution_takes_is_refused(write):
+    with pytest.raises(LoadError, match=r"item 1 takes 262146 bytes; the input of an execution holds at most 262144"):
+        load.load(stack_with(data_set("jsonl"), Target()), write(json.dumps(["x" * 262_144])))
 
 
 @pytest.mark.parametrize("target", [LIST, data_set("jsonl")], ids=["dynamodb", "s3"])
@@ -172,15 +188,6 @@ def test_what_the_format_or_an_execution_cannot_take_is_refused(write, text, for
 def test_what_json_cannot_carry_is_refused(write, target, text, message):
     with pytest.raises(LoadError, match=message):
         load.load(stack_with(target, Target()), write(text))
-
-
-def test_csv_that_is_written_is_read_as_it_was(write):
-    target = Target()
-    items = [{"a": "lone \r", "b": 'two\nlines "q"'}, {"a": "x,;", "b": "\r\n"}, {"a": "", "b": " "}]
-
-    load.load(stack_with(data_set("csv"), target), write(json.dumps(items)))
-
-    assert list(rows.read([target.uploaded], Form("csv"), "data/items")) == items
 
 
 def test_the_names_of_columns_may_have_commas(write, capsys):
@@ -201,9 +208,9 @@ def options_of(*arguments):
 
 def test_an_empty_list_is_a_list(write):
     target = Target()
-    load.load(stack_with(data_set("json"), target), write("[]"))
 
-    assert json.loads(target.uploaded) == []
+    assert load.load(stack_with(data_set("auto"), target), write("[]")).items == 0
+    assert target.uploaded == b""
 
 
 def test_without_the_variant_there_is_nothing_to_load_into(write):

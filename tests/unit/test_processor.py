@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def entry(item, index=0):
-    return {"run": "run-1", "index": index, "item": item}
+    return {"run": "run-1", "label": "run-1", "index": index, "item": item}
 
 
 class Context:

@@ -45,7 +45,7 @@ def test_the_program_is_rendered_with_references_where_one_resource_uses_another
     assert rendered["aws_s3_bucket_public_access_block"]["distributed_data"]["bucket"] == "${aws_s3_bucket.distributed_data.id}"
     assert rendered["aws_lambda_function"]["distributed_reader"]["role"] == "${aws_iam_role.distributed_reader.arn}"
     assert rendered["aws_cloudwatch_log_group"]["distributed_reader_logs"] == {"retention_in_days": 14}
-    assert rendered["aws_lambda_function"]["distributed_reader"]["environment"]["variables"]["SOURCE_OBJECT"] == "data/items.jsonl"
+    assert rendered["aws_lambda_function"]["distributed_reader"]["environment"]["variables"]["RESULTS_PREFIX"] == "results"
 
 
 def test_a_strict_configuration_is_among_those_that_are_scanned():
