@@ -45,8 +45,8 @@ def failed(kind: str, message: str) -> dict[str, Any]:
 @dataclass
 class Script:
     """What the responders say; one that is missing says nothing. refusals: statuses that the next calls of the API get instead of
-    an answer; 0 breaks the connection. age: how many seconds old every request is, for a test that goes from moment to moment at its
-    own pace; None leaves it to the clock."""
+    an answer; 0 breaks the connection. history_refusal: what every call for the last requests gets, which has no other refusals. age:
+    how many seconds old every request is, for a test that goes from moment to moment at its own pace; None leaves it to the clock."""
 
     names: Sequence[str]
     says: Mapping[str, Says]
@@ -55,6 +55,7 @@ class Script:
     spared: Sequence[str] = ()
     token: str | None = None
     refusals: list[int] = field(default_factory=list)
+    history_refusal: int | None = None
     age: float | None = None
     asked: dict[str, tuple[float, dict[str, Any], str]] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
@@ -173,8 +174,9 @@ def _handler(script: Script, prefix: str) -> type[BaseHTTPRequestHandler]:
             if path != "/":
                 if script.token and self.headers.get("authorization") != f"Bearer {script.token}":
                     return {"statusCode": 401, "headers": {}, "body": '{"message":"Unauthorized"}'}
-                if script.refusals:
-                    status = script.refusals.pop(0)
+                is_history = path.startswith("/requests?")
+                if script.history_refusal if is_history else script.refusals:
+                    status = script.history_refusal if is_history else script.refusals.pop(0)
                     return {"statusCode": status, "headers": {}, "body": '{"message":"not now"}'} if status else None
             route, parameters = _match(method, path)
             if route is None or not self.path.startswith(prefix):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 import urllib.request
 from importlib import resources
 from typing import Any
@@ -177,6 +178,180 @@ def test_numbers_are_sent_as_they_were_typed(page, serve):
     assert list(json.loads(script.bodies[1])) == ["requestId"]
 
 
+# Who answered when
+
+
+def bars(page: Any) -> list[dict[str, Any]]:
+    """From the top: name, what is said, and where the bar ends and the lines are, as shares of the track."""
+    return page.run("""
+        const share = (track, x) => (x - track.left) / track.width;
+        return Array.from(document.querySelectorAll('#bars li'), row => {
+          const [name, track, said] = row.children, box = track.getBoundingClientRect();
+          const line = which => {
+            const style = getComputedStyle(track, which);
+            return style.content === 'none' ? null : (parseFloat(style.left) + 1) / box.width;
+          };
+          return {name: name.textContent, said: said.textContent, status: row.dataset.status,
+                  end: share(box, track.firstChild.getBoundingClientRect().right), closed: line('::before'), deadline: line('::after')};
+        });
+    """)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_bars_show_who_answered_when_and_late_answers_end_behind_the_close(page, serve, width):
+    script = Script(
+        NAMES,
+        {"avis": (2, quoted("120")), "alamo": (1, quoted("100")), "hertz": (4, quoted("90.50")), "europcar": (8, failed("Boom", "out"))},
+        quorum=2,
+        deadline_seconds=10,
+        age=9,
+    )
+    page.open(serve(script), width=width)
+    page.send()
+    page.until_closed()
+
+    found = bars(page)
+    assert [(bar["name"], bar["said"]) for bar in found] == [
+        ("alamo", "Quoted, 1,000 ms"),
+        ("avis", "Quoted, 2,000 ms"),
+        ("hertz", "Late, quoted, 4,000 ms"),
+        ("europcar", "Late, failed, 8,000 ms"),
+        ("sixt", "Not needed"),
+    ]
+    assert [round(bar["end"], 1) for bar in found] == [0.1, 0.2, 0.4, 0.8, 0.2]
+    assert {(round(bar["closed"], 1), round(bar["deadline"], 1)) for bar in found} == {(0.2, 1.0)}
+    assert page.text("lines") == "Solid line: closed after 2.0 s. Dotted line: the deadline, 10 s."
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    page.picture(f"course-{width}")
+
+
+def test_bars_of_those_who_have_not_answered_grow_until_now(page, serve):
+    script = Script(NAMES, {"avis": (0, quoted("120"))}, deadline_seconds=300)
+    page.open(serve(script))
+    page.send()
+    page.until(lambda: page.rows()["avis"].startswith("Quoted"))
+
+    page.until(lambda: bars(page)[1]["end"] > 0.9)
+
+    assert [(bar["name"], bar["status"], bar["closed"], bar["deadline"]) for bar in bars(page)][:2] == [
+        ("avis", "QUOTED", None, None),
+        ("alamo", "WAITING", None, None),
+    ]
+    assert page.text("lines") == "Still open. The deadline, 300 s, is beyond the end."
+
+
+def test_nested_details_can_be_opened(page, serve):
+    page.open(serve(Script(["avis"], {"avis": (0, quoted("1", car={"doors": 5}))})))
+    page.send()
+    page.until_closed()
+
+    page.driver.find_element("css selector", "#answers summary").click()
+
+    assert '"car": {\n    "doors": 5\n  }' in page.rows()["avis"]
+
+
+# The last requests
+
+
+def past(page: Any) -> list[str]:
+    return page.run("return Array.from(document.querySelectorAll('#past li'), one => one.innerText)")
+
+
+def sent(script: Script, count: int) -> None:
+    """So many requests, a minute apart, the last of them a minute ago."""
+    for number in range(count):
+        script.start("map", {"requestId": f"trip-{number:02d}", "data": {}})
+        _, request, variant = script.asked[f"trip-{number:02d}"]
+        script.asked[f"trip-{number:02d}"] = (time.time() - 60 * (count - number), request, variant)
+
+
+def test_the_last_requests_are_listed_and_opened_by_an_address(page, serve):
+    script = Script(NAMES, MIXED, deadline_seconds=4)
+    sent(script, 2)
+    url = serve(script)
+    page.open(url)
+
+    page.until(lambda: len(past(page)) == 2)
+    assert past(page)[0].startswith("trip-01\nPartial · europcar 2697.00 USD\n4 of 5 answered in 4.0 s · map · ")
+    page.driver.find_element("link text", "trip-00").click()
+    page.until_closed()
+
+    assert page.text("request-id") == "trip-00, carried by map"
+    assert page.driver.current_url == f"{url}#trip-00"
+    assert page.run("return document.querySelector('#past [aria-current]').textContent") == "trip-00"
+    page.picture("history")
+    page.driver.find_element("link text", "trip-01").click()
+    page.until(lambda: page.text("request-id").startswith("trip-01"))
+    page.driver.back()
+    page.until(lambda: page.text("request-id").startswith("trip-00"))
+
+
+def test_more_requests_are_a_page_away(page, serve):
+    script = Script(["avis"], {"avis": (0, quoted("1"))})
+    sent(script, 25)
+    page.open(serve(script))
+    page.until(lambda: len(past(page)) == 10)
+
+    page.element("more").send_keys(Keys.ENTER)
+    page.until(lambda: len(past(page)) == 20)
+    assert page.run("return document.activeElement.id") == "more"
+    page.element("more").send_keys(Keys.ENTER)
+    page.until(lambda: len(past(page)) == 25)
+
+    assert [one.split("\n")[0] for one in past(page)] == [f"trip-{number:02d}" for number in reversed(range(25))]
+    assert not page.element("more").is_displayed()
+    assert page.run("return document.activeElement.textContent") == "trip-04"
+    assert page.text("past-news") == "25 shown, newest first."
+
+
+def test_a_request_that_is_sent_here_is_listed_when_it_is_taken_and_when_it_closes(page, serve):
+    script = Script(["avis", "alamo"], {"avis": (0, quoted("7")), "alamo": (3, quoted("5"))}, age=1)
+    page.open(serve(script))
+
+    page.send('{"requestId": "trip-1", "data": {}}')
+    page.until(lambda: "trip-1\nOpen · avis 7 USD" in "".join(past(page)))
+    script.age = 3
+    page.until(lambda: "trip-1\nComplete · alamo 5 USD" in "".join(past(page)))
+
+
+def test_a_history_that_cannot_be_read_says_so_beside_itself(page, serve):
+    script = Script(["avis"], {"avis": (0, quoted("7"))}, history_refusal=500)
+    page.open(serve(script))
+
+    page.until(lambda: page.text("past-news") == "Reading the last requests: the API failed (500): not now")
+    assert page.text("problem") == ""
+    script.history_refusal = None
+    page.element("refresh").click()
+    page.until(lambda: page.text("past-news") == "There is none yet.")
+
+
+def test_on_a_phone_the_last_requests_are_opened_first(page, serve):
+    script = Script(["avis"], {"avis": (0, quoted("7"))})
+    sent(script, 12)
+    page.open(serve(script), width=360, height=740)
+    page.until(lambda: page.text("past-news"))
+    assert not page.element("past").is_displayed()
+
+    page.element("history-title").click()
+
+    assert page.element("past").is_displayed()
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    page.picture("history-phone")
+    assert axe(page) == []
+
+
+def test_what_responders_and_carriers_are_called_is_text_in_the_history_and_the_bars(page, serve):
+    trap = "<img src=x onerror=\"window.ran='image'\">"
+    script = Script([trap], {trap: (0, quoted("7"))})
+    script.start(trap, {"requestId": "trip-1", "data": {}})
+    page.open(f"{serve(script)}/#trip-1")
+    page.until_closed()
+
+    page.until(lambda: trap in "".join(past(page)))
+    assert bars(page)[0]["name"] == trap
+    assert page.run("return [window.ran ?? null, document.querySelectorAll('img').length]") == [None, 0]
+
+
 # What goes wrong
 
 
@@ -253,7 +428,7 @@ def test_a_crafted_address_leads_nowhere(page, serve, crafted):
     page.open(f"{serve(script)}/#{crafted}")
 
     page.until(lambda: page.text("problem") == "A request's id has 1 to 64 letters, digits, _ or -.")
-    assert [path.rsplit("/", 1)[1] for path in script.paths] == ["", "openapi.json"]
+    assert {path.rsplit("/", 1)[1] for path in script.paths} <= {"", "openapi.json", "requests?limit=10"}
 
 
 def test_a_token_is_asked_for_and_kept_in_memory_only(page, serve):
@@ -295,13 +470,13 @@ def test_whatever_a_responder_sends_is_shown_as_text(page, serve, as_):
     }[as_]
     script = Script(list(TRAPS), {name: (0.1, made(text)) for name, text in TRAPS.items()})
     page.open(serve(script), width=360, height=740)
-    elements = page.run("return document.querySelectorAll('img, script, a, b, style').length")
+    elements = page.run("return document.querySelectorAll('img, script, b, style, a:not(#past a)').length")
 
     page.send()
     page.until_closed()
 
     assert page.run("return window.ran ?? null") is None
-    assert page.run("return document.querySelectorAll('img, script, a, b, style').length") == elements
+    assert page.run("return document.querySelectorAll('img, script, b, style, a:not(#past a)').length") == elements
     rows = page.rows()
     assert TRAPS["image"] in rows["image"]
     assert "<b>bold</b>" in rows["script"]
@@ -352,7 +527,7 @@ def test_the_keyboard_alone_is_enough(page, serve):
     page.until_closed()
     assert page.run("return document.activeElement.id") == "send"
     assert tab() == "wanted"
-    tab()
+    assert [tab() for _ in range(5)] == ["BUTTON", "SUMMARY", "refresh", "A", "SUMMARY"]
     assert tab() == "SUMMARY"
     press(Keys.ENTER)
     assert page.run("return document.querySelector('#answers details').open")
@@ -449,7 +624,7 @@ def test_a_hundred_answers_are_shown_smoothly(page, serve):
     page.send()
     page.until_closed()
     page.until(lambda: page.counts()["Quoted"] == 100)
-    gathering, looks, drawn = busy(page) - before, len(script.paths) - 3, page.run("return drawn")
+    gathering, looks, drawn = busy(page) - before, sum("/requests/" in path for path in script.paths), page.run("return drawn")
     before = busy(page)
     # From nothing to all hundred, in one go.
     page.run("document.getElementById('answers').replaceChildren()")
