@@ -24,7 +24,7 @@ from handlers import contract, openapi
 from tests import asl, documents, program
 from tests.documents import ROOT, Block
 
-LANGUAGES = {"sh", "python", "yaml", "json", "mermaid", "text"}
+LANGUAGES = {"sh", "python", "js", "yaml", "json", "mermaid", "text"}
 COMPONENTS = ROOT / "docs" / "components"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 PROGRAMS = ("python -m ", "make ", "pulumi ", "aws ")
