@@ -30,7 +30,8 @@ Left out, because it is none or depends on more than the request: free tiers, th
 other to the record, the time for which an Express workflow goes on after it has closed early, the few lines that a Standard workflow
 logs, the topic's key (cached for five minutes), storage, data transfer, alarms and dashboards, circuit breakers (two or three accesses to
 the table for each call), caps (a write or two for each), the look whether a request that may close early is still open (half a read for
-each responder that begins), a selection of one's own (one more call), and the API in front.
+each responder that begins), a selection of one's own (one more call), the entry of a request in the index of its owner, where it has one
+(one more write), and the API in front.
 """
 
 import math

@@ -101,7 +101,7 @@ def test_a_quorum_leaves_some_not_needed_and_some_late(page, serve):
     page.until(lambda: page.counts()["Late"] == 2)
     assert {name: page.rows()[name] for name in ("hertz", "europcar", "sixt")} == {
         "hertz": "Late, quoted after 5.0 s | 90.50 USD",
-        "europcar": "Late, declined after 6.0 s | ",
+        "europcar": "Late, declined after 6.0 s\nsold out | ",
         "sixt": "Not needed | ",
     }
     assert (page.counts()["Not needed"], page.counts()["Not begun"]) == (1, 1)
@@ -238,6 +238,19 @@ def test_bars_of_those_who_have_not_answered_grow_until_now(page, serve):
         ("alamo", "WAITING", None, None),
     ]
     assert page.text("lines") == "Still open. The deadline, 300 s, is beyond the end."
+
+
+def test_the_bars_of_many_responders_are_opened_by_who_wants_them(page, serve):
+    names = [f"r{number:02d}" for number in range(21)]
+    page.open(serve(Script(names, {name: (0, quoted("1")) for name in names})))
+    page.send()
+    page.until_closed()
+    assert not page.element("bars").is_displayed()
+
+    page.element("course-title").click()
+
+    assert len(bars(page)) == 21
+    assert page.element("bars").is_displayed()
 
 
 def test_nested_details_can_be_opened(page, serve):
