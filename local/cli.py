@@ -105,7 +105,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _update(options: argparse.Namespace) -> int:
-    return _operate(options, "update", lambda session, preview: session.update(preview=preview))
+    return _operate(options, "update")
 
 
 def _preview(options: argparse.Namespace) -> int:
@@ -118,7 +118,7 @@ def _preview(options: argparse.Namespace) -> int:
 
 
 def _destroy(options: argparse.Namespace) -> int:
-    code = _operate(options, "destroy", lambda session, preview: session.destroy(preview=preview))
+    code = _operate(options, "destroy")
     running = emulator_control.find(_project(options).local_folder)
     if code == 0 and running is not None and not options.json:
         print(f"The emulator keeps running at {running.endpoint}; `python -m {__package__} stop` stops it.")
@@ -126,11 +126,11 @@ def _destroy(options: argparse.Namespace) -> int:
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    return _operate(options, "refresh", lambda session, preview: session.refresh(preview=preview))
+    return _operate(options, "refresh")
 
 
-def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, bool], Outcome]) -> int:
-    """Preview, confirmation, then the thing itself, under the stack's lock."""
+def _operate(options: argparse.Namespace, name: str) -> int:
+    """Preview, confirmation, then the method of the session that has this name, under the stack's lock."""
     interactive = _is_interactive(options) and not options.json
     if not (options.yes or options.skip_preview or interactive):
         raise CommandError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode", WRONG_USAGE)
@@ -144,18 +144,19 @@ def _operate(options: argparse.Namespace, name: str, run: Callable[[Session, boo
         return 0
     with file.lock():
         session = _session(options, config, file)
+        run = getattr(session, name)
         _warn(session.take_up(save=True))
         if name == "update" and options.refresh:
             refreshed = session.refresh(preview=False)
             if refreshed.failed:
                 return _report(options, config, refreshed)
         if not options.skip_preview:
-            planned = run(session, True)
+            planned = run(preview=True)
             if planned.failed:
                 return _report(options, config, planned)
             if not options.yes and not _confirm(name, options.stack):
                 raise CommandError(f"confirmation declined, not proceeding with the {name}")
-        return _report(options, config, run(session, False))
+        return _report(options, config, run(preview=False))
 
 
 def _refuse_stack_of_the_cli(config: StackConfig) -> None:
@@ -227,7 +228,7 @@ def _confirm(name: str, stack: str) -> bool:
 
 
 def _config_list(options: argparse.Namespace) -> int:
-    config = _stack_config(options)
+    config = _stack(options)[0]
     hidden = set(config.secret_keys())
     values = {config.project.short_key(key): (key, value) for key, value in config.values().items()}
     if options.json:
@@ -247,7 +248,7 @@ def _config_json(value: Any, secret: bool) -> dict[str, Any]:
 
 
 def _config_get(options: argparse.Namespace) -> int:
-    config = _stack_config(options)
+    config = _stack(options)[0]
     value = config.get(options.key, path=options.path)
     secret = config.project.whole_key(options.key) in config.secret_keys()
     print(json.dumps(_config_json(value, secret=False) | {"secret": secret}, indent=2) if options.json else value)
@@ -266,7 +267,7 @@ def _config_set(options: argparse.Namespace) -> int:
 
 
 def _config_remove(options: argparse.Namespace) -> int:
-    _stack_config(options).remove(options.key, path=options.path)
+    _stack(options)[0].remove(options.key, path=options.path)
     return 0
 
 
@@ -285,34 +286,31 @@ def _stack_show(options: argparse.Namespace) -> int:
 
 
 def _stack_output(options: argparse.Namespace) -> int:
-    from local.properties import redact, without_secrets
-
-    _, file = _stack(options)
-    outputs = file.load().outputs()
-    if options.name is None:
-        if options.json:
-            shown = without_secrets(outputs) if options.show_secrets else redact(outputs)
-            print(json.dumps(shown, indent=2))
-        else:
-            _print_outputs(outputs, options.show_secrets)
+    outputs = _stack(options)[1].load().outputs()
+    if options.name is None and not options.json:
+        _print_outputs(outputs, options.show_secrets)
         return 0
-    if options.name not in outputs:
+    if options.name is not None and options.name not in outputs:
         raise CommandError(f"current stack does not have output property '{options.name}'")
-    value = outputs[options.name]
-    value = without_secrets(value) if options.show_secrets else redact(value)
+    shown = _shown(outputs, options.show_secrets)
+    value = shown if options.name is None else shown[options.name]
     print(json.dumps(value, indent=2) if options.json else text(value))
     return 0
 
 
-def _print_outputs(outputs: dict[str, Any], show_secrets: bool) -> None:
+def _shown(outputs: dict[str, Any], show_secrets: bool) -> dict[str, Any]:
     from local.properties import redact, without_secrets
 
+    return without_secrets(outputs) if show_secrets else redact(outputs)
+
+
+def _print_outputs(outputs: dict[str, Any], show_secrets: bool) -> None:
     print(f"Current stack outputs ({len(outputs)}):")
     if not outputs:
         print("    No output values currently in this stack")
         return
-    shown = without_secrets(outputs) if show_secrets else redact(outputs)
-    _print_table(("OUTPUT", "VALUE"), [(name, text(value)) for name, value in sorted(shown.items())], indent="    ")
+    rows = [(name, text(value)) for name, value in sorted(_shown(outputs, show_secrets).items())]
+    _print_table(("OUTPUT", "VALUE"), rows, indent="    ")
 
 
 def _stack_list(options: argparse.Namespace) -> int:
@@ -389,10 +387,6 @@ def _status(options: argparse.Namespace) -> int:
 
 def _project(options: argparse.Namespace) -> Project:
     return load_project(Path(options.cwd).resolve())
-
-
-def _stack_config(options: argparse.Namespace) -> StackConfig:
-    return _stack(options)[0]
 
 
 def _stack(options: argparse.Namespace) -> tuple[StackConfig, StateFile]:

@@ -13,8 +13,6 @@ The lock is what tells a living emulator from a stale record: it disappears with
 a process that was given the same pid later doesn't hold it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import http.client
 import ipaddress
@@ -230,14 +228,15 @@ def require_loopback(endpoint: str) -> None:
         raise EmulatorError(f"endpoint {endpoint!r} is not an address: {error}") from error
     if address.scheme not in ("http", "https") or not host:
         raise EmulatorError(f"endpoint {endpoint!r} must look like http://127.0.0.1:4566")
-    if host == "localhost":
-        return
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if not is_loopback(host):
         raise EmulatorError(f"endpoint {endpoint!r} must be on this machine (127.0.0.1 or localhost)")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _launch(

@@ -5,8 +5,6 @@ A `Deployment` is one preview, update, refresh or destroy of one stack. The prog
 Every finished step is in the saved state before the next one can depend on it.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter
@@ -178,7 +176,7 @@ class Deployment:
             new.inputs = plugin.check(new, {}, wanted)
             return self._create_replacement(plugin, old, new, Diff(changed=True))
         new.inputs = plugin.check(new, old.inputs, wanted)
-        diff = plugin.diff(old, new.inputs, new.ignore_changes)
+        diff = plugin.diff(old, new.inputs)
         if old.pending_replacement or (diff.changed and diff.replaces):
             new.inputs = plugin.check(new, self._interrupted_inputs(new.urn), wanted)
             return self._replace(plugin, goal, old, new, diff)
@@ -283,10 +281,8 @@ class Deployment:
 
     def _must_go_with(self, resource: Resource, doomed: set[str]) -> bool:
         affected = [name for name, urns in resource.property_dependencies.items() if doomed.intersection(urns)]
-        changed = {name: UNKNOWN for name in affected if name in resource.inputs}
-        if not changed:
-            return False
-        return self._plugin(resource.package).diff(resource, resource.inputs | changed, resource.ignore_changes).replaces
+        changed = {name: UNKNOWN for name in affected if name in resource.inputs and name not in resource.ignore_changes}
+        return bool(changed) and self._plugin(resource.package).diff(resource, resource.inputs | changed).replaces
 
     def _delete_dependent(self, dependent: Resource, root: Resource) -> None:
         with self._lock:
@@ -420,7 +416,7 @@ class Deployment:
 
 def _complete(plugin: Plugin, half_made: Resource, new: Resource) -> tuple[str, Properties]:
     """Makes what an interrupted creation left into what is wanted now; (id, outputs)."""
-    diff = plugin.diff(half_made, new.inputs, [])
+    diff = plugin.diff(half_made, new.inputs)
     if diff.replaces:
         plugin.delete(half_made)
         return plugin.create(new, preview=False)

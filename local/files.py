@@ -1,7 +1,5 @@
 """Files that a crash at any moment leaves with either the old or the new text, never a part; folders that only the user can open."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

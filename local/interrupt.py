@@ -1,7 +1,5 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first lets what is under way finish, the second gives up at once."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -3,8 +3,6 @@
 Features of the real engine that this one lacks are refused by name where the program asks for them, never ignored.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn

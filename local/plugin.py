@@ -1,7 +1,5 @@
 """A resource provider called in process through Pulumi's own protocol, with plain values instead of messages."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,8 +60,8 @@ class Plugin:
             raise PluginError("; ".join(_failure(failure) for failure in response.failures))
         return with_secrets_marked(from_struct(response.inputs), news, [])
 
-    def diff(self, old: Resource, news: Properties, ignore_changes: list[str]) -> Diff:
-        response = self._call("Diff", old, id=old.id, olds=old.outputs, old_inputs=old.inputs, news=news, ignoreChanges=ignore_changes)
+    def diff(self, old: Resource, news: Properties) -> Diff:
+        response = self._call("Diff", old, id=old.id, olds=old.outputs, old_inputs=old.inputs, news=news)
         detailed = {path: _kind(change.kind) for path, change in response.detailedDiff.items()}
         changed = response.changes == provider_pb2.DiffResponse.DIFF_SOME
         return Diff(changed, detailed, list(response.replaces), response.deleteBeforeReplace)
@@ -77,9 +75,9 @@ class Plugin:
 
     def update(self, old: Resource, new: Resource, *, preview: bool) -> Properties:
         """The new outputs."""
-        before = {"id": old.id, "olds": old.outputs, "old_inputs": old.inputs}
-        after = {"news": new.inputs, "timeout": new.custom_timeouts.get("update", 0), "ignoreChanges": new.ignore_changes}
-        return from_struct(self._call("Update", new, **before, **after, preview=preview).properties)
+        fields = {"id": old.id, "olds": old.outputs, "old_inputs": old.inputs, "news": new.inputs}
+        timeout = new.custom_timeouts.get("update", 0)
+        return from_struct(self._call("Update", new, **fields, timeout=timeout, preview=preview).properties)
 
     def delete(self, old: Resource) -> None:
         timeout = old.custom_timeouts.get("delete", 0)

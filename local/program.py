@@ -1,7 +1,5 @@
 """Runs the project's program in this process, as Pulumi's Python language host does in one of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -1,7 +1,5 @@
 """The state while an update runs: what is done already, what is still as it was, and what is under way."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 

@@ -4,8 +4,6 @@ Values that JSON has no word for are dictionaries with a signature (secrets, ass
 resources) or, when not known yet, one reserved string. `from_struct` and `to_struct` translate to and from protobuf.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -4,8 +4,6 @@ Everything the CLI keeps goes to `.local/cli`: its home, the stacks' states and 
 that it works with. The user's own login, stacks and plugins are neither read nor changed.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """One stack with its emulator and its provider, ready for an update: what `up`, `preview`, `destroy` and `refresh` share."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

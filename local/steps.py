@@ -1,7 +1,5 @@
 """The engine's vocabulary: what the program wants of a resource, what is done to it, and how that is told."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal

@@ -82,14 +82,13 @@ class Caller:
         request = provider_pb2.CreateRequest(urn=urn(token, "thing"), properties=to_struct(self.check(token, news)), preview=True)
         return from_struct(self._call("Create", request).properties)
 
-    def diff(self, old: Made, news: Properties, ignore: tuple[str, ...] = ()) -> provider_pb2.DiffResponse:
+    def diff(self, old: Made, news: Properties) -> provider_pb2.DiffResponse:
         request = provider_pb2.DiffRequest(
             id=old.id,
             urn=urn(old.token, "thing"),
             olds=to_struct(old.outputs),
             old_inputs=to_struct(old.inputs),
             news=to_struct(self.check(old.token, news, old.inputs)),
-            ignoreChanges=ignore,
         )
         return self._call("Diff", request)
 

@@ -1,7 +1,5 @@
 """Amazon API Gateway v2: HTTP APIs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The bytes behind Pulumi's assets and archives. An archive of unchanged files is unchanged, byte for byte."""
 
-from __future__ import annotations
-
 import io
 import os
 import zipfile

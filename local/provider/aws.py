@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ipaddress
 import json
 import os
 import threading
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from local.emulator import is_loopback
 from local.provider.errors import ProviderError, is_gone
 
 # The provider's configuration has more than one name for some services: {the boto3 client: other names}.
@@ -68,12 +68,7 @@ class Settings:
 
 def refuse_unless_loopback(url: str) -> None:
     """ProviderError for a URL that leads off this machine: this is a rehearsal, never to be let loose on AWS."""
-    host = urlsplit(url).hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(urlsplit(url).hostname or ""):
         raise ProviderError(
             f"The local provider only talks to an emulator on this machine, and {url!r} isn't on it: "
             "use http://127.0.0.1:PORT, http://[::1]:PORT or http://localhost:PORT."

@@ -1,7 +1,5 @@
 """Amazon CloudWatch: metric alarms, dashboards and log groups; Amazon EventBridge, which Pulumi counts among it: buses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from local.properties import Properties
@@ -24,10 +22,8 @@ class EventBus(Resource):
     verbs = {"read": "describe"}
     name = Name("name", 256, r"(?!default$)[/.\-_A-Za-z0-9]+", "must consist of letters, digits, ., - and _, and not be 'default'")
     fields = {"name": "Name"}
+    outputs = {"arn": "Arn"}
     replaces = frozenset({"name"})
-
-    def read(self, id: str, known: Properties) -> Properties | None:
-        return {"arn": self.call("read", Name=id)["Arn"], "name": id}
 
 
 class LogGroup(Resource):
@@ -72,6 +68,7 @@ class MetricAlarm(Resource):
         "name": "AlarmName",
         "okActions": "OKActions",
     }
+    outputs = {"arn": "AlarmArn"}
     others = frozenset({"metricQueries"})
     defaults = {"actionsEnabled": True, "treatMissingData": "missing"}
     required = frozenset({"comparisonOperator", "evaluationPeriods", "metricQueries", "threshold"})
@@ -101,7 +98,6 @@ class MetricAlarm(Resource):
         found = alarms[0]
         return self.properties(found) | {
             "actionsEnabled": found.get("ActionsEnabled", True),
-            "arn": found["AlarmArn"],
             # The emulator neither keeps nor returns these; AWS always does.
             "metricQueries": [_from_query(query) for query in found.get("Metrics", [])] or known.get("metricQueries"),
             "treatMissingData": found.get("TreatMissingData") or "missing",
@@ -117,6 +113,7 @@ class Dashboard(Resource):
     kind, key = "dashboard", "DashboardName"
     verbs = {"create": "put", "update": "put"}
     fields = capitalised("dashboardBody dashboardName")
+    outputs = capitalised("dashboardArn")
     replaces = frozenset({"dashboardName"})
     documents = frozenset({"dashboardBody"})
     rules = {"dashboardBody": json_document(), "dashboardName": text(r"[\w-]+", 1, 255, "must consist of letters, digits, - and _")}
@@ -126,10 +123,6 @@ class Dashboard(Resource):
         if messages := answer.get("DashboardValidationMessages"):
             raise ProviderError(f"dashboard {arguments['DashboardName']}: {messages[0]['Message']}")
         return answer
-
-    def read(self, id: str, known: Properties) -> Properties | None:
-        found = self.call("read", DashboardName=id)
-        return self.properties(found) | {"dashboardArn": found["DashboardArn"]}
 
     def delete(self, id: str, known: Properties) -> None:
         self.api.delete_dashboards(DashboardNames=[id])

@@ -1,7 +1,5 @@
 """Amazon DynamoDB: tables that are paid for by request."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +25,7 @@ class Table(Resource):
     name = Name("name", 255, NAME_PATTERN, NAME_WHAT, shortest=3)
     kind, key = "table", "TableName"
     fields = {"billingMode": "BillingMode", "deletionProtectionEnabled": "DeletionProtectionEnabled", "name": "TableName"}
+    outputs = {"arn": "TableArn"}
     others = frozenset({"attributes", "globalSecondaryIndexes", "pointInTimeRecovery", "serverSideEncryption", "ttl"})
     defaults = {"billingMode": "PROVISIONED"}
     required = frozenset({"attributes", "hashKey"})
@@ -73,13 +72,11 @@ class Table(Resource):
         encrypted = encryption.get("Status") in ("ENABLED", "ENABLING", "UPDATING")
         ttl = self.api.describe_time_to_live(TableName=id)["TimeToLiveDescription"]
         ttl_enabled = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-        return {
-            "arn": found["TableArn"],
+        return self.properties(found) | {
             "attributes": from_aws(found["AttributeDefinitions"], spelled=ATTRIBUTE),
             "billingMode": found.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             "deletionProtectionEnabled": found.get("DeletionProtectionEnabled", False),
             "globalSecondaryIndexes": list(map(_from_index, found.get("GlobalSecondaryIndexes", []))) or None,
-            "name": found["TableName"],
             "pointInTimeRecovery": self._recovery(id),
             "rangeKey": None,
             **_keys(found["KeySchema"]),

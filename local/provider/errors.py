@@ -1,7 +1,5 @@
 """What can go wrong, each as one line for the person who deploys."""
 
-from __future__ import annotations
-
 from botocore.exceptions import ClientError
 
 GONE = frozenset(

@@ -1,7 +1,5 @@
 """AWS Identity and Access Management: roles and policies."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +26,7 @@ class Role(Resource):
     tagging = Tagging("RoleName", "", "tag_role", "untag_role", by="name")
     name = Name("name", 64, NAME_PATTERN, NAME_WHAT)
     fields = {"assumeRolePolicy": "AssumeRolePolicyDocument", "name": "RoleName"}
+    outputs = {"arn": "Arn", "createDate": "CreateDate", "uniqueId": "RoleId"}
     replaces = frozenset({"name"})
     policies = frozenset({"assumeRolePolicy"})
     rules = {"assumeRolePolicy": policy_document()}
@@ -41,12 +40,7 @@ class Role(Resource):
 
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.call("read", RoleName=id)["Role"]
-        return self.properties(found) | {
-            "arn": found["Arn"],
-            "createDate": found["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "tags": tag_map(found.get("Tags")),
-            "uniqueId": found["RoleId"],
-        }
+        return self.properties(found) | {"tags": tag_map(found.get("Tags"))}
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self.api.update_assume_role_policy(RoleName=id, PolicyDocument=new["assumeRolePolicy"])
@@ -78,6 +72,7 @@ class Policy(Resource):
     tagging = Tagging("PolicyArn", "", "tag_policy", "untag_policy")
     name = Name("name", 128, NAME_PATTERN, NAME_WHAT)
     fields = {"name": "PolicyName", "policy": "PolicyDocument"}
+    outputs = {"arn": "Arn", "attachmentCount": "AttachmentCount", "policyId": "PolicyId"}
     replaces = frozenset({"name"})
     policies = frozenset({"policy"})
     rules = {"policy": policy_document(MANAGED_POLICY_LIMIT)}
@@ -88,12 +83,7 @@ class Policy(Resource):
     def read(self, id: str, known: Properties) -> Properties | None:
         found = self.call("read", PolicyArn=id)["Policy"]
         version = self.api.get_policy_version(PolicyArn=id, VersionId=found["DefaultVersionId"])["PolicyVersion"]
-        return self.properties(found | {"PolicyDocument": version["Document"]}) | {
-            "arn": found["Arn"],
-            "attachmentCount": found.get("AttachmentCount", 0),
-            "policyId": found["PolicyId"],
-            "tags": tag_map(found.get("Tags")),
-        }
+        return self.properties(found | {"PolicyDocument": version["Document"]}) | {"tags": tag_map(found.get("Tags"))}
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         self._delete_versions(id, leaving=3)

@@ -1,7 +1,5 @@
 """AWS Lambda: functions, layers, permissions, event source mappings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +44,12 @@ class Function(Resource):
         **capitalised("architectures environment handler layers loggingConfig memorySize role runtime timeout tracingConfig vpcConfig"),
         "kmsKeyArn": "KMSKeyArn",
         "name": "FunctionName",
+    }
+    outputs = capitalised("codeSha256 lastModified") | {
+        "arn": "FunctionArn",
+        "sourceCodeHash": "CodeSha256",
+        "sourceCodeSize": "CodeSize",
+        "version": "Version",
     }
     others = frozenset({"code"})
     maps = frozenset({"variables", "Variables"})
@@ -98,19 +102,13 @@ class Function(Resource):
         network = found.get("VpcConfig", {}) if found.get("VpcConfig", {}).get("SubnetIds") else {}
         told = {"Layers": layers, "VpcConfig": {key: network[key] for key in ("SubnetIds", "SecurityGroupIds") if network}}
         return self.properties(found | told) | {
-            "arn": arn,
-            "codeSha256": found["CodeSha256"],
             "invokeArn": invoke_arn(self.aws, arn),
-            "lastModified": found["LastModified"],
             "qualifiedArn": f"{arn}:$LATEST",
             "qualifiedInvokeArn": invoke_arn(self.aws, f"{arn}:$LATEST"),
             "reservedConcurrentExecutions": answer.get("Concurrency", {}).get("ReservedConcurrentExecutions", -1),
             "responseStreamingInvokeArn": invoke_arn(self.aws, arn)
             .replace("2015-03-31", "2021-11-15")
             .replace("/invocations", "/response-streaming-invocations"),
-            "sourceCodeHash": found["CodeSha256"],
-            "sourceCodeSize": found["CodeSize"],
-            "version": "$LATEST",
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:
@@ -145,6 +143,12 @@ class LayerVersion(Resource):
     kind, key = "layer_version", "LayerVersionArn"
     verbs = {"create": "publish"}
     fields = capitalised("compatibleArchitectures compatibleRuntimes description layerName")
+    outputs = capitalised("codeSha256 layerArn") | {
+        "arn": "LayerVersionArn",
+        "createdDate": "CreatedDate",
+        "sourceCodeHash": "CodeSha256",
+        "sourceCodeSize": "CodeSize",
+    }
     required = frozenset({"code"})
     replaces = frozenset({"code", *fields})
     unordered = frozenset({"compatibleArchitectures", "compatibleRuntimes"})
@@ -161,14 +165,8 @@ class LayerVersion(Resource):
     def read(self, id: str, known: Properties) -> Properties | None:
         target = self.target(id, known)
         found = self.call("read", **target)
-        return self.properties(found) | {
-            "arn": found["LayerVersionArn"],
-            "codeSha256": found["Content"]["CodeSha256"],
-            "createdDate": found["CreatedDate"],
-            "layerArn": found["LayerArn"],
+        return self.properties(found | found["Content"]) | {
             "layerName": known.get("layerName") or target["LayerName"],
-            "sourceCodeHash": found["Content"]["CodeSha256"],
-            "sourceCodeSize": found["Content"]["CodeSize"],
             "version": str(found["Version"]),
         }
 
@@ -221,6 +219,7 @@ class EventSourceMapping(Resource):
     service = "lambda"
     kind, key = "event_source_mapping", "UUID"
     fields = capitalised("batchSize enabled eventSourceArn functionName functionResponseTypes scalingConfig")
+    outputs = capitalised("functionArn lastProcessingResult state stateTransitionReason") | {"uuid": "UUID"}
     empty = {"functionResponseTypes": [], "scalingConfig": {}}
     defaults = {"enabled": True}
     required = frozenset({"eventSourceArn"})
@@ -247,13 +246,8 @@ class EventSourceMapping(Resource):
         return self.properties(found) | {
             "arn": found.get("EventSourceMappingArn") or self.aws.arn("lambda", f"event-source-mapping:{id}"),
             "enabled": found["State"] not in ("Disabled", "Disabling"),
-            "functionArn": found["FunctionArn"],
             "functionName": known_function if same_function else found["FunctionArn"],
             "lastModified": str(found.get("LastModified") or ""),
-            "lastProcessingResult": found.get("LastProcessingResult", ""),
-            "state": found["State"],
-            "stateTransitionReason": found.get("StateTransitionReason", ""),
-            "uuid": found["UUID"],
         }
 
     def update(self, id: str, old: Properties, new: Properties, changed: set[str]) -> None:

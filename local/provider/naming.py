@@ -1,7 +1,5 @@
 """Physical names: what the genuine provider calls a resource that the program didn't name."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from dataclasses import dataclass

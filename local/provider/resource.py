@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
-from local.properties import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, changed_paths, parse_path, path_contains, signature
+from local.properties import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, changed_paths, signature
 from local.provider.aws import Aws
 from local.provider.errors import ProviderError
 from local.provider.naming import Name
@@ -36,6 +37,7 @@ class Resource:
     tagging     how its tags are told and changed, where not as the service's others
     name        the property that holds the physical name, when the provider makes it up
     fields      {property: what the service calls it}, for those that it takes and tells alike
+    outputs     the same, of what it only tells
     others      further properties that the type implements; what no table names is refused
     spelled     {key: what the service calls it}, where that is not the key with a capital
     maps        keys below which the keys are the user's own
@@ -59,6 +61,7 @@ class Resource:
     tagging: ClassVar[Tagging | None] = None
     name: ClassVar[Name | None] = None
     fields: ClassVar[Mapping[str, str]] = {}
+    outputs: ClassVar[Mapping[str, str]] = {}
     others: ClassVar[frozenset[str]] = frozenset()
     spelled: ClassVar[Mapping[str, str]] = {}
     maps: ClassVar[frozenset[str]] = frozenset()
@@ -163,10 +166,11 @@ class Resource:
         }
 
     def properties(self, found: Mapping[str, Any]) -> Properties:
-        """The `fields` as the service tells them, in their declared types; None for what is empty."""
+        """The `fields` and `outputs` as the service tells them, in their declared types; None for what is empty."""
         told = {name: self._told(name, found.get(theirs)) for name, theirs in self.fields.items()}
         present = {name: value for name, value in told.items() if pruned(value) not in (None, "", [], {})}
-        return dict.fromkeys(told) | conform(present, self.schema().inputs)[0]
+        outputs = {name: _time(found.get(theirs)) for name, theirs in self.outputs.items()}
+        return dict.fromkeys(told) | conform(present, self.schema().inputs)[0] | outputs
 
     def _told(self, name: str, value: Any) -> Any:
         is_ours = name in self.policies or not self.fields[name][0].isupper()
@@ -203,9 +207,9 @@ class Resource:
 
     def _comparable_value(self, name: str, value: Any) -> Any:
         if name in self.policies:
-            return canonical_policy(value)
+            return canonical(value, _canonical_policy)
         if name in self.documents:
-            return canonical_json(value)
+            return canonical(value)
         if name in self.unordered and isinstance(value, list):
             return json.dumps(sorted(json.dumps(pruned(item), sort_keys=True) for item in value))
         return pruned(value)
@@ -237,6 +241,10 @@ class Resource:
         return dict.fromkeys(sorted(chosen), UNKNOWN) | inputs
 
 
+def _time(value: Any) -> Any:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
+
+
 def pruned(value: Any) -> Any:
     """Without the nulls and empty objects that mean the same as nothing; assets and archives by their hash alone."""
     if signature(value) in (ASSET, ARCHIVE) and "hash" in value:
@@ -248,19 +256,16 @@ def pruned(value: Any) -> Any:
     return value
 
 
-def canonical_json(text: Any) -> Any:
-    """One form for all documents that say the same. What is no JSON stays as it is."""
-    document = parsed(text)
-    return text if document is None else json.dumps(document, sort_keys=True)
-
-
-def canonical_policy(text: Any) -> Any:
-    """Like `canonical_json`, with `["x"]` the same as `"x"`, and no order among actions, resources and principals."""
-    document = parsed(text)
-    return text if document is None else json.dumps(_canonical_policy(document), sort_keys=True)
+def canonical(text: Any, normal: Callable[[Any], Any] = lambda document: document) -> Any:
+    """One form for all JSON texts that say the same. What isn't known yet, or no JSON, stays as it is."""
+    try:
+        return json.dumps(normal(json.loads(text)), sort_keys=True)
+    except (TypeError, ValueError):
+        return text
 
 
 def _canonical_policy(value: Any) -> Any:
+    """With `["x"]` the same as `"x"`, and no order among actions, resources and principals."""
     if isinstance(value, dict):
         return {key: _canonical_policy(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -269,16 +274,6 @@ def _canonical_policy(value: Any) -> Any:
             items.sort()
         return items[0] if len(items) == 1 else items
     return value
-
-
-def parsed(text: Any) -> Any:
-    """The document, None when it isn't known yet or no JSON."""
-    if not isinstance(text, str) or text == UNKNOWN:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def resource_type(token: str) -> type[Resource]:
@@ -293,8 +288,3 @@ def implemented_types() -> list[str]:
     for module in MODULES:
         importlib.import_module(f"{__package__}.{module}")
     return sorted(_types)
-
-
-def is_ignored(path: str, ignored: list[str]) -> bool:
-    """Whether `ignoreChanges` covers the property path."""
-    return any(path_contains(parse_path(outer), parse_path(path)) for outer in ignored)

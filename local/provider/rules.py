@@ -1,7 +1,5 @@
 """What AWS accepts, as functions from a value to the reason why it is refused, or None."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping

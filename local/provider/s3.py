@@ -1,7 +1,5 @@
 """Amazon S3: buckets and their settings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The properties of a resource type, as pulumi_aws declares them: names, types and which are required."""
 
-from __future__ import annotations
-
 import collections.abc
 import difflib
 import importlib
@@ -10,7 +8,6 @@ import json
 import re
 import threading
 import typing
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -75,7 +72,7 @@ def fields(args: type) -> dict[str, Field]:
 
 
 def conform(inputs: dict[str, Any], declared: dict[str, Field], path: str = "") -> tuple[dict[str, Any], list[Failure]]:
-    """(the inputs with each value in its declared type, what is wrong with them). Nulls are left out."""
+    """(the inputs with each value in its declared type, what is wrong with them or missing). Nulls are left out."""
     failures: list[Failure] = []
     result: dict[str, Any] = {}
     for name, value in inputs.items():
@@ -84,22 +81,9 @@ def conform(inputs: dict[str, Any], declared: dict[str, Field], path: str = "") 
             failures.append((inner, _unknown_property(name, declared)))
         elif value is not None:
             result[name] = _convert(value, declared[name].type, inner, failures)
+    lacking = (name for name, field in declared.items() if field.required and name not in result)
+    failures.extend((f"{path}.{name}" if path else name, "is required") for name in lacking)
     return result, failures
-
-
-def missing(inputs: dict[str, Any], declared: dict[str, Field], path: str = "") -> Iterator[Failure]:
-    """The required properties that aren't there, nested ones too."""
-    for name, field in declared.items():
-        inner = f"{path}.{name}" if path else name
-        if name not in inputs:
-            if field.required:
-                yield inner, "is required"
-            continue
-        kind = _plain(field.type)
-        for suffix, value in _objects(inputs[name]):
-            element = kind if suffix == "" else _plain(_arguments(kind)[0]) if _arguments(kind) else None
-            if _is_args(element) and isinstance(value, dict) and not signature(value):
-                yield from missing(value, fields(element), inner + suffix)
 
 
 def covers(found: Any, wanted: Any, kind: Any) -> bool:
@@ -108,17 +92,10 @@ def covers(found: Any, wanted: Any, kind: Any) -> bool:
     if _is_args(kind) and isinstance(wanted, dict) and isinstance(found, dict):
         declared = fields(kind)
         return all(covers(found.get(name), value, declared[name].type) for name, value in wanted.items())
-    if isinstance(wanted, list) and isinstance(found, list) and _arguments(kind):
-        element = _arguments(kind)[0]
+    if isinstance(wanted, list) and isinstance(found, list) and typing.get_args(kind):
+        element = typing.get_args(kind)[0]
         return len(wanted) == len(found) and all(map(lambda f, w: covers(f, w, element), found, wanted))
     return found == wanted or (not found and not wanted)
-
-
-def _objects(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list):
-        yield from ((f"[{index}]", item) for index, item in enumerate(value))
-    else:
-        yield "", value
 
 
 def _unknown_property(name: str, declared: dict[str, Field]) -> str:
@@ -142,12 +119,12 @@ def _convert(value: Any, kind: Any, path: str, failures: list[Failure]) -> Any:
     if origin is collections.abc.Sequence:
         if not isinstance(value, list):
             return _mismatch(value, "a list", path, failures)
-        element = _arguments(kind)[0]
+        element = typing.get_args(kind)[0]
         return [_convert(item, element, f"{path}[{index}]", failures) for index, item in enumerate(value)]
     if origin is collections.abc.Mapping:
         if not isinstance(value, dict):
             return _mismatch(value, "a map", path, failures)
-        element = _arguments(kind)[1]
+        element = typing.get_args(kind)[1]
         return {key: _convert(item, element, f"{path}.{key}", failures) for key, item in value.items() if item is not None}
     return _convert_scalar(value, kind, path, failures)
 
@@ -198,10 +175,6 @@ def _plain(kind: Any) -> Any:
             return JsonText
         return str if str in choices else choices[0]
     return kind
-
-
-def _arguments(kind: Any) -> tuple[Any, ...]:
-    return typing.get_args(kind)
 
 
 def _is_args(kind: Any) -> bool:

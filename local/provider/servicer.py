@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +22,8 @@ from local.provider import functions
 from local.provider.aws import Aws, Settings
 from local.provider.errors import ProviderError, is_gone, one_line
 from local.provider.naming import Name
-from local.provider.resource import Resource, is_ignored, resource_type
-from local.provider.schema import Failure, conform, missing
+from local.provider.resource import Resource, resource_type
+from local.provider.schema import Failure, conform
 
 Method = Callable[[Any, Any], Any]
 Kind = provider_pb2.PropertyDiff.Kind
@@ -83,16 +83,13 @@ class AwsProvider(ResourceProviderServicer):
 
     @rpc
     def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        old, new = from_struct(request.old_inputs or request.olds), from_struct(request.news)
+        old, new = from_struct(request.old_inputs), from_struct(request.news)
         changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=some, diffs=changed)
+        return provider_pb2.DiffResponse(changes=_some(changed), diffs=changed)
 
     @rpc
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
-        config = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
-        config |= _decode(from_struct(request.args))
-        settings = Settings.parse(config)
+        settings = Settings.parse(_inputs(request.args))
         if self._aws is not None:
             # The CLI configures the one process that it is attached to once for each provider of the program.
             _refuse_another(self._aws.settings, settings)
@@ -113,13 +110,12 @@ class AwsProvider(ResourceProviderServicer):
         # Where all changes are ignored, the old inputs come back with the names of those that nobody gave.
         given = set(news.pop("__defaults", []))
         inputs, failures = conform(news, declared)
-        defaulted = _fill(inputs, resource.defaults) | {name for name in given if inputs.get(name) == olds.get(name)}
+        defaulted = resource.defaults.keys() - inputs.keys() | {name for name in given if inputs.get(name) == olds.get(name)}
+        inputs = {**resource.defaults, **inputs}
         if "tags" in declared and self._default_tags:
             inputs["tags"] = dict(self._default_tags) | inputs.get("tags", {})
         if resource.name and resource.name.key not in inputs:
             failures.extend(self._fill_name(resource.name, request, olds, inputs, defaulted))
-        wrong = {path for path, _ in failures}
-        failures.extend(failure for failure in missing(inputs, declared) if failure[0] not in wrong)
         if not failures:
             failures.extend(dict.fromkeys(resource.problems(inputs)))
         return provider_pb2.CheckResponse(
@@ -130,12 +126,12 @@ class AwsProvider(ResourceProviderServicer):
     @rpc
     def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
         resource = self._resource(request)
-        old, outputs, new = _old_inputs(request), _inputs(request.olds), _inputs(request.news)
-        changes = self._changes(resource, old, outputs, new, list(request.ignoreChanges))
+        old, outputs, new = _inputs(request.old_inputs), _inputs(request.olds), _inputs(request.news)
+        changes = self._changes(resource, old, outputs, new)
         changed = {_top(path) for path in changes}
         replaces = changed & {*resource.replaces, "region"}
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=_some(changes),
             diffs=sorted(changed),
             replaces=sorted(replaces),
             detailedDiff={
@@ -166,17 +162,15 @@ class AwsProvider(ResourceProviderServicer):
 
     @rpc
     def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
-        old, outputs, new = _old_inputs(request), _inputs(request.olds), _inputs(request.news)
+        old, outputs, new = _inputs(request.old_inputs), _inputs(request.olds), _inputs(request.news)
         resource = self._resource(request, outputs)
-        changes = self._changes(resource, old, outputs, new, list(request.ignoreChanges))
+        changed = {_top(path) for path in self._changes(resource, old, outputs, new)}
         inputs = _without_internals(new)
         if request.preview:
             removed = old.keys() - new.keys() - resource.kept
             stable = {key: value for key, value in outputs.items() if key not in removed}
-            changed = {_top(path) for path in changes}
-            unsure = dict.fromkeys(sorted(resource.unsure(new, changed)), UNKNOWN) if changes else {}
+            unsure = dict.fromkeys(sorted(resource.unsure(new, changed)), UNKNOWN) if changed else {}
             return provider_pb2.UpdateResponse(properties=to_struct(self._with_all_tags(resource, stable | unsure | inputs)))
-        changed = {_top(path) for path in changes}
         if "tags" in changed:
             resource.change_tags(request.id, outputs, inputs)
         if changed - {"tags"}:
@@ -244,13 +238,13 @@ class AwsProvider(ResourceProviderServicer):
         defaulted.add(name.key)
         return []
 
-    def _changes(self, resource: Resource, old: Properties, outputs: Properties, new: Properties, ignored: list[str]) -> dict[str, str]:
+    def _changes(self, resource: Resource, old: Properties, outputs: Properties, new: Properties) -> dict[str, str]:
         changes = resource.changes(old, new)
         if "region" in resource.schema().inputs:
             changes.pop("region", None)
             if outputs.get("region") and outputs["region"] != new.get("region", self._connection().region):
                 changes["region"] = "update"
-        return {path: kind for path, kind in changes.items() if not is_ignored(path, ignored)}
+        return changes
 
     def _read(self, resource: Resource, id: str, known: Properties) -> Properties | None:
         declared = resource.schema()
@@ -288,6 +282,10 @@ def _inputs(struct: Any) -> Properties:
     return _decode(from_struct(struct))
 
 
+def _some(changes: Collection[str]) -> Any:
+    return provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE
+
+
 def _refuse_another(settings: Settings, other: Settings) -> None:
     names = [each.name for each in fields(settings) if getattr(settings, each.name) != getattr(other, each.name)]
     if names:
@@ -308,23 +306,12 @@ def _decode(value: Any) -> Any:
     return replace_special(value, plain)
 
 
-def _old_inputs(request: Any) -> Properties:
-    """Engines before 3.70 don't send the old inputs; the old outputs contain them."""
-    return _inputs(request.old_inputs if request.HasField("old_inputs") else request.olds)
-
-
 def _without_internals(properties: Properties) -> Properties:
     return {key: value for key, value in properties.items() if not key.startswith("__")}
 
 
 def _merged(known: Properties, found: Properties) -> Properties:
     return {key: value for key, value in (known | found).items() if value is not None}
-
-
-def _fill(inputs: Properties, defaults: Any) -> set[str]:
-    added = {key: value for key, value in defaults.items() if key not in inputs}
-    inputs.update(added)
-    return set(added)
 
 
 def _top(path: str) -> str:

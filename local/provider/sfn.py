@@ -1,7 +1,5 @@
 """AWS Step Functions: state machines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +19,7 @@ class StateMachine(Resource):
     verbs = {"read": "describe"}
     name = Name("name", 80, r"[0-9A-Za-z_-]+", "must consist of letters, digits, - and _")
     fields = same("definition loggingConfiguration name roleArn tracingConfiguration type")
+    outputs = {"arn": "stateMachineArn"} | same("creationDate description revisionId status")
     defaults = {"type": "STANDARD"}
     replaces = frozenset({"name", "type"})
     kept = frozenset({"loggingConfiguration", "tracingConfiguration"})
@@ -46,13 +45,8 @@ class StateMachine(Resource):
         if found["status"] == "DELETING":
             return None
         return self.properties(found) | {
-            "arn": found["stateMachineArn"],
-            "creationDate": found["creationDate"].isoformat(),
-            "description": found.get("description", ""),
             "loggingConfiguration": _logging(found.get("loggingConfiguration") or {}),
-            "revisionId": found.get("revisionId", ""),
             "stateMachineVersionArn": "",
-            "status": found["status"],
             # The emulator neither keeps nor returns this one; AWS always does.
             "tracingConfiguration": found.get("tracingConfiguration") or known.get("tracingConfiguration") or {"enabled": False},
             "versionDescription": "",

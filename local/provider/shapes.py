@@ -1,7 +1,5 @@
 """AWS spells its properties `LikeThis`, Pulumi `likeThis`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any

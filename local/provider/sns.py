@@ -1,7 +1,5 @@
 """Amazon SNS: topics, their policies and subscriptions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from math import prod

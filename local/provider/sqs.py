@@ -1,7 +1,5 @@
 """Amazon SQS: queues and the documents attached to them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 

@@ -290,15 +290,6 @@ def test_ends_when_it_is_told_to() -> None:
     assert plugin.process.wait(timeout=END_SECONDS) == 0
 
 
-def test_ends_with_whoever_holds_its_input() -> None:
-    plugin = Plugin(stdin=subprocess.PIPE)
-    assert plugin.process.stdin
-
-    plugin.process.stdin.close()
-
-    assert plugin.process.wait(timeout=END_SECONDS) == 0
-
-
 def test_stays_without_any_input() -> None:
     plugin = Plugin(stdin=subprocess.DEVNULL)
     time.sleep(0.3)

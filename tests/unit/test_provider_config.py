@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from pulumi.runtime.proto import provider_pb2
 
 from local.provider import AwsProvider, ProviderError
 from tests.provider_cases import Caller
@@ -58,14 +57,6 @@ def test_service_without_an_endpoint_is_named(provider: Caller) -> None:
 
     with pytest.raises(ProviderError, match=r"^No endpoint is configured for sqs: add it to aws:endpoints\.$"):
         provider.create(QUEUE, {})
-
-
-def test_takes_configuration_as_the_variables_of_older_engines(provider: Caller) -> None:
-    variables = {"aws:config:region": "eu-west-1", "aws:config:endpoints": '[{"sts": "http://127.0.0.1:9"}]'}
-
-    provider.provider.Configure(provider_pb2.ConfigureRequest(variables=variables), None)
-
-    assert provider.invoke("aws:index/getRegion:getRegion")["region"] == "eu-west-1"
 
 
 @pytest.mark.parametrize(

@@ -118,15 +118,6 @@ def test_unknown_value_of_a_key_replaces(provider: Caller) -> None:
     assert list(response.replaces) == ["role"]
 
 
-@pytest.mark.parametrize("ignored", ["tags", "tags.a", "tags.*", 'tags["a"]'])
-def test_ignored_changes_are_none(provider: Caller, ignored: str) -> None:
-    old = existing(provider, FUNCTION, tags={"a": "1"})
-
-    response = provider.diff(old, example(FUNCTION, tags={"a": "2"}), ignore=(ignored,))
-
-    assert response.changes == response.DIFF_NONE
-
-
 def test_fixed_name_must_be_free_before_the_replacement(provider: Caller) -> None:
     old = existing(provider, TABLE, name="quotes")
     other_key = {"attributes": [{"name": "key", "type": "S"}], "hashKey": "key"}
