@@ -25,6 +25,7 @@ VERBS = {
     "logs": "show what the functions of the stack say, of a responder or of a request",
     "compare": "send the same request through every carrier; latency, cost and a recommendation",
     "load": "put a list where the distributed variant reads it",
+    "plan": "say which setting of the distributed variant suits so many rows, with seconds and price",
     "run": "run the distributed variant and follow it",
     "results": "write the results of a run into one file, in the order of the source",
     "verify": "show that the deployed stack does what it should, line by line",

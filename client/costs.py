@@ -43,6 +43,7 @@ from typing import Any
 MILLION = Decimal(1_000_000)
 STEP_FUNCTIONS = "https://aws.amazon.com/step-functions/pricing/"
 LAMBDA = "https://aws.amazon.com/lambda/pricing/"
+S3 = "https://aws.amazon.com/s3/pricing/"
 DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 
 
@@ -73,6 +74,8 @@ PRICES: Mapping[str, Price] = {
     "write_units": Price(Decimal("0.625"), MILLION, "write of 1 KB to DynamoDB, on demand", DYNAMODB),
     "read_units": Price(Decimal("0.125"), MILLION, "consistent read of 4 KB from DynamoDB, on demand", DYNAMODB),
     "log_gb": Price(Decimal("0.50"), Decimal(1), "GB taken in by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/"),
+    "object_writes": Price(Decimal("5.00"), MILLION, "write or listing of an object in S3", S3),
+    "object_reads": Price(Decimal("0.40"), MILLION, "read of an object in S3", S3),
     "traces": Price(Decimal("5.00"), MILLION, "trace recorded by X-Ray", "https://aws.amazon.com/xray/pricing/"),
 }
 """By the fields of Usage that they are for."""
@@ -189,6 +192,8 @@ class Usage:
     read_units: int = 0
     log_gb: Decimal = Decimal(0)
     traces: int = 0
+    object_writes: int = 0
+    object_reads: int = 0
     init_gb_seconds: Decimal = Decimal(0)
     idle_queues: int = 0
 

@@ -35,6 +35,7 @@ NOT_RUN = {
     "make bench": "it takes minutes; test_benchmarks tests what it makes of what it measures",
     "make bench-quick": "as bench",
     "python -m benchmarks --split": "as bench",
+    "python -m benchmarks.scale": "it writes the page and its pictures; test_scale writes them elsewhere",
     'python -m local up --watch --yes --then "python -m client request map"': "it goes on until it is interrupted; test_local_cli tests it",
     "make lint": "it is a part of make test",
     "pulumi stack init dev": "where a stack is kept is the Pulumi CLI's own affair",

@@ -71,6 +71,20 @@ def test_in_a_batch_every_item_is_tried_and_the_order_kept(adapter):
     assert [(outcome["index"], outcome["status"]) for outcome in outcomes] == [(0, "SUCCEEDED"), (1, "FAILED"), (2, "SUCCEEDED")]
 
 
+@pytest.mark.parametrize(
+    ("items", "lines"),
+    [([5], [("processed", 0)]), ([5, 2], [("processed", 0)]), ([5, 0, 2], [("failed", 1), ("processed", 0)])],
+)
+def test_a_call_logs_one_line_and_one_for_each_failed_item(adapter, monkeypatch, items, lines):
+    module, logged = adapter(lambda item: 10 / item), []
+    monkeypatch.setattr(module.logger, "info", lambda message, extra: logged.append((message, extra["index"])))
+    entries = [entry(item, index) for index, item in enumerate(items)]
+
+    module.handler(entries[0] if len(entries) == 1 else {"Items": entries}, Context())
+
+    assert logged == lines
+
+
 def test_a_module_that_cannot_be_imported_fails_each_item_with_the_reason(monkeypatch):
     monkeypatch.setenv("PROCESS_MODULE", "tests.broken_process")
     monkeypatch.delenv("CLAIMS_TABLE", raising=False)
