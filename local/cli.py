@@ -257,8 +257,6 @@ def _config_get(options: argparse.Namespace) -> int:
 
 def _config_set(options: argparse.Namespace) -> int:
     config = StackConfig(_project(options), options.stack, options.config_file)
-    if options.secret:
-        raise CommandError("encrypted configuration isn't supported by the local engine; use --cli", WRONG_USAGE)
     value = options.value
     if value is None:
         value = input("value: ") if _is_interactive(options) else sys.stdin.read().rstrip("\n")
@@ -466,7 +464,6 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--path", action="store_true", help="the key is a path into an array or object")
         if name == "set":
             added.add_argument("value", nargs="?", help="read from standard input when left out")
-            added.add_argument("--secret", action="store_true", help=argparse.SUPPRESS)
             added.add_argument("--plaintext", action="store_true", help="save the value as it is, which is the default")
         elif name == "get":
             _add_json(added)

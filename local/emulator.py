@@ -42,6 +42,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 5
+RECORD = "emulator.json"
 SCRIPT = Path(__file__).with_name("emulator_process.py")
 
 
@@ -110,7 +111,7 @@ class Emulator:
                 break
         else:
             raise EmulatorError(f"the emulator (pid {self.pid}) doesn't end; its log is {self.folder}/emulator.log")
-        _record_path(self.folder).unlink(missing_ok=True)
+        (self.folder / RECORD).unlink(missing_ok=True)
 
     def _has_ended(self, deadline: float) -> bool:
         assert self.folder is not None
@@ -158,8 +159,8 @@ def start(
         }  # fmt: skip
         process = _launch(folder, lock, record, auth, state_folder, wait_scale, script)
     record["pid"] = process.pid
-    _record_path(folder).unlink(missing_ok=True)  # one that is left over may be readable by others
-    replace_text(_record_path(folder), json.dumps(record), mode=0o600)
+    (folder / RECORD).unlink(missing_ok=True)  # one that is left over may be readable by others
+    replace_text(folder / RECORD, json.dumps(record), mode=0o600)
     emulator = _from_record(folder, record)
     emulator.started = True
     emulator._process = process
@@ -168,7 +169,7 @@ def start(
     except BaseException:
         process.kill()
         process.wait()
-        _record_path(folder).unlink(missing_ok=True)
+        (folder / RECORD).unlink(missing_ok=True)
         raise
     return emulator
 
@@ -177,8 +178,9 @@ def find(folder: Path) -> Emulator | None:
     """The emulator that was started in `folder`, or None when there is none or it is dead or doesn't answer."""
     if not _is_locked(folder):
         return None
-    record = _read_record(folder)
-    if record is None:
+    try:
+        record = json.loads((folder / RECORD).read_text())
+    except FileNotFoundError:
         return None
     emulator = _from_record(folder, record)
     return emulator if _health(emulator) == HTTPStatus.OK else None
@@ -333,17 +335,6 @@ def _is_locked(folder: Path) -> bool:
             return not _try_lock(lock)
     except FileNotFoundError:
         return False
-
-
-def _record_path(folder: Path) -> Path:
-    return folder / "emulator.json"
-
-
-def _read_record(folder: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(_record_path(folder).read_text())
-    except FileNotFoundError:
-        return None
 
 
 def _from_record(folder: Path, record: dict[str, Any]) -> Emulator:

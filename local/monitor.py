@@ -11,7 +11,7 @@ from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
 from pulumi.runtime.proto import alias_pb2, engine_pb2, resource_pb2
 
 from local.engine import Deployment
-from local.properties import RESOURCE_REFERENCE, UNKNOWN, Properties, from_struct, replace_special, signature, to_struct
+from local.properties import RESOURCE_REFERENCE, UNKNOWN, from_struct, replace_special, signature, to_struct
 from local.state import Resource
 from local.steps import Alias, Goal, ProgramError
 
@@ -100,24 +100,13 @@ class Monitor:
         return resource_pb2.ReadResourceResponse(urn=resource.urn, id=resource.id, properties=to_struct(resource.outputs))
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:
-        arguments = from_struct(request.args)
-        if request.tok == "pulumi:pulumi:getResource":
-            result = self._get_resource(arguments["urn"])
-        elif request.tok.startswith("pulumi:"):
+        if request.tok.startswith("pulumi:"):
             raise ProgramError(f"{request.tok} isn't supported by the local engine; use --cli")
-        elif request.provider:
+        if request.provider:
             raise ProgramError(f"{request.tok}: explicit providers aren't supported by the local engine; use --cli")
-        else:
-            result = self._deployment.invoke(request.tok, arguments)
         response = resource_pb2.ResourceInvokeResponse()
-        getattr(response, "return").update(result)
+        getattr(response, "return").update(self._deployment.invoke(request.tok, from_struct(request.args)))
         return response
-
-    def _get_resource(self, urn: str) -> Properties:
-        resource = self._deployment.resource(urn)
-        if resource is None:
-            raise ProgramError(f"unknown resource {urn}")
-        return {"urn": urn, "id": resource.id, "state": resource.outputs}
 
     def SignalAndWaitForShutdown(self, request: Any) -> Empty:
         return Empty()

@@ -17,8 +17,6 @@ ROUTE_KEY = r"\$default|(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /\S*"
 class _Api(Resource):
     """An API, or what belongs to one and is found by the API's id and its own."""
 
-    service = "apigatewayv2"
-
     def control_arn(self, path: str) -> str:
         """The ARN by which an API or one of its parts is administered."""
         return f"arn:{self.aws.partition}:apigateway:{self.aws.region}::/apis/{path}"

@@ -59,7 +59,6 @@ class LogGroup(Resource):
 
 class MetricAlarm(Resource):
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
-    service = "cloudwatch"
     kind, key = "metric_alarm", "AlarmName"
     verbs = {"create": "put", "update": "put"}
     name = Name("name", 255)
@@ -109,7 +108,6 @@ class MetricAlarm(Resource):
 
 class Dashboard(Resource):
     token = "aws:cloudwatch/dashboard:Dashboard"
-    service = "cloudwatch"
     kind, key = "dashboard", "DashboardName"
     verbs = {"create": "put", "update": "put"}
     fields = capitalised("dashboardBody dashboardName")

@@ -21,7 +21,6 @@ PROJECTION = capitalised("nonKeyAttributes projectionType")
 
 class Table(Resource):
     token = "aws:dynamodb/table:Table"
-    service = "dynamodb"
     name = Name("name", 255, NAME_PATTERN, NAME_WHAT, shortest=3)
     kind, key = "table", "TableName"
     fields = {"billingMode": "BillingMode", "deletionProtectionEnabled": "DeletionProtectionEnabled", "name": "TableName"}

@@ -21,7 +21,6 @@ MANAGED_POLICY_LIMIT, ROLE_POLICY_LIMIT = 6144, 10240
 
 class Role(Resource):
     token = "aws:iam/role:Role"
-    service = "iam"
     kind, key = "role", "RoleName"
     tagging = Tagging("RoleName", "", "tag_role", "untag_role", by="name")
     name = Name("name", 64, NAME_PATTERN, NAME_WHAT)
@@ -48,7 +47,6 @@ class Role(Resource):
 
 class RolePolicy(Resource):
     token = "aws:iam/rolePolicy:RolePolicy"
-    service = "iam"
     kind, key = "role_policy", "PolicyName"
     verbs = {"create": "put", "update": "put"}
     name = Name("name", 128, NAME_PATTERN, NAME_WHAT)
@@ -67,7 +65,6 @@ class RolePolicy(Resource):
 
 class Policy(Resource):
     token = "aws:iam/policy:Policy"
-    service = "iam"
     kind, key = "policy", "PolicyArn"
     tagging = Tagging("PolicyArn", "", "tag_policy", "untag_policy")
     name = Name("name", 128, NAME_PATTERN, NAME_WHAT)
@@ -103,7 +100,6 @@ class Policy(Resource):
 
 class RolePolicyAttachment(Resource):
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-    service = "iam"
     kind = "role_policy"
     verbs = {"create": "attach", "delete": "detach"}
     fields = {"policyArn": "PolicyArn", "role": "RoleName"}

@@ -37,7 +37,6 @@ def invoke_arn(aws: Aws, function_arn: str) -> str:
 
 class Function(Resource):
     token = "aws:lambda/function:Function"
-    service = "lambda"
     kind, key = "function", "FunctionName"
     name = Name("name", 64, NAME_PATTERN, NAME_WHAT)
     fields = {
@@ -139,7 +138,6 @@ class Function(Resource):
 
 class LayerVersion(Resource):
     token = "aws:lambda/layerVersion:LayerVersion"
-    service = "lambda"
     kind, key = "layer_version", "LayerVersionArn"
     verbs = {"create": "publish"}
     fields = capitalised("compatibleArchitectures compatibleRuntimes description layerName")
@@ -177,7 +175,6 @@ class LayerVersion(Resource):
 
 class Permission(Resource):
     token = "aws:lambda/permission:Permission"
-    service = "lambda"
     kind, key = "permission", "StatementId"
     verbs = {"create": "add", "delete": "remove"}
     name = Name("statementId", 100, NAME_PATTERN, NAME_WHAT)
@@ -216,7 +213,6 @@ class EventSourceMapping(Resource):
     """Of queues only, not of streams."""
 
     token = "aws:lambda/eventSourceMapping:EventSourceMapping"
-    service = "lambda"
     kind, key = "event_source_mapping", "UUID"
     fields = capitalised("batchSize enabled eventSourceArn functionName functionResponseTypes scalingConfig")
     outputs = capitalised("functionArn lastProcessingResult state stateTransitionReason") | {"uuid": "UUID"}

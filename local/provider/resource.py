@@ -25,60 +25,39 @@ MODULES = ("apigatewayv2", "cloudwatch", "dynamodb", "iam", "lambda_", "s3", "sf
 
 _types: dict[str, type[Resource]] = {}
 
+Names = frozenset[str]
+
 
 class Resource:
-    """One resource type on one connection.
-
-    The tables, all by property name:
-    service     the boto3 client behind `api`
-    kind        what the operations are called after: create_role, get_role, update_role, delete_role
-    verbs       those that begin with another word: {"create", "read", "update" or "delete": the word}
-    key         what these operations call the id
-    tagging     how its tags are told and changed, where not as the service's others
-    name        the property that holds the physical name, when the provider makes it up
-    fields      {property: what the service calls it}, for those that it takes and tells alike
-    outputs     the same, of what it only tells
-    others      further properties that the type implements; what no table names is refused
-    spelled     {key: what the service calls it}, where that is not the key with a capital
-    maps        keys below which the keys are the user's own
-    empty       what the service takes to mean that there is none any more
-    defaults    values that the provider writes into the inputs
-    required    what AWS needs although pulumi_aws calls it optional
-    replaces    inputs that can't be changed in place
-    kept        inputs that AWS chooses, or keeps as they were, where the program says nothing
-    volatile    outputs that any change but one of tags may change
-    documents   JSON texts, compared by what they say
-    policies    IAM policies, compared by what they allow: lists of one and the order of actions don't count
-    unordered   lists whose order means nothing
-    rules       {property path: what AWS accepts there, of what is implemented here}
-    """
+    """One resource type on one connection. Its tables go by the names of properties."""
 
     token: ClassVar[str] = ""
-    service: ClassVar[str] = ""
-    kind: ClassVar[str] = ""
-    verbs: ClassVar[Mapping[str, str]] = {}
-    key: ClassVar[str] = ""
-    tagging: ClassVar[Tagging | None] = None
-    name: ClassVar[Name | None] = None
-    fields: ClassVar[Mapping[str, str]] = {}
-    outputs: ClassVar[Mapping[str, str]] = {}
-    others: ClassVar[frozenset[str]] = frozenset()
-    spelled: ClassVar[Mapping[str, str]] = {}
-    maps: ClassVar[frozenset[str]] = frozenset()
-    empty: ClassVar[Mapping[str, Any]] = {}
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    required: ClassVar[frozenset[str]] = frozenset()
-    replaces: ClassVar[frozenset[str]] = frozenset()
-    kept: ClassVar[frozenset[str]] = frozenset()
-    volatile: ClassVar[frozenset[str]] = frozenset()
-    documents: ClassVar[frozenset[str]] = frozenset()
-    policies: ClassVar[frozenset[str]] = frozenset()
-    unordered: ClassVar[frozenset[str]] = frozenset()
-    rules: ClassVar[Mapping[str, Rule]] = {}
+    service: ClassVar[str] = ""  # the boto3 client behind `api`, where it isn't called like the module in the token
+    kind: ClassVar[str] = ""  # what the operations are called after: create_role, get_role, update_role, delete_role
+    verbs: ClassVar[Mapping[str, str]] = {}  # those that begin otherwise: {"create", "read", "update" or "delete": the word}
+    key: ClassVar[str] = ""  # what these operations call the id
+    tagging: ClassVar[Tagging | None] = None  # how its tags are told and changed, where not as the service's others
+    name: ClassVar[Name | None] = None  # the property that holds the physical name, when the provider makes it up
+    fields: ClassVar[Mapping[str, str]] = {}  # {property: what the service calls it}, for those that it takes and tells alike
+    outputs: ClassVar[Mapping[str, str]] = {}  # the same, of what it only tells
+    others: ClassVar[Names] = frozenset()  # further properties that the type implements; what no table names is refused
+    spelled: ClassVar[Mapping[str, str]] = {}  # {key: what the service calls it}, where that is not the key with a capital
+    maps: ClassVar[Names] = frozenset()  # keys below which the keys are the user's own
+    empty: ClassVar[Properties] = {}  # what the service takes to mean that there is none any more
+    defaults: ClassVar[Properties] = {}  # values that the provider writes into the inputs
+    required: ClassVar[Names] = frozenset()  # what AWS needs although pulumi_aws calls it optional
+    replaces: ClassVar[Names] = frozenset()  # inputs that can't be changed in place
+    kept: ClassVar[Names] = frozenset()  # inputs that AWS chooses, or keeps as they were, where the program says nothing
+    volatile: ClassVar[Names] = frozenset()  # outputs that any change but one of tags may change
+    documents: ClassVar[Names] = frozenset()  # JSON texts, compared by what they say
+    policies: ClassVar[Names] = frozenset()  # IAM policies, compared by what they allow
+    unordered: ClassVar[Names] = frozenset()  # lists whose order means nothing
+    rules: ClassVar[Mapping[str, Rule]] = {}  # {property path: what AWS accepts there, of what is implemented here}
 
     def __init_subclass__(cls) -> None:
-        cls.tagging = cls.tagging or TAGGING.get(cls.service)
         if cls.token:
+            cls.service = cls.service or cls.token.removeprefix("aws:").partition("/")[0]
+            cls.tagging = cls.tagging or TAGGING.get(cls.service)
             _types[cls.token] = cls
 
     def __init__(self, aws: Aws) -> None:

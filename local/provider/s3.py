@@ -20,7 +20,6 @@ BUCKET = {"bucket": text(BUCKET_NAME, 3, 63, BUCKET_WHAT)}
 
 class Bucket(Resource):
     token = "aws:s3/bucket:Bucket"
-    service = "s3"
     kind, key = "bucket", "Bucket"
     name = Name("bucket", 63, BUCKET_NAME, BUCKET_WHAT, shortest=3, lower_case=True)
     fields = {"bucket": "Bucket"}
@@ -77,7 +76,6 @@ class Bucket(Resource):
 class _BucketSetting(Resource):
     """One aspect of a bucket, as a resource of its own. The id is the bucket's name."""
 
-    service = "s3"
     key = "Bucket"
     verbs = {"create": "put", "update": "put"}
     within: ClassVar[str] = ""

@@ -17,7 +17,7 @@ from google.protobuf.empty_pb2 import Empty  # ty: ignore[import-not-found]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
-from local.properties import RESOURCE_REFERENCE, UNKNOWN, Properties, from_struct, is_secret, replace_special, signature, to_struct
+from local.properties import UNKNOWN, Properties, from_struct, to_struct, without_secrets
 from local.provider import functions
 from local.provider.aws import Aws, Settings
 from local.provider.errors import ProviderError, is_gone, one_line
@@ -65,9 +65,7 @@ class AwsProvider(ResourceProviderServicer):
             os.chdir(request.program_directory)
         return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
-    @rpc
-    def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
-        return Empty()
+    Attach = Cancel = rpc(lambda self, request: Empty())
 
     @rpc
     def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
@@ -95,10 +93,6 @@ class AwsProvider(ResourceProviderServicer):
             _refuse_another(self._aws.settings, settings)
         self._aws = Aws(settings)
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
-
-    @rpc
-    def Cancel(self, request: Empty) -> Empty:
-        return Empty()
 
     # Resources
 
@@ -279,7 +273,8 @@ class AwsProvider(ResourceProviderServicer):
 
 
 def _inputs(struct: Any) -> Properties:
-    return _decode(from_struct(struct))
+    """With the secrets laid open. References to resources don't come: no answer here accepts them."""
+    return without_secrets(from_struct(struct))
 
 
 def _some(changes: Collection[str]) -> Any:
@@ -293,17 +288,6 @@ def _refuse_another(settings: Settings, other: Settings) -> None:
             f"the local provider has one configuration for all resources, and an explicit provider has another {', '.join(names)}: "
             "leave it out, or deploy it as a stack of its own"
         )
-
-
-def _decode(value: Any) -> Any:
-    """Secrets laid open, and references to resources by their id: what is asked for in the handshake anyway."""
-
-    def plain(special: Any) -> Any:
-        if is_secret(special):
-            return _decode(special["value"])
-        return special.get("id", "") if signature(special) == RESOURCE_REFERENCE else special
-
-    return replace_special(value, plain)
 
 
 def _without_internals(properties: Properties) -> Properties:

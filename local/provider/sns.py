@@ -20,7 +20,6 @@ RAW_PROTOCOLS = ("http", "https", "sqs")
 
 class Topic(Resource):
     token = "aws:sns/topic:Topic"
-    service = "sns"
     kind, key = "topic", "TopicArn"
     name = Name("name", 256, r"[a-zA-Z0-9_-]+", "must consist of letters, digits, - and _")
     fields = {"kmsMasterKeyId": "KmsMasterKeyId"}
@@ -41,7 +40,6 @@ class Topic(Resource):
 
 class TopicPolicy(Resource):
     token = "aws:sns/topicPolicy:TopicPolicy"
-    service = "sns"
     others = frozenset({"policy"})
     replaces = frozenset({"arn"})
     policies = frozenset({"policy"})
@@ -84,7 +82,6 @@ class TopicPolicy(Resource):
 
 class TopicSubscription(Resource):
     token = "aws:sns/topicSubscription:TopicSubscription"
-    service = "sns"
     fields = capitalised("filterPolicy rawMessageDelivery redrivePolicy")
     others = frozenset({"endpoint", "protocol", "topic"})
     defaults = {"rawMessageDelivery": False}

@@ -15,7 +15,6 @@ QUEUE_URL = text(r"https?://.+/[^/]+", what="must be a queue's URL")
 
 class Queue(Resource):
     token = "aws:sqs/queue:Queue"
-    service = "sqs"
     kind, key = "queue", "QueueUrl"
     name = Name("name", 80, r"[a-zA-Z0-9_-]+", "must consist of letters, digits, - and _")
     fields = {
@@ -66,7 +65,6 @@ class Queue(Resource):
 class _QueueAttribute(Resource):
     """A document that is attached to a queue as a resource of its own, its one field. The id is the queue's URL."""
 
-    service = "sqs"
     others = frozenset({"queueUrl"})
     replaces = frozenset({"queueUrl"})
 
