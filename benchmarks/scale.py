@@ -41,7 +41,8 @@ EMULATOR = Platform(
     first_wait_seconds=0,
     back_off=1,
     init_seconds=0.06,
-    rows_per_cpu_second=float("inf"),
+    read_per_cpu_second=float("inf"),
+    counted_per_cpu_second=float("inf"),
 )
 """Fitted to the runs of 100 and 1,000 lines in docs/performance.md: all share two cores, and each row is a call of its own."""
 
@@ -112,7 +113,7 @@ some 40 bytes, and nothing is computed for them. Measured there, forecast here:
 | records | published, median of the best design, s | forecast, s | forecast, $ |
 | --- | --- | --- | --- |
 {"".join(f"| {n:,} | {PUBLISHED[n]:g} | {p.forecast.seconds:.1f} | {p.forecast.price:.4f} |{chr(10)}" for n, p in beside.items())}
-A million took it 207 s in the median and {PUBLISHED_BEST_SECONDS} s at best. Up to a hundred thousand it is faster than the forecast: a
+A million took it 207 s in the median and {PUBLISHED_BEST_SECONDS} s at best. Below a hundred thousand it is faster than the forecast: a
 Map Run takes {AWS.map_seconds:g} s beside its items, and the forecast finds no warm function, as a benchmark does.
 
 By its source and today's prices a million costs it ${published_price():.3f}, most of it for two objects in S3 for each hundred records
@@ -124,11 +125,11 @@ takes {naive.seconds:,.0f} s and ${naive.price:.2f}.
 
 - **Published by AWS**: prices, quotas of accounts, the rate at which Lambda adds environments, what starts and transitions may be made a
   second. Each constant of `client/scale.py` has its source.
-- **Measured here**: the CPU that the code around `process` takes for a row.
+- **Measured here**, on a server's core: the CPU that reader, tally and the code around `process` take for a row.
 - **Measured by others**: the time of a Map Run beside its items; the published points.
-- **Assumed**: that a Distributed Map reads {AWS.items_per_second:,.0f} items a second; that quotas of StartExecution hold for children;
-  {AWS.rows_per_cpu_second:,.0f} rows a second for a reader with one CPU; the tenths of a second around a call.
-- **Counted in the code**: the memory of reader and tally. The tally's share of a CPU makes it the second longest phase.
+- **Assumed**: that a Distributed Map reads {AWS.items_per_second:,.0f} items a second; that quotas of StartExecution hold for children; the
+  tenths of a second around a call.
+- **Counted in the code**: the memory of reader and tally.
 - **Left out**: failing rows and their retries, `idempotent`, storage, free tiers, what else the account does.
 
 The reading of items decides large runs. AWS's own sample, whose 558,000 objects take 90 to 150 s, reads at least 3,700 a second; at
