@@ -64,6 +64,12 @@ def test_the_policies_of_each_role_fit_though_there_are_a_hundred_responders_wit
     assert max(attached.values()) <= MANAGED_POLICIES
 
 
+def test_a_hundred_responders_with_long_names_fit_their_functions_environments(hundred):
+    for function in hundred.of_type("aws:lambda/function:Function").values():
+        variables = function["environment"]["variables"]
+        assert len(json.dumps(variables, separators=(",", ":"))) < 4096 - 150, function["handler"]
+
+
 def test_a_state_machine_may_invoke_all_of_its_hundred_responders(hundred):
     documents = [
         policy["policy"]
