@@ -129,7 +129,7 @@ takes {naive.seconds:,.0f} s and ${naive.price:.2f}.
 - **Measured by others**: the time of a Map Run beside its items; the published points.
 - **Assumed**: that a Distributed Map reads {AWS.items_per_second:,.0f} items a second; that quotas of StartExecution hold for children; the
   tenths of a second around a call.
-- **Counted in the code**: the memory of reader and tally.
+- **Counted in the code**: the memory of reader and tally, which gives each a whole CPU.
 - **Left out**: failing rows and their retries, `idempotent`, storage, free tiers, what else the account does.
 
 The reading of items decides large runs. AWS's own sample, whose 558,000 objects take 90 to 150 s, reads at least 3,700 a second; at

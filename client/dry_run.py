@@ -1,10 +1,13 @@
-"""run --dry-run: reads the source as a run would, checks every row, and says what a run would take; nothing is started."""
+"""run --dry-run: reads the source as a run would, checks every row, and says what a run would take on AWS (`client.scale`); nothing is
+started."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from client import scale
 from client.errors import UsageError
 from client.run import machine_of
 from client.stack import Stack
@@ -16,8 +19,8 @@ SAMPLES = 3
 
 @dataclass
 class Found:
-    """bytes: of all rows as JSON; largest: of one of them; batches: with how many calls of the function the rows are processed; read: how
-    each object is read, in a sentence."""
+    """bytes: of all rows as JSON; largest: of one of them; batches: with how many calls of the function the rows are processed; seconds,
+    dollars: what a run takes on AWS, by the model; read: how each object is read, in a sentence."""
 
     source: str
     mode: str
@@ -27,22 +30,24 @@ class Found:
     batches: int = 0
     batchSize: int = 1
     maxConcurrency: int = 0
-    childType: str | None = None
+    childType: str = scale.STANDARD
+    seconds: float = 0
+    dollars: Decimal = Decimal(0)
     read: list[str] = field(default_factory=list)
     samples: list[Any] = field(default_factory=list)
 
 
-def run(stack: Stack, given: Mapping[str, Any], *, as_json: bool) -> int:
-    found = look(stack, given)
+def run(stack: Stack, given: Mapping[str, Any], seconds_per_row: float, *, as_json: bool) -> int:
+    found = look(stack, given, seconds_per_row)
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps(asdict(found), default=str))
     else:
-        _print(found)
+        _print(found, seconds_per_row)
     return 0
 
 
-def look(stack: Stack, given: Mapping[str, Any]) -> Found:
-    """given: the input of the run. UsageError for what the run would refuse."""
+def look(stack: Stack, given: Mapping[str, Any], seconds_per_row: float) -> Found:
+    """given: the input of the run. seconds_per_row: what `process` is taken to need. UsageError for what the run would refuse."""
     machine = json.loads(stack.client("stepfunctions").describe_state_machine(stateMachineArn=machine_of(stack))["definition"])
     each = machine["States"]["Process each item"]
     processor = each["ItemProcessor"]["ProcessorConfig"]
@@ -57,7 +62,15 @@ def look(stack: Stack, given: Mapping[str, Any]) -> Found:
         _count(found, stack, asked.source, each.get("ItemBatcher", {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": 0}))
     except (run_input.InvalidInput, sources.InvalidSource) as reason:
         raise UsageError(str(reason)) from None
-    found.childType = processor.get("ExecutionType")
+    found.childType = processor.get("ExecutionType", scale.STANDARD)
+    states = each["ItemProcessor"]["States"]
+    function = stack.client("lambda").get_function_configuration(FunctionName=states["Process"]["Parameters"]["FunctionName"])
+    setting = scale.Setting(
+        found.mode, found.childType, found.batchSize, found.maxConcurrency, states["Wait"]["Seconds"] if "Wait" in states else 0
+    )
+    row_bytes = round(found.bytes / found.rows) if found.rows else 0
+    forecast = scale.simulate(found.rows, setting, scale.Function(seconds_per_row, row_bytes=row_bytes, memory_mb=function["MemorySize"]))
+    found.seconds, found.dollars = round(forecast.seconds, 1), round(forecast.price, 6)
     return found
 
 
@@ -78,7 +91,7 @@ def _count(found: Found, stack: Stack, source: Mapping[str, Any], batcher: Mappi
         batch_bytes += size
 
 
-def _print(found: Found) -> None:
+def _print(found: Found, seconds_per_row: float) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -92,6 +105,7 @@ def _print(found: Found) -> None:
         console.print(Text(f"  row {index}: {json.dumps(sample, ensure_ascii=False)}"), overflow="ellipsis", no_wrap=True)
     of = f" of up to {found.batchSize:,} rows" if found.batchSize > 1 else ""
     at_once = f"{found.maxConcurrency:,} at once" if found.maxConcurrency else "as many at once as Step Functions starts"
-    children = f", {found.childType} executions" if found.childType else ""
+    children = f", {found.childType} executions" if found.mode == "DISTRIBUTED" else ""
     console.print(Text(f"mode {found.mode}: {found.batches:,} calls{of}, {at_once}{children}"), soft_wrap=True)
-    console.print("nothing was started")
+    told = f"on AWS about {found.seconds:,.0f} s and ${found.dollars:.4f}, where an item takes {1_000 * seconds_per_row:g} ms (--row-ms)"
+    console.print(Text(f"{told}; nothing was started"), soft_wrap=True)

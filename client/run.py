@@ -25,6 +25,7 @@ AWS_POLL_SECONDS = (2.0, 5.0)
 """Between two looks at AWS, by chance. An account may ask for Map Runs once a second, and for pages of a history twenty times:
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 
+ROW_MS = 1.0
 HISTORY_PAGE = 1_000
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
 SHOWN_FAILURES = 10
@@ -79,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--follow", metavar="RUN", help="follow a run that was started before: its execution's name or ARN")
     what.add_argument("--stop", metavar="RUN", help="stop that run: items that have begun end, no other begins")
     parser.add_argument("--dry-run", action="store_true", help="read and check the source, say what a run would take, and start nothing")
+    parser.add_argument(
+        "--row-ms", type=float, default=ROW_MS, metavar="T", help=f"for --dry-run: what process takes for an item; default: {ROW_MS:g}"
+    )
     of_source = parser.add_argument_group("in place of what the stack is configured with")
     of_source.add_argument("--bucket", help="of the data set")
     of_source.add_argument("--key", help="the object with the data set")
@@ -116,7 +120,7 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     if options.dry_run:
         from client import dry_run
 
-        return dry_run.run(stack, input_of(options, stack), as_json=options.json)
+        return dry_run.run(stack, input_of(options, stack), options.row_ms / 1_000, as_json=options.json)
     of = options.follow or options.stop
     execution = named(stack, of) if of else start(stack, options.name, input_of(options, stack))
     name = execution.rpartition(":")[2]

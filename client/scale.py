@@ -27,8 +27,8 @@ ENTRY_BYTES, OUTCOME_BYTES = 120, 60
 INLINE_ROWS, INLINE_BYTES, INLINE_CONCURRENCY = 600, 260_096, 40
 """What an inline Map takes, a little below the least that a preview says."""
 
-MOST_ROWS, MOST_CONCURRENCY, MOST_SECONDS = 10_000, 10_000, 890
-"""Of a batch and of the children at once, and a function's time limit, as the configuration allows them.
+MOST_ROWS, STANDARD_ROWS, MOST_CONCURRENCY, MOST_SECONDS = 10_000, 1_000, 10_000, 890
+"""Of a batch (of one in a Standard execution) and of the children at once, and a function's time limit, as the configuration allows them.
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html"""
 
 EXPRESS_SECONDS = 300
@@ -38,7 +38,7 @@ CPU_MB = 1_769
 """A function has a whole CPU with so much memory, and a share of it with less.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
-TALLY_MB, RUN_TRANSITIONS, RUN_CALLS = 256, 6, 2
+RUN_TRANSITIONS, RUN_CALLS = 6, 2
 """Counted in the definition: states on the way of a run, and the calls of reader and tally."""
 
 ROW_CPU_SECONDS = 0.00003
@@ -162,7 +162,7 @@ def simulate(rows: int, setting: Setting, function: Function, platform: Platform
         "reader": platform.init_seconds + rows / platform.read_per_cpu_second,
         "map": _map_seconds(batches, size, call, setting, platform) if rows else 0,
         "results": platform.map_seconds if distributed else 0,
-        "tally": platform.init_seconds + rows / platform.counted_per_cpu_second / (TALLY_MB / CPU_MB),
+        "tally": platform.init_seconds + rows / platform.counted_per_cpu_second,
     }
     return Forecast(phases, costs.bill(_usage(rows, batches, size, setting, function, platform)))
 
@@ -213,11 +213,8 @@ def _usage(rows: int, batches: int, size: int, setting: Setting, function: Funct
     per_batch = 2 if setting.wait_seconds else 1
     json_seconds = rows / platform.read_per_cpu_second + rows / platform.counted_per_cpu_second
     environments = min(batches, setting.at_once, platform.account_concurrency)
-    gb_seconds = (
-        # At a whole CPU's memory a second of CPU takes the same GB-seconds as at less.
-        _gb(CPU_MB) * (json_seconds + platform.init_seconds)
-        + _gb(TALLY_MB) * platform.init_seconds
-        + _gb(function.memory_mb) * (batches * platform.call_seconds + function.seconds(rows) + environments * platform.init_seconds)
+    gb_seconds = _gb(CPU_MB) * (json_seconds + 2 * platform.init_seconds) + _gb(function.memory_mb) * (
+        batches * platform.call_seconds + function.seconds(rows) + environments * platform.init_seconds
     )
     execution_seconds = sum(
         count * _express_seconds(part, setting, function, platform) for count, part in ((whole, size), (1, rest)) if part
@@ -303,7 +300,7 @@ def _settings(rows: int, function: Function, platform: Platform) -> Iterator[Set
     for size in sorted(sizes):
         seconds = platform.call_seconds + function.seconds(size)
         for child_type, limit in ((STANDARD, MOST_SECONDS), (EXPRESS, EXPRESS_SECONDS)):
-            if _timeout(seconds) <= limit or (size == 1 and child_type == STANDARD):
+            if (_timeout(seconds) <= limit or (size == 1 and child_type == STANDARD)) and (child_type == EXPRESS or size <= STANDARD_ROWS):
                 yield Setting(DISTRIBUTED, child_type, size, most)
 
 

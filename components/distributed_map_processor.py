@@ -49,8 +49,9 @@ THROTTLE_RETRIES = {"INLINE": 5, "DISTRIBUTED": 10}
 """Of an item that waits for its turn; inline, each takes room in one history."""
 
 READER_SECONDS = {"INLINE": 60, "DISTRIBUTED": 890}
-READER_MB = {"INLINE": 256, "DISTRIBUTED": 1_769}
-"""A function has one whole CPU at 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+ROWS_MB = {"INLINE": 256, "DISTRIBUTED": 1_769}
+"""Of reader and tally. A function has one whole CPU at 1,769 MB, and with less memory takes as much longer as it is cheaper:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 TALLY_SECONDS = 890
 DATA_PREFIX = "data/"
@@ -435,7 +436,7 @@ def _reader(
             "withModules": [],
             "environment": environment,
             "timeoutSeconds": READER_SECONDS[mode],
-            "memoryMb": READER_MB[mode],
+            "memoryMb": ROWS_MB[mode],
             "logRetentionDays": own.logRetentionDays,
             "statements": statements,
         },
@@ -503,7 +504,7 @@ def _tally(
             "withModules": [],
             "environment": environment,
             "timeoutSeconds": TALLY_SECONDS,
-            "memoryMb": 256,
+            "memoryMb": ROWS_MB["DISTRIBUTED" if results else "INLINE"],
             "logRetentionDays": own.logRetentionDays,
             "statements": statements,
         },
