@@ -1,4 +1,5 @@
-"""new responder NAME: writes a responder's module and a test of it, or its entry for a partner, into the project."""
+"""new responder NAME: writes a responder's module and a test of it, or its entry for a partner, into the project's folder `own`, which an
+upgrade of the project leaves alone."""
 
 import argparse
 import re
@@ -16,7 +17,7 @@ def quote(request: QuoteRequest) -> Quote | Decline:
     return Quote(80 * days) if days < 60 else Decline("not for that long")
 """
 
-MODULE_TEST = """import {module}
+MODULE_TEST = """from own import {module}
 from scatter_gather import Decline, Quote, QuoteRequest
 
 
@@ -66,15 +67,16 @@ def run_here(options: argparse.Namespace) -> int:
         files, entry = {}, {"model": options.model}
     elif options.url or options.function:
         entry = {"url": options.url} if options.url else {"functionArn": options.function}
-        files, entry = {f"tests/test_{module}.py": PARTNER_TEST.format(**names)}, {**entry, **PARTNER}
+        files, entry = {f"own/tests/test_{module}.py": PARTNER_TEST.format(**names)}, {**entry, **PARTNER}
     else:
-        files, entry = {f"{module}.py": MODULE, f"tests/test_{module}.py": MODULE_TEST.format(**names)}, {"module": module}
+        files = {f"own/{module}.py": MODULE, f"own/tests/test_{module}.py": MODULE_TEST.format(**names)}
+        entry = {"module": f"own.{module}"}
     present = [path for path in files if (folder / path).exists()]
     if present:
         raise UsageError(f"{present[0]} is there already: give another name, or move it")
     where = outputs.add_responder(stack, {"name": options.name, **entry}).name
     for path, text in files.items():
-        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     print(
         f"made {', '.join([*files, where])}; next: python -m {__package__} try {options.name}"

@@ -178,7 +178,9 @@ def _map_seconds(batches: int, size: int, call: float, setting: Setting, platfor
     read = batches * size / platform.items_per_second if setting.mode == DISTRIBUTED else 0
     supplied = max(read, max(0, batches - bucket) / per_second)
     last = _last_start(batches, taken + child, min(setting.at_once, platform.account_concurrency), platform)
-    return max(supplied, last) + platform.init_seconds + child + call + _throttled(batches, taken, supplied, last, setting, platform)
+    return (
+        max(supplied, last) + platform.init_seconds + child + call + _throttled(batches, bucket, taken, supplied, last, setting, platform)
+    )
 
 
 def _last_start(batches: int, seconds: float, at_once: int, platform: Platform) -> float:
@@ -193,10 +195,12 @@ def _last_start(batches: int, seconds: float, at_once: int, platform: Platform) 
     return now + max(0, math.ceil(left / places)) * seconds
 
 
-def _throttled(batches: int, call: float, supplied: float, last: float, setting: Setting, platform: Platform) -> float:
+def _throttled(batches: int, bucket: int, call: float, supplied: float, last: float, setting: Setting, platform: Platform) -> float:
     """The wait of the child that comes last, where more are begun than find an environment: with full jitter its whole interval at worst,
     which grows for as long as there are too few."""
-    at_once = min(setting.at_once, batches if not supplied else math.ceil(batches / supplied * call))
+    # As many as the bucket holds are begun together, however slowly the others follow.
+    flowing = batches if not supplied else math.ceil(batches / supplied * call)
+    at_once = min(setting.at_once, max(min(batches, bucket), flowing))
     if at_once <= min(platform.burst, platform.account_concurrency):
         return 0
     ramp = (at_once - platform.burst) / platform.environments_per_second

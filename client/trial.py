@@ -48,7 +48,8 @@ def configured(stack: str | None = None) -> Configured:
     folder = outputs.project_folder()
     project = _yaml(folder / "Pulumi.yaml").get("name", "")
     file = folder / f"Pulumi.{stack or LOCAL}.yaml"
-    values = _yaml(file).get("config") or {}
+    example = file.with_name(f"{file.name}.example")
+    values = _yaml(example if example.exists() and not file.exists() else file).get("config") or {}
     own = {key.removeprefix(f"{project}:"): value for key, value in values.items() if key.startswith(f"{project}:") or ":" not in key}
     try:
         return Configured(file, settings.parse(own), values.get("aws:region"))

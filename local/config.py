@@ -5,6 +5,7 @@ A key without a namespace belongs to the project: `maxConcurrency` stands for `<
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
@@ -130,7 +131,8 @@ def _declaration(where: str, declared: Any) -> Declaration:
 
 
 class StackConfig:
-    """One stack's configuration: `Pulumi.<stack>.yaml`, or another `file`, over the defaults of the project."""
+    """One stack's configuration: `Pulumi.<stack>.yaml`, or another `file`, over the defaults of the project. Where there is none, what
+    `Pulumi.<stack>.yaml.example` has, until a value is set: then the file is made from it."""
 
     def __init__(self, project: Project, stack: str, file: Path | None = None) -> None:
         if not _STACK_NAME.fullmatch(stack):
@@ -140,11 +142,17 @@ class StackConfig:
         self.path = file or project.folder / f"Pulumi.{stack}.yaml"
         if file is not None and not file.is_file():
             raise ConfigError(f"there is no configuration file {file}")
-        self._document = _load_yaml(self.path) if self.path.exists() else {}
+        example = self.path.with_name(f"{self.path.name}.example")
+        found = next((each for each in (self.path, example) if each.exists()), None)
+        self._document = _load_yaml(found) if found else {}
         if self._document is None:
             self._document = {}
         if not isinstance(self._document, dict) or not isinstance(self._document.get("config") or {}, dict):
             raise ConfigError(f"{self.path} must have a map under config")
+
+    def document(self) -> dict[str, Any]:
+        """A copy of what the file has, comments and all."""
+        return copy.deepcopy(self._document)
 
     def values(self) -> dict[str, Any]:
         """Every key that has a value, the stack's before the project's."""

@@ -52,7 +52,7 @@ def run_pulumi(project: Project, options: argparse.Namespace, arguments: list[st
         print("The emulator isn't the one of the last update: refreshing first", file=sys.stderr)
         words.append("--refresh")
     config = StackConfig(project, options.stack, options.config_file)
-    words += ["--config-file", str(_stack_file_for_cli(config.path, backend, salt))]
+    words += ["--config-file", str(_stack_file_for_cli(config, backend, salt))]
     environment |= emulator.environment
     # An explicit provider takes from the environment what the program doesn't tell it: the stack's own account and region.
     names = {"aws:region": "AWS_REGION", "aws:accessKey": "AWS_ACCESS_KEY_ID", "aws:secretKey": "AWS_SECRET_ACCESS_KEY"}
@@ -138,13 +138,13 @@ def _stack_salt(pulumi: str, project: Project, stack: str, environment: dict[str
     return salt
 
 
-def _stack_file_for_cli(path: Path, backend: Path, salt: str) -> Path:
+def _stack_file_for_cli(config: StackConfig, backend: Path, salt: str) -> Path:
     """A copy of the stack's configuration with the backend's salt, and without the endpoints of the genuine plugin and their token."""
-    document = (YAML().load(path) if path.exists() else None) or {}
+    document = config.document()
     document.setdefault("encryptionsalt", salt)
     for key in ("aws:endpoints", "aws:token"):
         (document.get("config") or {}).pop(key, None)
-    copy = backend / path.name
+    copy = backend / config.path.name
     with copy.open("w") as file:
         YAML().dump(document, file)
     return copy

@@ -26,6 +26,7 @@ from tests import documents, warm_python
 from tests.documents import Block
 
 NOT_RUN = {
+    "git pull": "the copy that the pages are run in is no clone; tests/unit/test_upgrading.py pulls",
     "make setup": "it makes the environment that the tests run in",
     "make demo": "each of its steps is a command that is run here; it takes as long as all of them together",
     "make test": "it is what runs this",
@@ -118,7 +119,9 @@ class Project:
     def begin(self, page: Path) -> None:
         """The configuration as it was cloned, and a stack; with this configuration, unless the page itself sees to that."""
         # Fewer responders than by default are sooner deployed.
-        self.configuration.write_text(f"{(documents.ROOT / self.configuration.name).read_text()}  scatter-gather:responderCount: 2\n")
+        self.configuration.write_text(
+            f"{(documents.ROOT / f'{self.configuration.name}.example').read_text()}  scatter-gather:responderCount: 2\n"
+        )
         if self.deployed is None or (self.deployed != self.configuration.read_text() and not _changes_the_stack(page)):
             self.run("python -m local up --yes --skip-preview")
 

@@ -45,7 +45,7 @@ def failed(capsys):
 def test_a_new_responder_answers_at_once_and_its_test_passes(project, capsys):
     assert main(["new", "responder", "acme-cars"]) == 0
     assert capsys.readouterr().out == (
-        "made acme_cars.py, tests/test_acme_cars.py, Pulumi.local.yaml; next: python -m client try acme-cars\n"
+        "made own/acme_cars.py, own/tests/test_acme_cars.py, Pulumi.local.yaml; next: python -m client try acme-cars\n"
     )
 
     assert main(["try", "acme-cars"]) == 0
@@ -53,7 +53,7 @@ def test_a_new_responder_answers_at_once_and_its_test_passes(project, capsys):
     shown = capsys.readouterr().out
     assert "acme-cars quoted 2400 USD" in shown
     assert 'would be stored: {"responder": "acme-cars", "status": "QUOTED", "amount": "2400"' in shown
-    assert run_tests(project / "tests" / "test_acme_cars.py") == 2
+    assert run_tests(project / "own" / "tests" / "test_acme_cars.py") == 2
     assert (project / "Pulumi.local.yaml").read_text().startswith("# mine\n")
 
 
@@ -76,7 +76,7 @@ def test_a_partner_has_a_mapping_to_begin_with_and_a_test_of_it(project, capsys)
 
     assert "partner quoted 12.5 USD" in capsys.readouterr().out
     assert partner.asked[0].endswith(b'{"days": 30}')
-    assert run_tests(project / "tests" / "test_partner.py") == 2
+    assert run_tests(project / "own" / "tests" / "test_partner.py") == 2
 
 
 def test_an_existing_function_is_entered_by_its_arn(project):
@@ -103,12 +103,13 @@ def test_wrong_use_is_one_line(project, capsys, arguments, reason):
 
 
 def test_nothing_is_written_over(project, capsys):
-    (project / "acme.py").write_text("mine")
+    (project / "own").mkdir()
+    (project / "own" / "acme.py").write_text("mine")
 
     assert main(["new", "responder", "acme"]) == 2
 
-    assert "acme.py is there already" in failed(capsys)
-    assert (project / "acme.py").read_text() == "mine"
+    assert "own/acme.py is there already" in failed(capsys)
+    assert (project / "own" / "acme.py").read_text() == "mine"
     assert "responders" not in (project / "Pulumi.local.yaml").read_text()
 
 

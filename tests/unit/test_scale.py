@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks import scale as page
@@ -35,6 +35,8 @@ ROUNDING = 1 + 1e-9
 
 
 @given(ROWS, st.integers(0, 10_000), SETTINGS, FUNCTIONS)
+@example(1, 1_873, Setting(DISTRIBUTED, costs.STANDARD, 1, 1_001, 0), Function(1.0, 1, 1, 128))
+@example(1_873, 1, Setting(DISTRIBUTED, costs.STANDARD, 1, 1_001, 0), Function(1.0, 1, 1, 128))
 def test_more_rows_never_take_less_time_or_cost_less(rows, more, setting, function):
     few, many = simulate(rows, setting, function), simulate(rows + more, setting, function)
 
