@@ -13,6 +13,7 @@ import pulumi_aws as aws
 
 from components import place
 from components.request_store import RequestStore
+from components.settings import NoSettings, checked
 from components.watched import Watchable, together
 
 WIDTH, HEIGHT = 12, 6
@@ -32,6 +33,7 @@ class Dashboard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
+        checked(NoSettings, f"Dashboard {name}", {key: value for key, value in args.items() if key not in ("watches", "store")})
         watched = together(args["watches"])
         known = pulumi.Output.all(
             queues=watched.dead_letter_queues,

@@ -184,7 +184,11 @@ class ResponderFleet(pulumi.ComponentResource):
         self._name, self._store = name, args["store"]
         self._requester: Optional[HandlerFunction] = None
         self._layers: dict[str, aws.lambda_.LayerVersion] = {}
-        responders = settings.checked(settings.FleetSettings, f"ResponderFleet {name}", {"responders": args["responders"]}).responders
+        own = {key: value for key, value in args.items() if key != "store"}
+        given = settings.checked(settings.FleetArguments, f"ResponderFleet {name}", own)
+        if given.notice:
+            pulumi.log.warn(given.notice, self)
+        responders = given.responders
         self._check_policy(name, [responder.name for responder in responders])
         self.responders = [
             Responder(responder, self._function(responder), _function_timeout(responder) + self._longest_wait(responder))

@@ -40,6 +40,9 @@ DEFAULT_MODULE = "handlers.quotes.car_rental"
 JUDGE_MODULE = "handlers.rankings.judge"
 DEFAULT_PROCESS = "handlers.processes.log_item"
 
+MISSPELT = 0.8
+"""How near a known key another one is that is taken for it, 0 to 1, where keys of the user's own are allowed."""
+
 MAX_RETRIES = 5
 """What the state machines allow; each responder says which attempt is its last."""
 
@@ -417,8 +420,8 @@ class Vpc(_Strict):
 class Responder(BaseModel):
     """One responder: its own Python (`module`, with a function `quote`) or an existing function (`functionArn`).
 
-    `settings` is handed to `quote` as `request.settings`, and so is whatever else its entry holds (`rate` …), unless that looks like a
-    misspelt key.
+    `settings` is handed to `quote` as `request.settings`. So is whatever else its entry holds, as before there was `settings`, unless that
+    looks like a misspelt key.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -458,11 +461,9 @@ class Responder(BaseModel):
     @model_validator(mode="after")
     def _no_misspelt_key(self) -> Self:
         for key in self.model_extra or {}:
-            meant = difflib.get_close_matches(key.lower(), {name.lower(): name for name in type(self).model_fields}, n=1, cutoff=0.8)
-            if meant:
+            if _nearest(key, type(self).model_fields, MISSPELT):
                 raise ValueError(
-                    f"{key} is not a known key; allowed: {', '.join(type(self).model_fields)}; a setting of its own with such "
-                    "a name belongs under settings"
+                    f"{_unknown(key, key, type(self).model_fields)}; a setting of its own with such a name belongs under settings"
                 )
         return self
 
@@ -474,7 +475,7 @@ class Responder(BaseModel):
         kind = kinds[0] if kinds else "module"
         foreign = [key for key, takers in TAKEN_BY.items() if key in self.model_fields_set and kind not in takers]
         if kind != "module":
-            foreign += self.own
+            foreign += list(self.model_extra or {})
         if foreign:
             takers = " or ".join(dict.fromkeys(taker for key in foreign for taker in TAKEN_BY.get(key, ("module",))))
             hint = "; a setting of its own with such a name belongs under settings" if kind == "module" else ""
@@ -848,6 +849,29 @@ class FleetSettings(_Strict):
         _refuse_repeated("responders", [responder.name for responder in self.responders])
         return self
 
+    @property
+    def notice(self) -> str | None:
+        """Which responders have settings that do not stand under `settings`, and how to write them; None where none has."""
+        loose = [(number, each) for number, each in enumerate(self.responders) if each.model_extra]
+        if not loose:
+            return None
+        (number, first), others = loose[0], [each.name for _, each in loose[1:]]
+        own = first.model_extra or {}
+        written = ", ".join(f"{key}: {'…' if CREDENTIAL.search(key) else json.dumps(value, default=str)}" for key, value in own.items())
+        is_read, it = ("is read as a setting", "it") if len(own) == 1 else ("are read as settings", "them")
+        also = f"; the same holds for {', '.join(others)}" if others else ""
+        return f"responders[{number}] '{first.name}': {', '.join(own)} {is_read} of its own; write {it} under settings: {{{written}}}{also}"
+
+
+class FleetArguments(FleetSettings):
+    """What a ResponderFleet takes, whose responders are always given."""
+
+    responders: list[Responder]
+
+
+class NoSettings(_Strict):
+    """What a component takes that has nothing to set: the components that it works with, and no more."""
+
 
 class WorkflowSettings(_Strict):
     """What a carrier that is a state machine takes beside its store and its fleet."""
@@ -940,7 +964,7 @@ def _sample_responder(number: int) -> dict[str, Any]:
         name, rate = SAMPLE_RESPONDERS[number - 1]
     else:
         name, rate = f"responder-{number}", str(90 + 7 * number % 60)
-    return {"name": name, "rate": rate}
+    return {"name": name, "settings": {"rate": rate}}
 
 
 def settings_of_the_stack() -> Settings:
@@ -960,7 +984,7 @@ def load(read: Callable[[str], str | None], keys: Iterable[str] = ()) -> Setting
     """
     for key in keys:
         if key not in Settings.model_fields:
-            raise SettingsError(f"unknown configuration key {key}; allowed: {', '.join(Settings.model_fields)}")
+            raise SettingsError(f"configuration key {_unknown(key, key, Settings.model_fields)}")
     found = {key: read(key) for key in Settings.model_fields}
     return parse({key: _decode(key, text) for key, text in found.items() if text is not None})
 
@@ -1024,10 +1048,23 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{path} is missing"
     if first["type"] == "extra_forbidden":
-        return f"{path} is not a known key; allowed: {', '.join(_keys_at(model, first['loc']))}"
+        return _unknown(path, str(first["loc"][-1]), _keys_at(model, first["loc"]))
     if isinstance(first["input"], dict):
         return f"{path}: {reason}"
     return f"{path} is {json.dumps(first['input'], default=str)}; {reason}"
+
+
+def _unknown(path: str, key: str, known: Iterable[str]) -> str:
+    """What is said of a key that nobody reads. path: where it stands, with its name."""
+    allowed, nearest = list(known), _nearest(key, known)
+    return f"{path} is not a known key; allowed: {', '.join(allowed) or 'none'}{f'; the nearest is {nearest}' if nearest else ''}"
+
+
+def _nearest(key: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known key that is written most like it, whatever the case; None where none is as near as the cutoff."""
+    names = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(key.lower(), names, n=1, cutoff=cutoff)
+    return names[found[0]] if found else None
 
 
 def _reason(error: ValidationError) -> str:

@@ -18,6 +18,7 @@ from components.handler_function import HandlerFunction
 from components.queue import Queue
 from components.request_store import HANDLER_MEMORY_MB, RequestStore
 from components.responder_fleet import REQUESTER_SECONDS, Responder, ResponderFleet
+from components.settings import NoSettings, checked
 from components.watched import Watched
 
 MIN_RECEIVES = 5
@@ -46,6 +47,7 @@ class SnsScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SnsScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:SnsScatterGather", name, {}, opts)
+        checked(NoSettings, f"SnsScatterGather {name}", {key: value for key, value in args.items() if key not in ("store", "fleet")})
         store = args["store"]
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)

@@ -670,8 +670,8 @@ def stack(emulator: Any) -> Stack:
             "api": {"auth": "NONE"},
             "completion": {"deadlineSeconds": 40},
             "responders": [
-                {"name": "avis", "rate": 99},
-                {"name": "alamo", "rate": 120},
+                {"name": "avis", "settings": {"rate": 99}},
+                {"name": "alamo", "settings": {"rate": 120}},
                 {"name": "trap", "module": "tests.browser.trap"},
                 {"name": "silent", "module": "tests.responders", "behaviour": "sleep", "seconds": 40, "timeoutSeconds": 45},
             ],

@@ -439,7 +439,7 @@ def ten(deployed) -> Stack:
         maxConcurrency=2,
         api={"auth": "NONE"},
         completion={"deadlineSeconds": 300},
-        responders=[{"name": f"r{number}", "rate": 90 + number, "queueConcurrency": 2} for number in range(10)],
+        responders=[{"name": f"r{number}", "settings": {"rate": 90 + number}, "queueConcurrency": 2} for number in range(10)],
     )
 
 

@@ -14,7 +14,7 @@ ONE_NAME = textwrap.dedent("""
     from components import MapScatterGather, ParallelScatterGather, RequestStore, ResponderFleet
 
     store = RequestStore("quote")
-    fleet = ResponderFleet("quote", {"store": store, "responders": [{"name": "avis", "rate": "99"}]})
+    fleet = ResponderFleet("quote", {"store": store, "responders": [{"name": "avis", "settings": {"rate": "99"}}]})
     by_map = MapScatterGather("quote", {"store": store, "fleet": fleet})
     by_parallel = ParallelScatterGather("quote", {"store": store, "fleet": fleet})
     pulumi.export("quoteTableName", store.tableName)

@@ -69,7 +69,11 @@ def test_a_failing_responder_is_no_alarm_but_a_throttled_one_is(all_variants):
 @pytest.mark.parametrize("name", ["aggregator", "api", "requester", "sns-requester", "selector", "responses", "process"])
 def test_a_responder_may_be_named_as_something_of_the_stacks_own(name):
     registered = program.run(
-        {**FOUR, "selection": "handlers.rankings.nearest", "responders": [{"name": name, "rate": 1}, {"name": "avis", "rate": 2}]}
+        {
+            **FOUR,
+            "selection": "handlers.rankings.nearest",
+            "responders": [{"name": name, "settings": {"rate": 1}}, {"name": "avis", "settings": {"rate": 2}}],
+        }
     )
     alarms = registered.of_type(ALARM)
 

@@ -14,10 +14,11 @@ from components import (
     RequestApi,
     RequestStore,
     ResponderFleet,
+    SnsScatterGather,
 )
 from tests import program
 
-AVIS: Any = {"name": "avis", "rate": "99"}
+AVIS: Any = {"name": "avis", "settings": {"rate": "99"}}
 
 
 def made_store(name: str, arguments: Any) -> RequestStore:
@@ -26,6 +27,11 @@ def made_store(name: str, arguments: Any) -> RequestStore:
 
 def fleet(responders: Any, **store: Any) -> ResponderFleet:
     return ResponderFleet("fleet", {"store": made_store("quotes", store), "responders": responders})
+
+
+def made_fleet(**own: Any) -> ResponderFleet:
+    arguments: Any = {"store": made_store("quotes", {}), **own}
+    return ResponderFleet("fleet", arguments)
 
 
 def api(**arguments: Any) -> RequestApi:
@@ -61,8 +67,8 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: fleet([AVIS], completion={"quorum": 99}), "ResponderFleet fleet: completion.quorum is 99; allowed: a whole number"),
     (lambda: fleet([AVIS], completion={"required": ["sixt"]}), 'completion.required names "sixt"; allowed: avis'),
     (lambda: fleet([AVIS, AVIS]), 'ResponderFleet fleet: responders names "avis" more than once'),
-    (lambda: fleet([{"rate": "99"}]), "responders[0].name is missing"),
-    (lambda: fleet([{"name": "a b", "rate": "99"}]), 'responders[0].name is "a b"; allowed: 1 to 30 letters'),
+    (lambda: fleet([{"settings": {"rate": "99"}}]), "responders[0].name is missing"),
+    (lambda: fleet([{"name": "a b", "settings": {"rate": "99"}}]), 'responders[0].name is "a b"; allowed: 1 to 30 letters'),
     (lambda: fleet([{**AVIS, "timeoutSeconds": 61}]), "responders[0].timeoutSeconds is 61; allowed: a number from 1 to 60"),
     (lambda: fleet([{**AVIS, "memoryMb": 64}]), "responders[0].memoryMb is 64; allowed: a whole number from 128 to 10240"),
     (lambda: fleet([{**AVIS, "memorymb": 256}]), "responders[0]: memorymb is not a known key"),
@@ -71,7 +77,13 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: fleet([{"name": "a", "functionArn": "quote"}]), 'responders[0].functionArn is "quote"; allowed: the ARN of a Lambda function'),
     (lambda: fleet([{"name": "a", "module": "no.such"}]), "there is no module no.such"),
     (lambda: fleet([{"name": "a"}]), "rate is null; allowed: a price per day"),
+    (lambda: made_fleet(respondrs=[AVIS]), "responders is missing"),
+    (lambda: made_fleet(responders=[AVIS], retrys=1), "ResponderFleet fleet: retrys is not a known key; allowed: responders"),
     # The carriers
+    (
+        lambda: carrier(SnsScatterGather, {"maxConcurrency": 1}),
+        "SnsScatterGather carrier: maxConcurrency is not a known key; allowed: none",
+    ),
     (lambda: carrier(MapScatterGather, {"maxConcurrency": 500}), "MapScatterGather carrier: maxConcurrency is 500; allowed: a"),
     (lambda: carrier(MapScatterGather, {"workflowType": "standard"}), 'workflowType is "standard"; allowed: STANDARD or EXPRESS'),
     (lambda: carrier(ParallelScatterGather, {"maxConcurrency": 1}), "ParallelScatterGather carrier: maxConcurrency is not a known key"),
@@ -125,3 +137,14 @@ def test_whole_numbers_that_arrive_as_floats_stay_whole():
 )
 def test_a_component_needs_no_more_than_its_name(component, makes):
     assert program.registered(lambda: component("one")).of_type(makes)
+
+
+def test_settings_beside_the_known_keys_of_responders_are_told_once(monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, *_: told.append(message))
+
+    program.registered(lambda: fleet([{"name": name, "rate": 9} for name in ("avis", "alamo")]))
+
+    assert told == [
+        "responders[0] 'avis': rate is read as a setting of its own; write it under settings: {rate: 9}; the same holds for alamo"
+    ]

@@ -26,7 +26,10 @@ def test_a_data_set_does_not_wait_unless_told_to():
 @pytest.mark.parametrize(
     ("distributed", "message"),
     [
-        ({"sorce": "s3"}, "distributed.sorce is not a known key; allowed: " + ", ".join(Distributed.model_fields)),
+        (
+            {"sorce": "s3"},
+            f"distributed.sorce is not a known key; allowed: {', '.join(Distributed.model_fields)}; the nearest is source",
+        ),
         ({"source": "s4"}, 'distributed.source is "s4"; allowed: dynamodb or s3'),
         ({"source": "s3", "table": "subjects"}, "distributed: table would have no effect with source s3: leave it out"),
         ({"format": "csv", "key": "a"}, "distributed: key, format would have no effect with source dynamodb: leave it out"),
@@ -80,7 +83,8 @@ def test_a_data_set_does_not_wait_unless_told_to():
         ),
         (
             {"source": "s3", "reading": {"delimeter": ";"}},
-            "distributed.reading.delimeter is not a known key; allowed: encoding, delimiter, quote, header, pointer",
+            "distributed.reading.delimeter is not a known key; allowed: encoding, delimiter, quote, header, pointer"
+            "; the nearest is delimiter",
         ),
         (
             {"source": "s3", "runSources": ["rows/a.csv"]},

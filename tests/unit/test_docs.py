@@ -305,7 +305,7 @@ def refusal(key: str, value: Any) -> str:
     return ""
 
 
-NEEDED = {"responders[]": {"name": "acme", "rate": 1}, "answer": {"amount": "total"}, "hmac": {"secret": "key"}}
+NEEDED = {"responders[]": {"name": "acme", "settings": {"rate": 1}}, "answer": {"amount": "total"}, "hmac": {"secret": "key"}}
 """What else an object must have."""
 
 

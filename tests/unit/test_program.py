@@ -69,7 +69,7 @@ def test_names_are_unique_and_short_enough_for_their_random_suffix(all_variants)
 
 
 def test_the_longest_responder_name_still_fits():
-    registered = program.run({"responders": [{"name": "x" * 30, "rate": 1}]})
+    registered = program.run({"responders": [{"name": "x" * 30, "settings": {"rate": 1}}]})
 
     assert all(len(resource.name) + len("-1234567") <= 64 for resource in registered.resources)
 
@@ -193,7 +193,7 @@ def test_a_state_machine_has_the_time_of_its_longest_execution_to_be_deleted_in(
 def test_a_responder_may_be_called_as_one_of_the_stacks_own_functions_is():
     names = ["requester", "aggregator", "selector", "responses", "dead-avis", "avis", "ask-avis", "dead-ask-avis", "api"]
 
-    registered = program.run({"responders": [{"name": name, "rate": 1} for name in names]})
+    registered = program.run({"responders": [{"name": name, "settings": {"rate": 1}} for name in names]})
 
     named = [(resource.type, resource.name) for resource in registered.resources]
     assert len(set(named)) == len(named)

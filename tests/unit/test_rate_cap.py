@@ -121,7 +121,10 @@ def test_its_function_may_change_its_own_place_and_has_the_time_to_wait():
             "variants": ["sns"],
             "api": {"enabled": False},
             "completion": {"deadlineSeconds": 40},
-            "responders": [{"name": "acme", "rate": 9, "requestsPerSecond": 5}, {"name": "late", "rate": 9, "timeoutSeconds": 60}],
+            "responders": [
+                {"name": "acme", "settings": {"rate": 9}, "requestsPerSecond": 5},
+                {"name": "late", "settings": {"rate": 9}, "timeoutSeconds": 60},
+            ],
         }
     )
 

@@ -176,7 +176,7 @@ def test_a_preview_for_aws_warns_of_an_api_that_asks_nobody(monkeypatch, config,
 
 
 def test_a_bounded_number_of_calls_runs_at_once():
-    responders = [{"name": "avis", "rate": 1, "reservedConcurrency": 20}, {"name": "alamo", "rate": 1}]
+    responders = [{"name": "avis", "settings": {"rate": 1}, "reservedConcurrency": 20}, {"name": "alamo", "settings": {"rate": 1}}]
     functions = api(responders=responders).of_type("aws:lambda/function:Function")
     unbounded = api(api={"reservedConcurrency": 0}).of_type("aws:lambda/function:Function")["api-handler"]
 
@@ -187,7 +187,7 @@ def test_a_bounded_number_of_calls_runs_at_once():
 
 
 def test_every_function_that_reserves_nothing_of_its_own_has_the_stack_s_bound():
-    responders = [{"name": "avis", "rate": 1, "reservedConcurrency": 20}, {"name": "alamo", "rate": 1}]
+    responders = [{"name": "avis", "settings": {"rate": 1}, "reservedConcurrency": 20}, {"name": "alamo", "settings": {"rate": 1}}]
     functions = api(responders=responders, reservedConcurrency=50).of_type("aws:lambda/function:Function")
 
     bounds = {name: function["reservedConcurrentExecutions"] for name, function in functions.items()}

@@ -31,10 +31,10 @@ def registered() -> Registered:
             "variants": ["map", "parallel", "sns"],
             "api": {"enabled": False},
             "responders": [
-                {"name": "plain", "rate": 99},
-                {"name": "once", "rate": 99, "retries": 0},
-                {"name": "stubborn", "rate": 99, "retries": 5},
-                {"name": "guarded", "rate": 99, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
+                {"name": "plain", "settings": {"rate": 99}},
+                {"name": "once", "settings": {"rate": 99}, "retries": 0},
+                {"name": "stubborn", "settings": {"rate": 99}, "retries": 5},
+                {"name": "guarded", "settings": {"rate": 99}, "circuitBreaker": {"failures": 3, "pauseSeconds": 7.5}},
                 {"name": "foreign", "functionArn": ARN, "retries": 3},
             ],
         }
@@ -112,7 +112,7 @@ def test_a_module_has_the_rights_variables_layers_and_network_that_it_asks_for()
             "responders": [
                 {
                     "name": "acme",
-                    "rate": 9,
+                    "settings": {"rate": 9},
                     "environment": {"TZ": "UTC"},
                     "layers": [layer],
                     "vpc": {"subnetIds": ["subnet-0a1b"], "securityGroupIds": ["sg-0a1b"]},
@@ -142,7 +142,7 @@ def test_packages_are_one_layer_for_all_who_have_the_same(monkeypatch):
         {
             "variants": ["map"],
             "api": {"enabled": False},
-            "responders": [{"name": name, "rate": 9, "packages": "requirements.txt"} for name in ("acme", "other")],
+            "responders": [{"name": name, "settings": {"rate": 9}, "packages": "requirements.txt"} for name in ("acme", "other")],
         }
     )
 

@@ -46,7 +46,7 @@ def at_the_longest(document: str) -> int:
 @pytest.fixture(scope="module", params=["modules", "existing functions"])
 def hundred(request):
     function = "arn:aws:lambda:us-east-1:000000000000:function:" + 64 * "f"
-    source = {"rate": "99"} if request.param == "modules" else {"functionArn": function}
+    source = {"settings": {"rate": "99"}} if request.param == "modules" else {"functionArn": function}
     responders = [{"name": f"responder-with-a-long-name-{number:03d}", **source} for number in range(100)]
     return program.run({"responders": responders, "selection": "handlers.rankings.nearest"})
 

@@ -34,13 +34,13 @@ def test_sample_responders_are_made_up_to_the_count():
 
 
 def test_responders_win_over_the_count():
-    settings = parse({"responderCount": 7, "responders": [{"name": "acme", "rate": 12}]})
+    settings = parse({"responderCount": 7, "responders": [{"name": "acme", "settings": {"rate": 12}}]})
 
     assert [responder.name for responder in settings.responders] == ["acme"]
 
 
 def test_values_arrive_as_the_text_that_pulumi_gives():
-    texts = {"maxConcurrency": "3", "workflowType": "EXPRESS", "responders": json.dumps([{"name": "acme", "rate": 12}])}
+    texts = {"maxConcurrency": "3", "workflowType": "EXPRESS", "responders": json.dumps([{"name": "acme", "settings": {"rate": 12}}])}
 
     settings = load(texts.get)
 
@@ -92,19 +92,22 @@ ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
             "completion.quota is not a known key; allowed: deadlineSeconds, quorum, amountBelow, required, weights",
         ),
         (
-            {"responders": [{"name": "a", "rate": 1, "timoutSeconds": 3}]},
+            {"responders": [{"name": "a", "settings": {"rate": 1}, "timoutSeconds": 3}]},
             "responders[0]: timoutSeconds is not a known key; allowed: name, module, functionArn, ",
         ),
         (
-            {"responders": [{"name": "a", "rate": 1, "circuitBreaker": {"pause": 3}}]},
+            {"responders": [{"name": "a", "settings": {"rate": 1}, "circuitBreaker": {"pause": 3}}]},
             "responders[0].circuitBreaker.pause is not a known key; allowed: failures, pauseSeconds",
         ),
         ({"logRetentionDays": 2}, "logRetentionDays is 2; allowed: 1, 3, 5, 7, 14, 30"),
-        ({"responders": [{"name": "a", "rate": 1}, {"name": "a", "rate": 2}]}, 'responders names "a" more than once'),
-        ({"responders": [{"name": "a b", "rate": 1}]}, 'responders[0].name is "a b"; allowed: 1 to 30 letters'),
-        ({"responders": [{"rate": 1}]}, "responders[0].name is missing"),
+        (
+            {"responders": [{"name": "a", "settings": {"rate": 1}}, {"name": "a", "settings": {"rate": 2}}]},
+            'responders names "a" more than once',
+        ),
+        ({"responders": [{"name": "a b", "settings": {"rate": 1}}]}, 'responders[0].name is "a b"; allowed: 1 to 30 letters'),
+        ({"responders": [{"settings": {"rate": 1}}]}, "responders[0].name is missing"),
         ({"responders": [{"name": "acme"}]}, "responders[0]: rate is null; allowed: a price per day"),
-        ({"responders": [{"name": "acme", "rate": -2}]}, "responders[0]: rate is -2; allowed: a price per day"),
+        ({"responders": [{"name": "acme", "settings": {"rate": -2}}]}, "responders[0]: rate is -2; allowed: a price per day"),
         ({"responders": [{"name": "acme", "functionArn": "acme"}]}, "allowed: the ARN of a Lambda function"),
         (
             {"responders": [{"name": "acme", "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:acme", "module": "acme"}]},
@@ -152,39 +155,59 @@ ACME = "arn:aws:lambda:us-east-1:000000000000:function:acme"
             "packages would have no effect with url: leave it out, or give module",
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "permissions": [{"actions": ["s3:Get*"], "resources": ["arn:aws:s3:::rates"]}]}]},
+            {
+                "responders": [
+                    {
+                        "name": "acme",
+                        "settings": {"rate": 1},
+                        "permissions": [{"actions": ["s3:Get*"], "resources": ["arn:aws:s3:::rates"]}],
+                    }
+                ]
+            },
             '"s3:Get*" is more than one; allowed: exact actions and resources, and what wildcards repeats',
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "permissions": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "permissions": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}]},
             '"*" is more than one; allowed: exact actions and resources',
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "environment": {"AWS_REGION": "x"}}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "environment": {"AWS_REGION": "x"}}]},
             "allowed: a name of 2 to 64 letters, digits or _ that neither Lambda nor the stack gives a meaning",
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "environment": {"RETRIES": "x"}}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "environment": {"RETRIES": "x"}}]},
             "that neither Lambda nor the stack gives a meaning",
         ),
-        ({"responders": [{"name": "acme", "rate": 1, "retries": 6}]}, "responders[0].retries is 6; allowed: a whole number from 0 to 5"),
         (
-            {"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"failures": 0}}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "retries": 6}]},
+            "responders[0].retries is 6; allowed: a whole number from 0 to 5",
+        ),
+        (
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "circuitBreaker": {"failures": 0}}]},
             "responders[0].circuitBreaker.failures is 0; allowed: a whole number from 1 to 100",
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "circuitBreaker": {"pause": 3}}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "circuitBreaker": {"pause": 3}}]},
             "responders[0].circuitBreaker.pause is not a known key",
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "reservedConcurrency": 20}, {"name": "avis", "rate": 1}], "reservedConcurrency": 9},
+            {
+                "responders": [
+                    {"name": "acme", "settings": {"rate": 1}, "reservedConcurrency": 20},
+                    {"name": "avis", "settings": {"rate": 1}},
+                ],
+                "reservedConcurrency": 9,
+            },
             "reservedConcurrency is 9; allowed with responders[1].queueConcurrency 10: 0, or a whole number that is no less",
         ),
         (
-            {"responders": [{"name": "acme", "rate": 1, "reservedConcurrency": 9}]},
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "reservedConcurrency": 9}]},
             "responders[0]: reservedConcurrency is 9; allowed with queueConcurrency 10: 0, or a whole number that is no less",
         ),
-        ({"responders": [{"name": "acme", "rate": 1, "timeoutSeconds": 0}]}, "responders[0].timeoutSeconds is 0; allowed: a number"),
+        (
+            {"responders": [{"name": "acme", "settings": {"rate": 1}, "timeoutSeconds": 0}]},
+            "responders[0].timeoutSeconds is 0; allowed: a number",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(values, message):
@@ -196,5 +219,47 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values, message):
 
 
 def test_a_misspelt_key_is_named_with_the_known_ones():
-    with pytest.raises(SettingsError, match=r"unknown configuration key maxConcurency; allowed: .*maxConcurrency"):
+    with pytest.raises(
+        SettingsError, match=r"configuration key maxConcurency is not a known key; allowed: .*; the nearest is maxConcurrency$"
+    ):
         load({}.get, ["maxConcurency"])
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "nearest"),
+    [
+        ({"completion": {"quorom": 2}}, "completion.quorom", "quorum"),
+        ({"api": {"auht": "NONE"}}, "api.auht", "auth"),
+        ({"distributed": {"kmsKeyArn": "key"}}, "distributed.kmsKeyArn", "sourceKmsKeyArn"),
+        ({"responders": [{"name": "a", "module": "acme", "timoutSeconds": 3}]}, "responders[0]: timoutSeconds", "timeoutSeconds"),
+    ],
+)
+def test_a_misspelt_key_is_told_with_the_one_that_is_nearest(values, key, nearest):
+    with pytest.raises(SettingsError) as error:
+        parse(values)
+
+    assert str(error.value).startswith(f"{key} is not a known key; allowed: ")
+    assert f"; the nearest is {nearest}" in str(error.value)
+
+
+def test_a_setting_beside_the_known_keys_is_read_with_a_notice():
+    responders = [{"name": "avis", "settings": {"rate": 1}}, {"name": "acme", "rate": 3}, {"name": "sixt", "rate": 4}]
+
+    settings = parse({"responders": responders})
+
+    assert settings.responders[1].own == {"rate": 3}
+    assert settings.notice == (
+        "responders[1] 'acme': rate is read as a setting of its own; write it under settings: {rate: 3}; the same holds for sixt"
+    )
+
+
+def test_a_notice_keeps_what_looks_like_a_credential_to_itself():
+    settings = parse({"responders": [{"name": "acme", "module": "acme", "apiKey": "xyz", "days": 3}]})
+
+    assert settings.notice == (
+        "responders[0] 'acme': apiKey, days are read as settings of its own; write them under settings: {apiKey: …, days: 3}"
+    )
+
+
+def test_settings_under_their_key_are_given_no_notice():
+    assert parse({}).notice is None

@@ -11,7 +11,7 @@ EXISTING = "arn:aws:lambda:us-east-1:000000000000:function:prices"
 CONFIG = {
     "variants": ["sns"],
     "api": {"enabled": False},
-    "responders": [{"name": "avis", "rate": 99, "timeoutSeconds": 4.5}, {"name": "acme", "functionArn": EXISTING}],
+    "responders": [{"name": "avis", "settings": {"rate": 99}, "timeoutSeconds": 4.5}, {"name": "acme", "functionArn": EXISTING}],
 }
 
 
@@ -163,9 +163,9 @@ def test_batches_are_answered_with_partial_failures(registered):
 
 
 def test_a_responder_works_on_as_many_requests_at_once_as_its_entry_says():
-    slow = {"name": "slow", "rate": 99, "queueConcurrency": 3}
+    slow = {"name": "slow", "settings": {"rate": 99}, "queueConcurrency": 3}
 
-    registered = program.run({**CONFIG, "responders": [slow, {"name": "avis", "rate": 99}], "maxConcurrency": 7})
+    registered = program.run({**CONFIG, "responders": [slow, {"name": "avis", "settings": {"rate": 99}}], "maxConcurrency": 7})
 
     mappings = registered.of_type("aws:lambda/eventSourceMapping:EventSourceMapping")
     assert mappings["sns-ask-slow"]["scalingConfig"] == {"maximumConcurrency": 3}
