@@ -103,8 +103,12 @@ def _said_by(*command: str) -> str:
 
 
 def _aws() -> Iterator[Finding]:
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
+    try:
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ModuleNotFoundError:
+        # What is missing is said of the packages.
+        return
 
     # Otherwise botocore asks the network for the role of a machine.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
+try:
+    import yaml
+except ModuleNotFoundError:
+    sys.exit("error: the packages are not there: activate the environment (source .venv/bin/activate)")
 
 FOLDER = Path(__file__).parent
 SCENARIOS = sorted(file.parent.name for file in FOLDER.glob("*/Pulumi.*.yaml"))

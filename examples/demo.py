@@ -15,7 +15,11 @@ REPORT = Path("artifacts") / "comparison.html"
 
 
 def main() -> int:
-    stacks = json.loads(_run("local", "stack", "ls", "--json", quiet=True, check=True).stdout)
+    listed = _run("local", "stack", "ls", "--json", quiet=True)
+    if listed.returncode:
+        print(listed.stderr.strip(), file=sys.stderr)
+        return listed.returncode
+    stacks = json.loads(listed.stdout)
     if any(stack["current"] and stack["resourceCount"] for stack in stacks):
         print("error: your stack is deployed, and the demo would destroy it at its end; first: python -m local destroy", file=sys.stderr)
         return 1

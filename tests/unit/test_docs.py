@@ -3,6 +3,8 @@
 import inspect
 import json
 import re
+import shutil
+import subprocess
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +70,18 @@ def test_a_block_for_the_shell_has_no_comments(page):
     ]
 
     assert commented == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_block_for_the_shell_is_one_of_each_shell(shell):
+    """Those that this machine has; without running anything."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    texts = [block.text for page in documents.pages() for block in documents.blocks(page, "sh")]
+
+    refused = [text for text in texts if subprocess.run([shell, "-n", "-c", text], capture_output=True, check=False).returncode]
+
+    assert refused == []
 
 
 @pytest.mark.parametrize("page", pages())

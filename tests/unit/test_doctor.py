@@ -1,6 +1,7 @@
 """What the doctor finds on a machine, and what it advises."""
 
 import json
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -94,3 +95,22 @@ def test_the_exit_code_and_the_json_say_the_same(machine, capsys, lock, code):
 
     assert main(["doctor", "--json"]) == code
     assert ("wrong" in {finding["verdict"] for finding in json.loads(capsys.readouterr().out)}) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["client", "doctor"], 1),
+        (["client", "get", "an-id"], 2),
+        (["local", "up"], 1),
+        (["examples", "ride"], 1),
+    ],
+)
+def test_without_the_environment_every_command_says_so_and_nothing_else(words, code):
+    """Python without its packages, as it is where the environment was not activated."""
+    ran = subprocess.run([sys.executable, "-S", "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    said = ran.stdout + ran.stderr
+    assert "Traceback" not in said
+    assert "make setup" in said or "source .venv/bin/activate" in said
+    assert ran.returncode == code

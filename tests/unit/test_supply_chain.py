@@ -111,7 +111,8 @@ runpy.run_module("local", run_name="__main__")
 
     assert (ran.returncode, ran.stderr) == (
         1,
-        "error: ministack, ruamel are not installed: pip install -r requirements-local.txt, or the package with [local]\n",
+        "error: ministack, ruamel are not installed: activate the environment (source .venv/bin/activate), "
+        "pip install -r requirements-local.txt, or the package with [local]\n",
     )
 
 
