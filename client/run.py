@@ -6,7 +6,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from client.errors import UnknownVariant
 from client.stack import Stack
 from handlers import exact_json
-from handlers.processing import FAILURES_FILE
+from handlers.processing import FAILURES_FILE, ITEMS_FILE
 
 NOTHING_GIVEN: Mapping[str, Any] = {}
 
@@ -127,7 +127,7 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     if options.stop:
         stack.client("stepfunctions").stop_execution(executionArn=execution)
     try:
-        with _display(as_json=options.json) as show:
+        with _display(lambda: size_of(stack, name), as_json=options.json) as show:
             for progress in watch(stack, execution):
                 show(progress)
     except KeyboardInterrupt:
@@ -177,6 +177,21 @@ def machine_of(stack: Stack) -> str:
     if machine is None:
         raise UnknownVariant("variant distributed is not deployed: add it to variants")
     return machine
+
+
+def size_of(stack: Stack, run: str) -> int | None:
+    """How many bytes the rows of a run take that its reader has laid out; None of one whose rows are elsewhere."""
+    from botocore.exceptions import ClientError
+
+    place = stack.outputs["distributedResults"]
+    if not place.startswith("s3://"):
+        return None
+    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    try:
+        return stack.client("s3").head_object(Bucket=bucket, Key=f"{prefix}{run}/{ITEMS_FILE}")["ContentLength"]
+    except ClientError:
+        # It is only for show: that a run goes on matters more.
+        return None
 
 
 def watch(stack: Stack, execution: str, poll_seconds: float | None = None) -> Iterator[Progress]:
@@ -289,13 +304,15 @@ def _inline_progress(workflows: Any, execution: str) -> Progress | None:
 
 
 class _display:
-    """One line that is rewritten on a terminal, or a line of JSON for each step; nothing where the output is piped."""
+    """One line that is rewritten on a terminal, or a line of JSON for each step; nothing where the output is piped. size: of all rows,
+    asked for when the first of them are known."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, size: Callable[[], int | None], *, as_json: bool) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
         self._as_json = as_json
+        self._size, self._bytes = size, None
         self._status: Any = None
         self._began: tuple[float, int] | None = None
 
@@ -306,17 +323,26 @@ class _display:
         return self._show
 
     def _show(self, progress: Progress) -> None:
+        if not self._as_json and self._status is None:
+            return
         now = time.monotonic()
-        self._began = self._began or (now, progress.done)
+        if self._began is None:
+            self._began, self._bytes = (now, progress.done), self._size()
         since, before = self._began
         pace = (progress.done - before) / (now - since) if now > since else 0.0
         left = progress.pending / pace if pace else None
         if self._as_json:
-            told = {"items": progress.items, **asdict(progress), "perSecond": round(pace, 1), "secondsLeft": left and round(left)}
+            size = {} if self._bytes is None else {"bytes": self._bytes, "bytesDone": self._of(progress)}
+            told = {"items": progress.items, **asdict(progress), **size, "perSecond": round(pace, 1), "secondsLeft": left and round(left)}
             print(json.dumps({"progress": told}), flush=True)
-        elif self._status is not None:
+        else:
             going = f", {pace:,.0f} a second, {_duration(left)} left" if left is not None else ""
-            self._status.update(f"{progress.done:,} of {progress.items:,} items done{going}")
+            size = "" if self._bytes is None else f", {self._of(progress) / 1e6:.1f} of {self._bytes / 1e6:.1f} MB"
+            self._status.update(f"{progress.done:,} of {progress.items:,} items done{size}{going}")
+
+    def _of(self, progress: Progress) -> int:
+        """The bytes of the rows that are done, if all of them are alike."""
+        return round((self._bytes or 0) * progress.done / max(1, progress.items))
 
     def __exit__(self, *_: object) -> None:
         if self._status is not None:

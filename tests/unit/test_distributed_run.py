@@ -265,6 +265,35 @@ def test_the_verb_prints_json(capsys):
     assert json.loads(capsys.readouterr().out)["cause"] == "items is a string, not a list"
 
 
+def test_as_json_each_step_is_a_line(capsys, monkeypatch):
+    class Ending(Aws):
+        looks = iter([(4, 6), (10, 0)])
+        statuses = iter(["RUNNING", "SUCCEEDED"])
+
+        def describe_execution(self, executionArn):
+            return {"status": next(self.statuses, "SUCCEEDED"), "output": json.dumps({**SUMMARY, "failed": 0})}
+
+        def describe_map_run(self, mapRunArn):
+            done, pending = next(self.looks, (10, 0))
+            return counts(total=done + pending, succeeded=done, pending=pending)
+
+        def head_object(self, Bucket, Key):
+            assert (Bucket, Key) == ("rows", "results/1/items.jsonl")
+            return {"ContentLength": 1_000}
+
+    monkeypatch.setattr(run, "AWS_POLL_SECONDS", (0.01, 0.02))
+    stack = stack_with(Ending({}, map_run=counts(total=10)))
+
+    assert run.run(arguments("--json"), stack) == 0
+
+    first, second, ended = map(json.loads, capsys.readouterr().out.splitlines())
+    steps = [first["progress"], second["progress"]]
+    assert [(step["done"], step["pending"], step["items"]) for step in steps] == [(4, 6, 10), (10, 0, 10)]
+    assert [(step["bytesDone"], step["bytes"]) for step in steps] == [(400, 1_000), (1_000, 1_000)]
+    assert steps[1]["perSecond"] > 0 and steps[1]["secondsLeft"] == 0
+    assert ended["status"] == "SUCCEEDED"
+
+
 def test_the_reason_of_a_refused_source_is_printed(capsys):
     state = {"status": "FAILED", "error": "InvalidSource", "cause": "items is a string, not a list"}
 
