@@ -74,11 +74,15 @@ class _Row:
 
 @dataclass
 class Display:
-    """Collects what happened, for all three ways to show it. Events arrive one at a time, from any thread."""
+    """Collects what happened, for all three ways to show it. Events arrive one at a time, from any thread.
+
+    said: what the run before has shown, a preview for instance, and need not be shown again.
+    """
 
     console: Console
     title: str
     preview: bool
+    said: list[Diagnostic] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
 
@@ -102,10 +106,11 @@ class Display:
             for line in (line for step in deployment.steps for line in step_lines(step)):
                 out(Text(line, style=_line_style(line)))
             out()
-        shown = [*self.diagnostics, *(Diagnostic("error", str(failure)) for failure in deployment.failures)]
-        if self.diagnostics:
+        fresh = [diagnostic for diagnostic in self.diagnostics if diagnostic not in self.said]
+        self.said += fresh
+        if fresh:
             out("Diagnostics:", style="bold")
-            for diagnostic in shown:
+            for diagnostic in [*fresh, *(Diagnostic("error", str(failure)) for failure in deployment.failures)]:
                 where = f"{short_type(diagnostic.urn)} ({urn_name(diagnostic.urn)}): " if diagnostic.urn else ""
                 prefix = "" if diagnostic.severity == "info" else f"{diagnostic.severity}: "
                 out(Text(f"  {where}{prefix}{diagnostic.message}"))

@@ -15,7 +15,7 @@ from pulumi import RunError
 
 from local import emulator as emulator_control
 from local.config import StackConfig
-from local.display import Display, LiveDisplay, PlainDisplay, QuietConsole, SilentDisplay, digest
+from local.display import Diagnostic, Display, LiveDisplay, PlainDisplay, QuietConsole, SilentDisplay, digest
 from local.emulator import Emulator
 from local.engine import Deployment
 from local.files import private_folder
@@ -90,6 +90,7 @@ class Session:
         self.state = file.load()
         self.emulator = self._open_emulator()
         self._plugin = configure_provider(config, self.emulator)
+        self._said: list[Diagnostic] = []
 
     def take_up(self, *, save: bool) -> list[str]:
         """Squares the state with the emulator before anything else; returns what the user should know about it.
@@ -182,7 +183,7 @@ class Session:
     def _display(self, title: str, *, preview: bool) -> Display:
         if self.options.json:
             return SilentDisplay(self.console, title, preview)
-        return (LiveDisplay if self.options.live else PlainDisplay)(self.console, title, preview)
+        return (LiveDisplay if self.options.live else PlainDisplay)(self.console, title, preview, self._said)
 
     def _open_emulator(self) -> Emulator:
         emulator = open_emulator(self.config.project.local_folder, self.options.endpoint)

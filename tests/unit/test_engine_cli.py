@@ -575,3 +575,17 @@ def test_cli_says_so_when_there_is_no_pulumi(project: Project, monkeypatch: pyte
     result = project.run("up", "--cli", "--yes")
 
     assert (result.code, result.err) == (1, "error: --cli needs the Pulumi CLI, but there is no pulumi on PATH\n")
+
+
+def test_what_the_preview_has_said_the_update_does_not_say_again(project):
+    project.program("""
+        pulumi.warn("this is dear")
+        if not pulumi.runtime.is_dry_run():
+            pulumi.warn("and this is for real")
+    """)
+
+    both, alone = project.run("up", "--yes"), project.run("up", "--yes", "--skip-preview")
+
+    assert both.out.count("warning: this is dear") == 1
+    assert both.out.count("warning: and this is for real") == 1
+    assert alone.out.count("warning: this is dear") == 1
