@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from client.errors import UsageError
-from client.run import machine_of, named
+from client.run import named, place_of_results
 from client.stack import Stack
 from handlers import exact_json, result_files
 from handlers.processing import ITEMS_FILE, SOURCE_FILE
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
 def rows(stack: Stack, run: str) -> Iterator[Row]:
     """Of a run that has ended, one after the other in the order of the source. NoResults where it has left none."""
     execution = named(stack, run)
-    if not stack.outputs["distributedResults"].startswith("s3://"):
+    if place_of_results(stack) is None:
         yield from _inline(stack, execution)
         return
     runs = list(reversed(list(_joined(stack, execution.rpartition(":")[2]))))
@@ -95,9 +95,7 @@ def _joined(stack: Stack, run: str | None) -> Iterator[tuple[str, dict[str, Any]
 
 def _outcomes(stack: Stack, run: str) -> Iterator[dict[str, Any]]:
     bucket, prefix = _place(stack)
-    machine = machine_of(stack)
-    execution = f"{machine.replace(':stateMachine:', ':execution:')}:{run}"
-    for map_run in stack.client("stepfunctions").list_map_runs(executionArn=execution)["mapRuns"]:
+    for map_run in stack.client("stepfunctions").list_map_runs(executionArn=named(stack, run))["mapRuns"]:
         manifest = result_files.manifest_of(prefix, map_run["mapRunArn"])
         for outcome in result_files.outcomes(stack.client("s3"), bucket, manifest, is_empty=lambda: True):
             if outcome["status"] == "SUCCEEDED" or outcome["error"]["type"] not in NOT_REACHED:
@@ -112,8 +110,9 @@ def _row(outcome: dict[str, Any]) -> Row:
 
 
 def _place(stack: Stack) -> tuple[str, str]:
-    bucket, _, prefix = stack.outputs["distributedResults"].removeprefix("s3://").partition("/")
-    return bucket, prefix.rstrip("/")
+    place = place_of_results(stack)
+    assert place is not None
+    return place
 
 
 def _key(stack: Stack, run: str, file: str) -> str:

@@ -179,16 +179,22 @@ def machine_of(stack: Stack) -> str:
     return machine
 
 
+def place_of_results(stack: Stack) -> tuple[str, str] | None:
+    """Bucket and prefix of the runs' rows and results; None of a stack whose runs are inline."""
+    bucket, _, prefix = stack.outputs["distributedResults"].removeprefix("s3://").partition("/")
+    return (bucket, prefix.rstrip("/")) if stack.outputs["distributedResults"].startswith("s3://") else None
+
+
 def size_of(stack: Stack, run: str) -> int | None:
     """How many bytes the rows of a run take that its reader has laid out; None of one whose rows are elsewhere."""
     from botocore.exceptions import ClientError
 
-    place = stack.outputs["distributedResults"]
-    if not place.startswith("s3://"):
+    place = place_of_results(stack)
+    if place is None:
         return None
-    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    bucket, prefix = place
     try:
-        return stack.client("s3").head_object(Bucket=bucket, Key=f"{prefix}{run}/{ITEMS_FILE}")["ContentLength"]
+        return stack.client("s3").head_object(Bucket=bucket, Key=f"{prefix}/{run}/{ITEMS_FILE}")["ContentLength"]
     except ClientError:
         # It is only for show: that a run goes on matters more.
         return None
@@ -198,12 +204,12 @@ def watch(stack: Stack, execution: str, poll_seconds: float | None = None) -> It
     """The progress whenever it has changed, until the execution ends. poll_seconds: between two looks; without it, what AWS allows. A look
     that AWS throttles is one that sees nothing new."""
     workflows, seen, map_run, ended = stack.client("stepfunctions"), None, None, False
-    is_distributed = stack.outputs["distributedResults"].startswith("s3://")
+    is_distributed = place_of_results(stack) is not None
     while True:
         with _patience():
             ended = ended or workflows.describe_execution(executionArn=execution)["status"] != "RUNNING"
             if is_distributed:
-                map_run = map_run or map_run_of(workflows, execution)
+                map_run = map_run or _map_run(workflows, execution)
                 progress = _map_run_progress(workflows, map_run) if map_run else None
             else:
                 progress = _inline_progress(workflows, execution)
@@ -238,10 +244,10 @@ def result(stack: Stack, execution: str, failures: int = SHOWN_FAILURES) -> Run:
     summary: dict[str, Any] = _summary(state)
     if "items" not in summary:
         # It was cut short. Which of the items failed, only the tally would have known.
-        map_run = map_run_of(workflows, execution)
+        map_run = _map_run(workflows, execution)
         progress = _map_run_progress(workflows, map_run) if map_run else None
         summary = {"items": progress.items, "done": progress.done} if progress else {}
-    listed = islice(failures_of(stack, summary), failures)
+    listed = islice(_failures(stack, summary), failures)
     return Run(
         execution=execution,
         status=state["status"],
@@ -266,7 +272,7 @@ def _summary(state: dict[str, Any]) -> dict[str, Any]:
     return json.loads(state["cause"]) if state.get("error") == "ToleranceExceeded" else {}
 
 
-def failures_of(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _failures(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All of them: of a Distributed Map, the tally wrote them beside the results."""
     if not isinstance(summary.get("results"), str):
         yield from summary.get("failures", [])
@@ -278,7 +284,7 @@ def failures_of(stack: Stack, summary: dict[str, Any]) -> Iterator[dict[str, Any
         yield json.loads(line)
 
 
-def map_run_of(workflows: Any, execution: str) -> str | None:
+def _map_run(workflows: Any, execution: str) -> str | None:
     """The ARN of the execution's Map Run; None where it has none (yet)."""
     runs = workflows.list_map_runs(executionArn=execution)["mapRuns"]
     return runs[0]["mapRunArn"] if runs else None
