@@ -457,7 +457,7 @@ def _processor(
     if claims:
         environment |= {"CLAIMS_TABLE": claims.name, "CLAIMS_KEPT_SECONDS": str(CLAIMS_SECONDS)}
         statements.append(policy.allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], claims.arn))
-    if results and own.batchSize > 1:
+    if results:
         environment |= {"RESULTS_BUCKET": results.bucket_name, "RESULTS_PREFIX": RESULTS_PREFIX}
         kept = pulumi.Output.concat(results.bucket_arn, f"/{RESULTS_PREFIX}/*")
         statements.append(policy.allow(["s3:PutObject", "s3:AbortMultipartUpload"], kept))

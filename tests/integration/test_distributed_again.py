@@ -102,6 +102,16 @@ def test_two_runs_at_once_with_one_label_do_each_row_once(deployed, tmp_path):
     assert Counter(map(int, ledger.read_text().split())) == dict.fromkeys(range(60), 1)
 
 
+def test_a_large_row_that_fails_says_why_where_each_is_called_alone(deployed, tmp_path):
+    stack = data_set(deployed, module="tests.processes", toleratedFailureCount=1)
+    (tmp_path / "items.json").write_text(json.dumps([{"fail": "out of ink", "text": "x" * 210_000}]))
+    load.load(stack, tmp_path / "items.json")
+
+    [failure] = finish(stack, "large").failures
+
+    assert failure["error"]["message"] == "out of ink"
+
+
 class TestBatches:
     @pytest.fixture
     def stack(self, deployed):
