@@ -1,4 +1,5 @@
 """python -m client VERB: talk to a deployed stack."""
+# PYTHON_ARGCOMPLETE_OK: it answers where a shell asks for completions (`client.completion`).
 
 import argparse
 import importlib
@@ -33,6 +34,7 @@ VERBS = {
     "board": "open the quote board in a browser",
     "new": "write a responder, with a test of it, into the project",
     "try": "ask one responder alone, without a stack",
+    "completion": "print what bash, zsh or fish read to complete the commands",
     "doctor": "look at what the commands need of this machine",
 }
 """Each is a module of this package with `add_arguments(parser)` and `run(options, stack) -> exit code`, or, where no stack need be
@@ -62,6 +64,10 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def main(arguments: list[str] | None = None) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from client import completion
+
+        completion.complete(_program(), VERBS, _verb)
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         if options.run_here is not None:
@@ -125,8 +131,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
+    chosen = _program().parse_args(arguments)
+    return _verb(chosen.verb).parse_args(chosen.rest)
+
+
+def _program() -> argparse.ArgumentParser:
     verbs = {verb: summary for verb, summary in VERBS.items() if importlib.util.find_spec(f"{__package__}.{verb}")}
-    listed = "\n".join(f"  {verb:<9} {summary}" for verb, summary in verbs.items())
+    listed = "\n".join(f"  {verb:<10} {summary}" for verb, summary in verbs.items())
     parser = _Parser(
         prog=f"python -m {__package__}",
         usage="%(prog)s VERB [--stack STACK | --outputs FILE] [--json] …",
@@ -137,20 +148,24 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("verb", choices=verbs, metavar="VERB", help="what to do; VERB --help tells more")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    # Only the chosen verb is imported, so that the others cost nothing.
-    module = importlib.import_module(f"{__package__}.{chosen.verb}")
-    verb = _Parser(
-        prog=f"python -m {__package__} {chosen.verb}",
-        description=verbs[chosen.verb],
+    return parser
+
+
+def _verb(name: str) -> argparse.ArgumentParser:
+    """Of what follows the verb. Only its module is imported, so that the others cost nothing."""
+    module = importlib.import_module(f"{__package__}.{name}")
+    parser = _Parser(
+        prog=f"python -m {__package__} {name}",
+        description=VERBS[name],
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verb.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
-    verb.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
-    verb.add_argument("--json", action="store_true", help="print JSON")
-    module.add_arguments(verb)
-    return verb.parse_args(chosen.rest, argparse.Namespace(run=getattr(module, "run", None), run_here=getattr(module, "run_here", None)))
+    parser.add_argument("--stack", "-s", help="the stack; default: local, else the one that the Pulumi CLI has selected")
+    parser.add_argument("--outputs", type=Path, metavar="FILE", help="the stack's outputs, as `pulumi stack output --json` prints them")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    module.add_arguments(parser)
+    parser.set_defaults(run=getattr(module, "run", None), run_here=getattr(module, "run_here", None))
+    return parser
 
 
 def _fail(reason: str, code: int) -> int:

@@ -45,7 +45,7 @@ class Event:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "of",
+        "speaker",
         nargs="?",
         metavar="NAME | REQUEST_ID",
         help="a responder, another function of the stack (aggregator, api …), or the id of a request; default: everything",
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
     groups: Mapping[str, str] = stack.outputs.get("logGroups", {})
-    chosen, request_id = _chosen(options.of, groups)
+    chosen, request_id = _chosen(options.speaker, groups)
     since = time.time() - options.since
     seen: set[str] = set()
     while True:

@@ -34,6 +34,13 @@ def project_folder() -> Path:
     return next((folder for folder in (here, *here.parents) if any((folder / name).is_file() for name in PROJECT_FILES)), here)
 
 
+def stack_names() -> list[str]:
+    """Of the project's stacks that have a configuration or a local state."""
+    from local.state import stack_names
+
+    return stack_names(project_folder())
+
+
 def add_responder(stack: str, entry: Mapping[str, str]) -> Path:
     """The stack's file, whose list of responders has the entry now: {"name", and values by their path in it}. Comments in the file stay.
     Raises UsageError."""

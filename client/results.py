@@ -38,7 +38,7 @@ class NotATable(UsageError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("of", metavar="RUN", help="its execution's name or ARN")
+    parser.add_argument("execution", metavar="RUN", help="its execution's name or ARN")
     parser.add_argument("--failed", action="store_true", help="only the rows that failed or were not reached")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="JSON Lines, or CSV where it ends in .csv; default: standard output"
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
-    found = rows(stack, options.of)
+    found = rows(stack, options.execution)
     wanted = (row for row in found if row["status"] != "SUCCEEDED") if options.failed else found
     as_csv = options.csv or (options.output is not None and options.output.suffix.lower() == ".csv")
     write = _write_csv if as_csv else _write_lines

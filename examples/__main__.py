@@ -1,6 +1,8 @@
 """python -m examples NAME: deploy a scenario on the emulator, send its request through every carrier, destroy it again."""
+# PYTHON_ARGCOMPLETE_OK: it answers where a shell asks for completions.
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,10 @@ CARRIERS = ("map", "parallel", "sns")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m examples", description=__doc__)
     parser.add_argument("scenario", choices=SCENARIOS)
+    if "_ARGCOMPLETE" in os.environ:
+        from argcomplete import autocomplete
+
+        autocomplete(parser)
     scenario = FOLDER / parser.parse_args().scenario
     [config] = scenario.glob("Pulumi.*.yaml")
     stack = ["--stack", config.name.split(".")[1]]

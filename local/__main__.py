@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK: it answers where a shell asks for completions (`local.cli`).
 import importlib.util
 import sys
 

@@ -19,7 +19,7 @@ from local import emulator as emulator_control
 from local.config import Project, StackConfig, load_project, text
 from local.emulator import require_loopback
 from local.errors import LocalError
-from local.state import StateFile
+from local.state import StateFile, stack_names
 
 if TYPE_CHECKING:
     from local.session import Outcome, Session
@@ -52,6 +52,10 @@ class CommandError(LocalError):
 def main(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from argcomplete import autocomplete
+
+        autocomplete(parser, always_complete_options=False, exclude=(*ONLY_THE_CLI, *STACK_ONLY_THE_CLI))
     options, unknown = parser.parse_known_args(arguments)
     if options.cli:
         from local.pulumi_cli import run_pulumi
@@ -460,7 +464,7 @@ def _parser() -> argparse.ArgumentParser:
         ("rm", _config_remove, "Remove a value"),
     ):
         added = verb(name, run, help_, config_verbs)
-        added.add_argument("key")
+        _complete(added.add_argument("key"), lambda project: [project.short_key(key) for key in project.declarations])
         added.add_argument("--path", action="store_true", help="the key is a path into an array or object")
         if name == "set":
             added.add_argument("value", nargs="?", help="read from standard input when left out")
@@ -494,7 +498,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-s", "--stack", help=f"the stack to work on (default: {DEFAULT_STACK})")
+    stack = parser.add_argument("-s", "--stack", help=f"the stack to work on (default: {DEFAULT_STACK})")
+    _complete(stack, lambda project: stack_names(project.folder))
     parser.add_argument("--config-file", type=Path, metavar="FILE", help="the stack's configuration (default: Pulumi.STACK.yaml)")
     parser.add_argument("-C", "--cwd", metavar="FOLDER", help="work as if started in that folder")
     parser.add_argument("--color", choices=("auto", "always", "never"), help="colours (default: auto; NO_COLOR is honoured)")
@@ -502,6 +507,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--non-interactive", action="store_true", help="never ask")
     parser.add_argument("--cli", action="store_true", help="hand the verb to the Pulumi CLI")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _complete(argument: argparse.Action, found: Callable[[Project], list[str]]) -> None:
+    """What a shell completes that argument with."""
+    argument.completer = lambda **_: found(load_project(Path.cwd()))  # ty: ignore[missing-attribute]
 
 
 def _positive(text: str) -> int:

@@ -11,6 +11,7 @@ import copy
 import fcntl
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -162,6 +163,12 @@ def creation_of(resource: Resource) -> str:
 def deletion_of(resource: Resource) -> str:
     """The key of a deletion that is under way."""
     return f"{DELETING} {resource.urn} {resource.id}"
+
+
+def stack_names(project: Path) -> list[str]:
+    """Of a project's folder: the stacks that have a configuration, an example of one, or a state."""
+    found = [*project.glob("Pulumi.*.yaml"), *project.glob("Pulumi.*.yaml.example"), *(project / ".local").glob("*.state.json")]
+    return sorted({re.sub(r"^Pulumi\.|\.yaml(\.example)?$|\.state\.json$", "", path.name) for path in found})
 
 
 class StateFile:

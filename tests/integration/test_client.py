@@ -4,10 +4,11 @@ import asyncio
 import io
 import json
 import uuid
+from argparse import Namespace
 
 import pytest
 
-from client import AsyncStack
+from client import AsyncStack, completion
 from client.__main__ import main
 
 RESPONDERS = [
@@ -56,6 +57,14 @@ def test_a_request_shows_its_answers_and_can_be_read_again(client, variant):
     assert (code, json.loads(stored)["request"]) == (0, QUICK)
     assert json.loads(stored)["best"]["responder"] == "avis"
     assert "* avis" in client("get", body["requestId"])[1].replace("  ", " ")
+
+
+def test_tab_offers_the_newest_requests(client, stack, tmp_path):
+    first, second = (client("request", "sns", "--no-wait")[1].strip() for _ in range(2))
+
+    offered = completion.COMPLETIONS["id"](Namespace(stack=None, outputs=tmp_path / "outputs.json"))
+
+    assert {first, second} <= set(offered)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

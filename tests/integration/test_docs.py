@@ -38,6 +38,8 @@ NOT_RUN = {
     "python -m benchmarks --split": "as bench",
     "python -m benchmarks.scale": "it writes the page and its pictures; test_scale writes them elsewhere",
     'python -m local up --watch --yes --then "python -m client request map"': "it goes on until it is interrupted; test_local_cli tests it",
+    'eval "$(python -m client completion zsh)"': "it is for zsh; test_shell_completion presses Tab in each shell",
+    "python -m client completion fish | source": "as for zsh",
     "make lint": "it is a part of make test",
     "pulumi stack init dev": "where a stack is kept is the Pulumi CLI's own affair",
     "pulumi up": "python -m local up runs the same program",

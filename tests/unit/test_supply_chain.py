@@ -87,7 +87,7 @@ from tests import program
 
 assert program.run({"variants": ["map", "parallel", "sns", "distributed"]}).resources
 words = {"load": ["file.json"], "get": ["an-id"], "watch": ["an-id"], "show": ["an-id"], "results": ["a-run"],
-         "plan": ["--rows", "10"], "request": ["map"], "new": ["responder", "acme"], "try": ["acme"]}
+         "plan": ["--rows", "10"], "request": ["map"], "new": ["responder", "acme"], "try": ["acme"], "completion": ["zsh"]}
 for verb in VERBS:
     _parse([verb, *words.get(verb, [])])
 """
