@@ -116,7 +116,7 @@ def _preview(options: argparse.Namespace) -> int:
     config, file = _stack(options)
     _refuse_stack_of_the_cli(config)
     config.validate()
-    session = _session(options, config, file)
+    session = _session(options, config, file, makes=False)
     _warn(session.take_up(save=False))
     return _report(options, config, session.update(preview=True))
 
@@ -147,7 +147,7 @@ def _operate(options: argparse.Namespace, name: str) -> int:
         print(f"Stack {config.stack} has no resources")
         return 0
     with file.lock():
-        session = _session(options, config, file)
+        session = _session(options, config, file, makes=name == "update")
         run = getattr(session, name)
         _warn(session.take_up(save=True))
         if name == "update" and options.refresh:
@@ -178,7 +178,7 @@ def _not_here(options: argparse.Namespace) -> int:
     raise CommandError(f"{options.words} isn't supported by the local engine; use --cli", WRONG_USAGE)
 
 
-def _session(options: argparse.Namespace, config: StackConfig, file: StateFile) -> Session:
+def _session(options: argparse.Namespace, config: StackConfig, file: StateFile, *, makes: bool) -> Session:
     from local.session import Options, Session
 
     colour = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
@@ -192,7 +192,7 @@ def _session(options: argparse.Namespace, config: StackConfig, file: StateFile) 
         parallel=options.parallel,
         endpoint=options.endpoint,
     )
-    return Session(config, file, shown)
+    return Session(config, file, shown, makes=makes)
 
 
 def _report(options: argparse.Namespace, config: StackConfig, outcome: Outcome) -> int:

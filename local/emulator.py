@@ -38,6 +38,9 @@ from local.errors import LocalError
 from local.files import private_folder, replace_text
 
 ACCOUNT = "000000000000"
+NOWHERE = "http://127.0.0.1:0"
+"""The address of no emulator, where none is needed: nothing can listen there."""
+
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
@@ -48,6 +51,11 @@ SCRIPT = Path(__file__).with_name("emulator_process.py")
 
 class EmulatorError(LocalError):
     """The emulator can't be started, reached or stopped; the message is for the user."""
+
+
+def account_of(access_key: str) -> str:
+    """The account that an emulator takes the key for."""
+    return access_key if re.fullmatch(r"\d{12}", access_key) else ACCOUNT
 
 
 @dataclass
@@ -86,8 +94,7 @@ class Emulator:
         if self.session_token is not None:
             environment["AWS_SESSION_TOKEN"] = self.session_token
         if self.folder is not None:
-            account = os.environ.get("AWS_ACCESS_KEY_ID", "")
-            environment["AWS_ACCESS_KEY_ID"] = account if re.fullmatch(r"\d{12}", account) else ACCOUNT
+            environment["AWS_ACCESS_KEY_ID"] = account_of(os.environ.get("AWS_ACCESS_KEY_ID", ""))
             environment["AWS_SECRET_ACCESS_KEY"] = "test"
         return environment
 

@@ -79,16 +79,19 @@ def _in_one_line(error: Exception, folder: Path) -> str:
 
 
 class Session:
-    """Opens the emulator and the state once; `run` then previews or updates."""
+    """Opens the emulator and the state once; `run` then previews or updates.
 
-    def __init__(self, config: StackConfig, file: StateFile, options: Options) -> None:
+    makes: whether it may make resources. What makes none of a stack that has none does without an emulator, unless one runs.
+    """
+
+    def __init__(self, config: StackConfig, file: StateFile, options: Options, *, makes: bool) -> None:
         self.config = config
         self.options = options
         # The program's own printing is redirected while it runs; what is shown here is not.
         self.console = QuietConsole(file=sys.stdout, no_color=not options.colour, highlight=False, soft_wrap=True)
         self._file = file
         self.state = file.load()
-        self.emulator = self._open_emulator()
+        self.emulator = self._open_emulator(makes=makes)
         self._plugin = configure_provider(config, self.emulator)
         self._said: list[Diagnostic] = []
 
@@ -185,8 +188,9 @@ class Session:
             return SilentDisplay(self.console, title, preview)
         return (LiveDisplay if self.options.live else PlainDisplay)(self.console, title, preview, self._said)
 
-    def _open_emulator(self) -> Emulator:
-        emulator = open_emulator(self.config.project.local_folder, self.options.endpoint)
+    def _open_emulator(self, *, makes: bool) -> Emulator:
+        needed = makes or bool(self.state.resources or self.state.pending_creates or self.state.pending_deletes)
+        emulator = open_emulator(self.config.project.local_folder, self.options.endpoint, needed=needed)
         if emulator.started and not self.options.json:
             self.console.print(f"Started the emulator at {emulator.endpoint}\n")
         return emulator
@@ -215,14 +219,17 @@ def configure_provider(config: StackConfig, emulator: Emulator) -> Plugin:
     return plugin
 
 
-def open_emulator(folder: Path, endpoint: str | None) -> Emulator:
-    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running.
+def open_emulator(folder: Path, endpoint: str | None, *, needed: bool = True) -> Emulator:
+    """The emulator at the address that the user gave, else the project's own, which is started when it isn't running, if it is needed.
 
     folder: where the project keeps what it knows of its stacks, which is the user's alone from here on.
     """
     private_folder(folder)
     address = endpoint or os.environ.get("AWS_ENDPOINT_URL")
-    return emulator_control.at(address, folder) if address else emulator_control.start(folder, auth=True)
+    if address:
+        return emulator_control.at(address, folder)
+    running = None if needed else emulator_control.find(folder) or Emulator(emulator_control.NOWHERE)
+    return running or emulator_control.start(folder, auth=True)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from local.emulator import is_loopback
+from local.emulator import NOWHERE, account_of, is_loopback
 from local.provider.errors import ProviderError, is_gone
 
 # The provider's configuration has more than one name for some services: {the boto3 client: other names}.
@@ -61,6 +61,8 @@ class Settings:
         for name in (service, *SERVICE_NAMES.get(service, ())):
             if name in self.endpoints:
                 return self.endpoints[name]
+        if self.endpoint == NOWHERE:
+            raise ProviderError(f"no emulator runs that could be asked for what {service} has: start it first")
         if self.endpoint is None:
             raise ProviderError(f"No endpoint is configured for {service}: add it to aws:endpoints.")
         return self.endpoint
@@ -141,6 +143,9 @@ class Aws:
     def identity(self) -> dict[str, str]:
         """{"Account", "Arn", "UserId"} of the caller."""
         with self._lock:
+            if self.settings.endpoint == NOWHERE:
+                account = account_of(self.settings.access_key)
+                return {"Account": account, "Arn": f"arn:{self.partition}:iam::{account}:root", "UserId": account}
             if not self._identity:
                 answer = self.client("sts").get_caller_identity()
                 self._identity.update({key: answer[key] for key in ("Account", "Arn", "UserId")})

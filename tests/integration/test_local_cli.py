@@ -453,3 +453,77 @@ def test_what_is_refused_in_the_clear_is_taken_from_this_machine(tmp_path):
         url = sqs.create_queue(QueueName="q", Attributes={"Policy": json.dumps(document)})["QueueUrl"]
 
         assert sqs.send_message(QueueUrl=url, MessageBody="in the clear")["MessageId"]
+
+
+OF_NOTHING = """\
+import pulumi
+import pulumi_aws as aws
+
+caller = aws.get_caller_identity()
+queue = aws.sqs.Queue("queue")
+pulumi.export("place", [caller.account_id, caller.arn, caller.user_id, aws.get_region().region, aws.get_partition().partition])
+"""
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders in which an emulator was started."""
+    started: list[Path] = []
+    launch = emulator_control._launch
+    monkeypatch.setattr(emulator_control, "_launch", lambda folder, *given: started.append(folder) or launch(folder, *given))
+    return started
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["preview"], "    + 2 to create\n"),
+        (["preview", "--json"], '"create": 2,'),
+        (["destroy", "--yes"], "Stack local has no resources\n"),
+        (["destroy", "--yes", "--json"], '"delete": 0,'),
+        (["refresh", "--yes"], "Stack local has no resources\n"),
+    ],
+)
+def test_of_a_stack_that_has_nothing_no_emulator_is_started(own_emulator: Project, starts, capsys, words, said):
+    own_emulator.program(OF_NOTHING)
+
+    code = main(["-C", str(own_emulator.folder), *words])
+
+    assert (code, starts) == (0, [])
+    assert said in capsys.readouterr().out
+
+
+def test_a_second_destroy_starts_no_emulator(own_emulator: Project, starts, capsys):
+    folder = ["-C", str(own_emulator.folder)]
+    for words in (["up", "--yes", "--skip-preview"], ["destroy", "--yes"], ["stop"]):
+        main([*folder, *words])
+    capsys.readouterr()
+
+    codes = [main([*folder, *words]) for words in (["destroy", "--yes"], ["destroy", "--yes", "--json"], ["preview"])]
+
+    assert (codes, len(starts)) == ([0, 0, 0], 1)
+    assert capsys.readouterr().err == ""
+
+
+def test_without_an_emulator_a_program_is_told_of_the_place_what_the_emulator_says(own_emulator: Project, starts, capsys):
+    own_emulator.program(OF_NOTHING)
+
+    def place() -> list[str]:
+        main(["-C", str(own_emulator.folder), "preview", "--json"])
+        return json.loads(capsys.readouterr().out)["steps"][0]["newState"]["outputs"]["place"]
+
+    alone = place()
+    main(["-C", str(own_emulator.folder), "start"])
+    capsys.readouterr()
+
+    assert alone == place()
+    assert len(starts) == 1
+
+
+def test_what_only_an_emulator_knows_is_refused_in_a_line_where_none_runs(own_emulator: Project, starts, capsys):
+    own_emulator.program('import pulumi_aws as aws\n\naws.sqs.Queue.get("queue", "http://127.0.0.1/000000000000/queue")\n')
+
+    code = main(["-C", str(own_emulator.folder), "preview"])
+
+    assert (code, starts) == (1, [])
+    assert capsys.readouterr().err.endswith(": no emulator runs that could be asked for what sqs has: start it first\n")

@@ -83,7 +83,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return plugin
 
     monkeypatch.setattr(session, "configure_provider", configured)
-    monkeypatch.setattr(session, "open_emulator", lambda folder, endpoint: made.emulator)
+    monkeypatch.setattr(session, "open_emulator", lambda folder, endpoint, needed: made.emulator)
     made.program(PROGRAM)
     return made
 
