@@ -73,8 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.run_here is not None:
             return options.run_here(options)
         return options.run(options, _stack_class(options).find(options.stack, options.outputs))
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        return _fail("; ".join(["interrupted", *map(str, interrupt.args)]), INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -46,7 +46,7 @@ class ApiStack(Stack):
         return self._read(request_id)
 
     def _start(self, variant: str, request: Request | Mapping[str, Any], timeout: float, waits: bool = True) -> tuple[str, Ended]:
-        identified = self._identified(request)
+        identified = self.identified(request)
         request_id = identified["requestId"]
         status, body = self._call("POST", f"/{urllib.parse.quote(variant, safe='')}/requests", identified)
         if status == 404:

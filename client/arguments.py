@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,12 @@ def read_request(options: argparse.Namespace, stack: Stack) -> Any:
     given = body.get("completion", {}) if isinstance(body, dict) else None
     # What is no request stays as it is, to be refused for what it is.
     return {**body, "completion": {**given, **completion}} if completion and isinstance(given, dict) else body
+
+
+def command(options: argparse.Namespace, *words: str) -> str:
+    """As it is typed, to the stack of these options."""
+    of_stack = [f"--{name}={value}" for name in ("stack", "outputs") if (value := getattr(options, name, None)) is not None]
+    return shlex.join(["python", "-m", str(__package__), *words, *of_stack, *(["--api"] if getattr(options, "api", False) else [])])
 
 
 def ago(text: str) -> float:

@@ -1,5 +1,8 @@
 """What a caller can meet. Requests that break the contract are `handlers.contract.InvalidRequest`."""
 
+import contextlib
+from collections.abc import Generator
+
 
 class StackError(Exception):
     """Something the caller can act on; the message is one line that says what."""
@@ -27,3 +30,12 @@ class StillOpen(RequestFailed):
 
 class UsageError(StackError):
     """What the user typed cannot be done as it stands."""
+
+
+@contextlib.contextmanager
+def when_interrupted(how: str) -> Generator[None]:
+    """Within this, KeyboardInterrupt says how what was begun goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how) from None

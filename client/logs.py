@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from client import arguments, display
-from client.errors import UsageError
+from client.errors import UsageError, when_interrupted
 from client.stack import Stack
 from handlers.contract import REQUEST_ID
 
@@ -60,17 +60,19 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
     chosen, request_id = _chosen(options.speaker, groups)
     since = time.time() - options.since
     seen: set[str] = set()
-    while True:
-        for event in sorted(events(stack, chosen, since, request_id)):
-            if event.id not in seen:
-                seen.add(event.id)
-                _show(event, options)
-        if not options.follow:
-            return 0
-        sys.stdout.flush()
-        # What was written a moment ago may still be on its way.
-        since = max(since, time.time() - 60)
-        time.sleep(POLL_SECONDS)
+    again = arguments.command(options, "logs", *filter(None, [options.speaker]), "--follow")
+    with when_interrupted(f"to go on: {again}"):
+        while True:
+            for event in sorted(events(stack, chosen, since, request_id)):
+                if event.id not in seen:
+                    seen.add(event.id)
+                    _show(event, options)
+            if not options.follow:
+                return 0
+            sys.stdout.flush()
+            # What was written a moment ago may still be on its way.
+            since = max(since, time.time() - 60)
+            time.sleep(POLL_SECONDS)
 
 
 def events(stack: Stack, groups: Mapping[str, str], since: float, request_id: str | None = None) -> Iterator[Event]:

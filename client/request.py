@@ -4,6 +4,7 @@ import argparse
 import json
 
 from client import arguments, display
+from client.errors import when_interrupted
 from client.stack import Stack
 
 
@@ -16,12 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
-    body = arguments.read_request(options, stack)
+    body = stack.identified(arguments.read_request(options, stack))
     if options.no_wait:
         request_id = stack.send(options.variant, body)
         print(json.dumps({"requestId": request_id}) if options.json else request_id)
         return 0
-    result = display.last(stack, stack.follow(options.variant, body, options.timeout), as_json=options.json)
+    with when_interrupted(f"what was sent goes on: {arguments.command(options, 'watch', body['requestId'])}"):
+        result = display.last(stack, stack.follow(options.variant, body, options.timeout), as_json=options.json)
     if options.json:
         display.print_json(result)
     return 1 if result["status"] == "FAILED" else 0

@@ -4,14 +4,15 @@ import argparse
 import contextlib
 import json
 import random
-import sys
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-from client.errors import UnknownVariant
+from client import arguments
+from client.errors import UnknownVariant, when_interrupted
 from client.stack import Stack
 from handlers import exact_json
 from handlers.processing import FAILURES_FILE, ITEMS_FILE
@@ -121,18 +122,19 @@ def run(options: argparse.Namespace, stack: Stack) -> int:
         from client import dry_run
 
         return dry_run.run(stack, input_of(options, stack), options.row_ms / 1_000, as_json=options.json)
-    of = options.follow or options.stop
-    execution = named(stack, of) if of else start(stack, options.name, input_of(options, stack))
+    execution = named(stack, options.follow or options.stop or options.name or str(uuid.uuid4()))
     name = execution.rpartition(":")[2]
-    if options.stop:
-        stack.client("stepfunctions").stop_execution(executionArn=execution)
-    try:
-        with _display(lambda: size_of(stack, name), as_json=options.json) as show:
-            for progress in watch(stack, execution):
-                show(progress)
-    except KeyboardInterrupt:
-        print(f"the run goes on: run --follow {name} follows it, run --stop {name} stops it", file=sys.stderr)
-        raise
+    follows, stops = (arguments.command(options, "run", how, execution) for how in ("--follow", "--stop"))
+    with (
+        when_interrupted(f"what was started goes on: {follows}; to stop it: {stops}"),
+        _display(lambda: size_of(stack, name), as_json=options.json) as show,
+    ):
+        if options.stop:
+            stack.client("stepfunctions").stop_execution(executionArn=execution)
+        elif not options.follow:
+            start(stack, name, input_of(options, stack))
+        for progress in watch(stack, execution):
+            show(progress)
     ended = result(stack, execution, options.failures)
     if options.json:
         print(json.dumps(asdict(ended), default=str))

@@ -194,7 +194,7 @@ class Stack:
     def _start(self, variant: str, request: Request | Mapping[str, Any], timeout: float, waits: bool = True) -> tuple[str, Ended]:
         """Sends the request: its id, and how to learn that it has ended."""
         entrance = self._entrance(variant)
-        identified = self._identified(request)
+        identified = self.identified(request)
         if "functionArn" in entrance:
             ended = self._ask_requester(entrance["functionArn"], identified)
         elif entrance["workflowType"] == "EXPRESS" and waits:
@@ -204,7 +204,8 @@ class Stack:
         return identified["requestId"], ended
 
     @staticmethod
-    def _identified(request: Request | Mapping[str, Any]) -> dict[str, Any]:
+    def identified(request: Request | Mapping[str, Any]) -> dict[str, Any]:
+        """The request with an id: its own, or a new one. Raises InvalidRequest where it is no object, or its id none."""
         if not isinstance(request, Mapping):
             raise InvalidRequest("the request must be a JSON object")
         # With an id of our own a call that is repeated is still one request.

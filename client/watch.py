@@ -4,6 +4,7 @@ import argparse
 import json
 
 from client import arguments, display
+from client.errors import when_interrupted
 from client.stack import Stack
 
 
@@ -15,11 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, stack: Stack) -> int:
     changes = stack.watch(options.id, options.timeout)
-    if options.json:
-        status = "OPEN"
-        for result in changes:
-            print(json.dumps(result, default=str), flush=True)
-            status = result["status"]
-    else:
-        status = display.last(stack, changes)["status"]
+    with when_interrupted(f"the request goes on: {arguments.command(options, 'watch', options.id)}"):
+        if options.json:
+            status = "OPEN"
+            for result in changes:
+                print(json.dumps(result, default=str), flush=True)
+                status = result["status"]
+        else:
+            status = display.last(stack, changes)["status"]
     return 1 if status == "FAILED" else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -57,6 +58,7 @@ def main(arguments: list[str]) -> int:
 
         autocomplete(parser, always_complete_options=False, exclude=(*ONLY_THE_CLI, *STACK_ONLY_THE_CLI))
     options, unknown = parser.parse_known_args(arguments)
+    options.typed = shlex.join(["python", "-m", str(__package__), *arguments])
     if options.cli:
         from local.pulumi_cli import run_pulumi
 
@@ -77,7 +79,7 @@ def _in_words(options: argparse.Namespace, run: Callable[[argparse.Namespace], i
     except (LocalError, OSError) as error:
         return _fail(options, error, getattr(error, "code", FAILED))
     except KeyboardInterrupt as interrupt:
-        _print_error("interrupted; what was done is saved")
+        _print_error(f"interrupted; what was done is saved; to go on: {options.typed}")
         return 128 + getattr(interrupt, "number", signal.SIGINT)
 
 

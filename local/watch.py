@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,31 +21,31 @@ LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 0.05
 """Within which an editor has written all that it saves at once."""
 
+INTERRUPTED = 128
+"""The exit codes of what a signal ended are higher."""
+
 WARM = ("pulumi", "pulumi_aws", "local.session", "local.provider")
 
 Stamps = dict[str, tuple[int, int]]
 
 
 def watch(folder: Path, update: Callable[[], int], then: str | None = None) -> int:
-    """Updates now, and after every change, until it is interrupted; 0 then.
+    """Updates now, and after every change, until it is interrupted; the exit code of an update that was.
 
     update: its exit code. then: a shell's command after each update that succeeded.
     """
-    try:
-        _import(WARM)
-        seen = stamps(folder)
-        _update(folder, update, then, time.monotonic())
-        while True:
-            print("watching for changes; Ctrl-C ends it", flush=True)
-            found = _next(folder, seen)
-            saved = time.monotonic()
-            changed = sorted(name for name in found.keys() | seen.keys() if found.get(name) != seen.get(name))
-            print(f"\n{time.strftime('%H:%M:%S')} changed: {', '.join(changed[:5])}{' …' if len(changed) > 5 else ''}", flush=True)
-            seen = found
-            _update(folder, update, then, saved)
-    except KeyboardInterrupt:
-        print()
-        return 0
+    _import(WARM)
+    seen = stamps(folder)
+    code = _update(folder, update, then, time.monotonic())
+    while code < INTERRUPTED:
+        print("watching for changes; Ctrl-C ends it", flush=True)
+        found = _next(folder, seen)
+        saved = time.monotonic()
+        changed = sorted(name for name in found.keys() | seen.keys() if found.get(name) != seen.get(name))
+        print(f"\n{time.strftime('%H:%M:%S')} changed: {', '.join(changed[:5])}{' …' if len(changed) > 5 else ''}", flush=True)
+        seen = found
+        code = _update(folder, update, then, saved)
+    return code
 
 
 def stamps(folder: Path) -> Stamps:
@@ -82,7 +83,7 @@ def _next(folder: Path, seen: Stamps) -> Stamps:
                 return found
 
 
-def _update(folder: Path, update: Callable[[], int], then: str | None, since: float) -> None:
+def _update(folder: Path, update: Callable[[], int], then: str | None, since: float) -> int:
     code, imported = _in_a_child(folder, update)
     if code == 0:
         print(f"deployed after {time.monotonic() - since:.1f} s", flush=True)
@@ -90,6 +91,7 @@ def _update(folder: Path, update: Callable[[], int], then: str | None, since: fl
             ended = subprocess.run(then, shell=True, check=False).returncode
             print(f"`{then}` ended {ended} after {time.monotonic() - since:.1f} s", flush=True)
     _import(imported)
+    return code
 
 
 def _in_a_child(folder: Path, update: Callable[[], int]) -> tuple[int, list[str]]:
@@ -100,11 +102,17 @@ def _in_a_child(folder: Path, update: Callable[[], int]) -> tuple[int, list[str]
     child = os.fork()
     if child:
         os.close(writer)
+        # Who interrupts this interrupts the update, which ends what is under way and says so.
+        former = signal.signal(signal.SIGINT, lambda number, _: os.kill(child, number))
         with os.fdopen(reader, encoding="utf-8") as told:
             imported = told.read().split()
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), imported
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        signal.signal(signal.SIGINT, former)
+        return code, imported
     code = 1
     try:
+        # A terminal's Ctrl-C is for the parent, which hands it on.
+        os.setpgid(0, 0)
         code = update()
     except BaseException:  # noqa: BLE001 - nothing of the parent may go on in its child
         traceback.print_exc()

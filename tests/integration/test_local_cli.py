@@ -80,6 +80,15 @@ for name in {names}:
 """Queues one after the other. The fifth, and those after it, are not made before there is a gate: a test then need not be quick."""
 
 
+ONE_AFTER_THE_OTHER = """\
+import pulumi_aws as aws
+
+previous = None
+for number in range(40):
+    previous = aws.sqs.Queue(f"q{number}", tags={"after": previous.arn if previous else "nothing"})
+"""
+
+
 @dataclass
 class Result:
     code: int
@@ -172,6 +181,11 @@ queue = aws.sqs.Queue("queue", delay_seconds=SECONDS)
 """
 
 
+def interrupted_by(project: Project, *words: str) -> str:
+    command = f"python -m local -C {project.folder} --endpoint {project.emulator.endpoint} {' '.join(words)}"
+    return f"error: interrupted; what was done is saved; to go on: {command}"
+
+
 def said(process: subprocess.Popen[str], words: str) -> list[str]:
     """Its lines up to the one with these words."""
     assert process.stdout is not None
@@ -199,7 +213,23 @@ def test_a_saved_file_is_deployed_while_up_watches(project: Project, clients, qu
     assert "    ~ 1 updated" in lines
     assert "and then" in lines
     watching.send_signal(signal.SIGINT)
-    assert (watching.wait(10), watching.communicate()[1]) == (0, "")
+    told = interrupted_by(project, "up", "--watch", "--yes", "--then", "'echo and then'")
+    assert (watching.wait(10), watching.communicate()[1]) == (130, f"{told}\n")
+
+
+def test_ctrl_c_while_a_watched_file_is_deployed_ends_the_update_and_the_watch(project: Project):
+    project.program(STOPPING_HALFWAY.format(names=[f"q{number}" for number in range(8)], gate=project.folder / "gate"))
+    watching = project.start("up", "--watch", "--yes")
+    wait_until(lambda: len(project.resources()) == 4)
+
+    watching.send_signal(signal.SIGINT)
+    assert watching.stderr is not None
+    told = watching.stderr.readline()
+    (project.folder / "gate").touch()
+
+    assert told.startswith("interrupted: finishing the steps under way")
+    assert watching.communicate(timeout=120)[1] == f"{interrupted_by(project, 'up', '--watch', '--yes')}\n"
+    assert (watching.returncode, len(project.resources())) == (130, 4)
 
 
 def test_a_mistake_that_is_saved_does_not_end_the_watch(project: Project, queues):
@@ -216,7 +246,7 @@ def test_a_mistake_that_is_saved_does_not_end_the_watch(project: Project, queues
 
     assert ("and then" in broken, "and then" in mended) == (False, True)
     watching.send_signal(signal.SIGINT)
-    assert watching.communicate(timeout=10)[1].splitlines() == ["error: NameError: name 'one' is not defined (delay.py:1)"]
+    assert watching.communicate(timeout=10)[1].splitlines()[:-1] == ["error: NameError: name 'one' is not defined (delay.py:1)"]
 
 
 def test_what_is_no_part_of_the_program_is_not_watched(tmp_path):
@@ -317,9 +347,22 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_so_in_one_line(project: Proj
 
     assert interrupted.returncode == 130
     assert told == "interrupted: finishing the steps under way; once more gives up on them\n"
-    assert err == "error: interrupted; what was done is saved\n"
+    assert err == f"{interrupted_by(project, 'up', '--yes', '--skip-preview')}\n"
     assert StateFile(project.folder / ".local", "local").load().pending_creates == []
     assert len(project.resources()) == len(queues()) == 4
+
+
+def test_a_destroy_that_is_interrupted_says_how_to_go_on(project: Project):
+    project.program(ONE_AFTER_THE_OTHER)
+    project.run("up", "--yes", "--skip-preview")
+    interrupted = project.start("destroy", "--yes", "--skip-preview")
+    wait_until(lambda: len(project.resources()) < 40)
+
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate(timeout=120)
+
+    assert (interrupted.returncode, err.splitlines()[-1]) == (130, interrupted_by(project, "destroy", "--yes", "--skip-preview"))
+    assert 0 < len(project.resources()) < 40
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

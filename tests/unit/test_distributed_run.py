@@ -128,7 +128,7 @@ def test_the_exit_code_tells_how_it_ended(state, code):
 def test_a_run_that_was_cut_short_says_how_far_it_came(capsys):
     aws = Aws({"status": "TIMED_OUT"}, map_run=counts(total=10, succeeded=6, failed=1, pending=2, running=1))
 
-    assert run.run(arguments(), stack_with(aws)) == 1
+    assert run.run(arguments("--name", "1"), stack_with(aws)) == 1
     ended = run.result(stack_with(aws), EXECUTION)
 
     assert (ended.items, ended.done, ended.succeeded, ended.failed, ended.failures) == (10, 7, None, None, [])
@@ -205,14 +205,15 @@ def test_any_other_refusal_is_told(monkeypatch):
         list(run.watch(stack_with(Shut({})), EXECUTION))
 
 
-def test_who_stops_watching_is_told_how_to_go_on(capsys):
+def test_who_stops_watching_is_told_how_to_go_on():
     class Interrupting(Aws):
         def describe_execution(self, executionArn):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        run.run(arguments(), stack_with(Interrupting({})))
-    assert capsys.readouterr().err == "the run goes on: run --follow 1 follows it, run --stop 1 stops it\n"
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        run.run(arguments("--name", "1"), stack_with(Interrupting({})))
+    follow, stop = (f"python -m client run {how} {EXECUTION}" for how in ("--follow", "--stop"))
+    assert str(interrupt.value) == f"what was started goes on: {follow}; to stop it: {stop}"
 
 
 @pytest.mark.parametrize("given", ["1", EXECUTION])
@@ -247,7 +248,7 @@ def arguments(*flags):
 def test_the_verb_prints_a_summary_and_the_failures(capsys):
     state = {"status": "FAILED", "error": "ToleranceExceeded", "cause": json.dumps(SUMMARY)}
 
-    assert run.run(arguments("--failures", "1"), stack_with(Aws(state, RESULTS, counts(total=4, failed=3)))) == 1
+    assert run.run(arguments("--name", "1", "--failures", "1"), stack_with(Aws(state, RESULTS, counts(total=4, failed=3)))) == 1
     assert capsys.readouterr().out.splitlines() == [
         "run failed: 4 items, 1 succeeded, 3 failed",
         "results: s3://rows/results/1a2b/",
@@ -284,7 +285,7 @@ def test_as_json_each_step_is_a_line(capsys, monkeypatch):
     monkeypatch.setattr(run, "AWS_POLL_SECONDS", (0.01, 0.02))
     stack = stack_with(Ending({}, map_run=counts(total=10)))
 
-    assert run.run(arguments("--json"), stack) == 0
+    assert run.run(arguments("--json", "--name", "1"), stack) == 0
 
     first, second, ended = map(json.loads, capsys.readouterr().out.splitlines())
     steps = [first["progress"], second["progress"]]

@@ -536,7 +536,9 @@ def test_an_interrupt_finishes_what_is_under_way_and_loses_nothing(
     result = project.run("up", "--yes", "--skip-preview")
 
     assert result.code == code
-    assert result.err.splitlines()[-1] == "error: interrupted; what was done is saved"
+    assert result.err.splitlines()[-1] == (
+        f"error: interrupted; what was done is saved; to go on: python -m local -C {project.folder} up --yes --skip-preview"
+    )
     state = StateFile(project.folder / ".local", "local").load()
     assert [resource.name for resource in state.resources if resource.custom] == ["first"]
     assert state.pending_creates == []
