@@ -29,8 +29,9 @@ $(VENV)/$(STAMP): requirements-dev.txt requirements-uv.txt
 demo: setup ## start the emulator, deploy, send the sample, show the answers, destroy, stop
 	@$(PYTHON) -m examples.demo
 
+# Four processes import the tests: what the first has compiled, the others read.
 test: lint ## lint, types and all tests
-	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 format: setup ## lay out all Python files
 	$(VENV)/bin/ruff format --quiet .

@@ -64,7 +64,7 @@ def test_what_failed_is_mended_and_run_again_and_the_results_are_joined(emulator
 
 def test_each_row_has_its_effect_once_however_often_a_run_is_stopped(deployed, tmp_path):
     """The ledger is a file that the processor itself writes; it knows nothing of claims."""
-    count, chance = 1_500, random.Random(17)
+    count, chance = 600, random.Random(17)
     stack = data_set(deployed, module="tests.processes", idempotent=True, batchSize=10, functionTimeoutSeconds=10)
     ledger = tmp_path / "ledger"
     with (tmp_path / "rows.jsonl").open("w") as file:

@@ -40,7 +40,7 @@ def finish(stack, failures=1000):
 
 
 def test_every_row_exactly_once_with_one_percent_failing(stack, tmp_path):
-    count = 3_000
+    count = 1_000
     file, log = orders(tmp_path, count, failing=count // 100)
 
     assert load.load(stack, file).items == count

@@ -482,7 +482,7 @@ def test_a_request_for_sns_keeps_the_same_rules(api_of_ten):
 @pytest.mark.parametrize(
     ("variant", "count", "query", "threads"),
     [
-        ("sns", 60, "", 4),
+        ("sns", 30, "", 4),
         # The workflows do not queue: the client waits for them, lest the emulator runs all at once.
         ("map", 10, "?wait=true", 2),
         ("parallel", 10, "?wait=true", 2),
