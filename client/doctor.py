@@ -53,7 +53,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
     yield _packages(folder / LOCK)
     yield _pulumi()
-    yield _emulator(folder)
+    yield from _emulator(folder)
     yield from _aws()
 
 
@@ -91,11 +91,13 @@ def _pulumi() -> Finding:
     return Finding("Pulumi CLI", OK, _said_by("pulumi", "version").strip() or "does not say its version")
 
 
-def _emulator(folder: Path) -> Finding:
+def _emulator(folder: Path) -> Iterator[Finding]:
     status = json.loads(_said_by(sys.executable, "-m", "local", "-C", str(folder), "status", "--json") or "{}")
     if not status.get("running"):
-        return Finding("emulator", NOTE, "not running", "python -m local up starts it")
-    return Finding("emulator", OK, f"{status['endpoint']} (pid {status['pid']})")
+        yield Finding("emulator", NOTE, "not running", "python -m local up starts it")
+    else:
+        yield Finding("emulator", OK, f"{status['endpoint']} (pid {status['pid']})")
+    yield from (Finding(".local", NOTE, each["found"], each["command"]) for each in status.get("left", []))
 
 
 def _said_by(*command: str) -> str:

@@ -369,20 +369,24 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    project = _project(options)
-    running = emulator_control.find(project.local_folder)
+    folder = _project(options).local_folder
+    running = emulator_control.find(folder)
     if options.env:
         if running is None:
             raise CommandError(f"the emulator isn't running: python -m {__package__} start")
         for name, value in running.environment.items():
             print(f"export {name}={value}")
-    elif options.json:
+        return 0
+    from local.leftovers import leftovers
+
+    left = list(leftovers(folder, running))
+    if options.json:
         address = {"endpoint": running.endpoint, "pid": running.pid} if running is not None else {}
-        print(json.dumps({"running": running is not None, **address}, indent=2))
-    elif running is None:
-        print("The emulator isn't running")
+        print(json.dumps({"running": running is not None, **address, "left": [each._asdict() for each in left]}, indent=2))
     else:
-        print(f"The emulator runs at {running.endpoint} (pid {running.pid}); its log is .local/emulator.log")
+        where = f"runs at {running.endpoint} (pid {running.pid}); its log is .local/emulator.log" if running else "isn't running"
+        print(f"The emulator {where}")
+        _warn([f"{each.found}: {each.command}" for each in left])
     return 0 if running is not None else FAILED
 
 
@@ -411,8 +415,21 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
         from importlib.metadata import version
 
-        print(", ".join(f"{package} {version(package)}" for package in ("pulumi", "pulumi-aws", "ministack")))
+        own = f"scatter-gather {_own_version(Path(__file__).parents[1] / 'pyproject.toml')}"
+        print(", ".join([own, *(f"{package} {version(package)}" for package in ("pulumi", "pulumi-aws", "ministack"))]))
         sys.exit(0)
+
+
+def _own_version(pyproject: Path) -> str:
+    """Of the project that this is a part of: what its checkout says, else the installed package."""
+    if not pyproject.exists():
+        from importlib.metadata import version
+
+        return version("scatter-gather")
+    import tomllib
+
+    source = tomllib.loads(pyproject.read_text())["tool"]["hatch"]["version"]["path"]
+    return (pyproject.parent / source).read_text().partition('__version__ = "')[2].partition('"')[0]
 
 
 class _Parser(argparse.ArgumentParser):

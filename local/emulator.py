@@ -344,6 +344,11 @@ def _is_locked(folder: Path) -> bool:
         return False
 
 
+def holder(folder: Path) -> int | None:
+    """The pid of the emulator that lives in the folder, though it may not answer."""
+    return json.loads((folder / RECORD).read_text())["pid"] if _is_locked(folder) else None
+
+
 def _from_record(folder: Path, record: dict[str, Any]) -> Emulator:
     scheme = record.get("scheme", "http")
     return Emulator(f"{scheme}://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder, record.get("sessionToken"))

@@ -289,6 +289,14 @@ class StateFile:
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Whether an update of the stack is under way."""
+        try:
+            with self.lock():
+                return False
+        except StateError:
+            return True
+
     def _resource_to_json(self, resource: Resource) -> dict[str, Any]:
         return resource_to_json(resource, self._encrypt)
 

@@ -71,6 +71,13 @@ def test_what_some_commands_do_without_is_a_note(machine, subject):
     assert found(machine, subject)[0] == "note"
 
 
+def test_what_processes_have_left_is_found_with_what_mends_it(machine, monkeypatch):
+    left = {"found": "an update of stack local was killed", "command": "python -m local up --stack local goes on with it"}
+    monkeypatch.setattr(doctor, "_said_by", lambda *_: json.dumps({"running": False, "left": [left]}))
+
+    assert found(machine, ".local") == ("note", *left.values())
+
+
 def test_credentials_are_named_by_where_they_come_from_and_not_shown(machine, monkeypatch, capsys):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPLANTED")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
