@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -151,7 +152,6 @@ class Stack:
             return self._clients[key]
 
     def _make_client(self, service: str, read_seconds: float, attempts: int) -> Any:
-        import boto3
         from botocore.config import Config
 
         region, account = self._whereabouts()
@@ -161,8 +161,7 @@ class Stack:
             "aws_secret_access_key": "local",
             "aws_session_token": self.session_token,
         }
-        # A session of its own: boto3's default one is not made for several threads.
-        return boto3.Session().client(
+        return self._session.client(
             service,
             region_name=region,
             config=Config(
@@ -173,6 +172,13 @@ class Stack:
             ),
             **(local if self.endpoint else {}),
         )
+
+    @cached_property
+    def _session(self) -> Any:
+        """Reads once what its clients share. It is not made for several threads: whoever uses it holds the lock."""
+        import boto3
+
+        return boto3.Session()
 
     def _whereabouts(self) -> tuple[str | None, str]:
         places = (self.outputs, *self.entrances.values())

@@ -171,6 +171,16 @@ def _find(module: str) -> _Module | None:
     if module.startswith("scatter_gather."):
         # A function has what stands inside of it beside it.
         return None
+    return _find_of_library(module) if _top(module) in LIBRARY else _look_for(module)
+
+
+# Nobody changes this library while it runs.
+@cache
+def _find_of_library(module: str) -> _Module | None:
+    return _look_for(module)
+
+
+def _look_for(module: str) -> _Module | None:
     path = Path(*module.split("."))
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
         file = _file(candidate)
@@ -398,7 +408,8 @@ def _imports_of(nodes: Iterable[ast.AST]) -> Iterator[_Import | _Attempt]:
             yield from _imports_of(node.finalbody)
         elif isinstance(node, (ast.With, ast.AsyncWith)) and any(_suppresses(item.context_expr) for item in node.items):
             yield _Attempt(tuple(_imports_of(node.body)), ())
-        else:
+        elif not isinstance(node, ast.expr):
+            # An expression has no statements in it.
             yield from _imports_of(ast.iter_child_nodes(node))
 
 

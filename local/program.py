@@ -102,6 +102,7 @@ def at_speed() -> Generator[None]:
     """
     replaced = [(stack, "wait_for_rpcs", _wait_for_registrations), (resource, "_get_stack_trace", StackTrace)]
     originals = [(module, name, getattr(module, name)) for module, name, _ in replaced]
+    collects = gc.isenabled()
     gc.disable()
     try:
         for module, name, function in replaced:
@@ -110,7 +111,8 @@ def at_speed() -> Generator[None]:
     finally:
         for module, name, function in originals:
             setattr(module, name, function)
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 async def _wait_for_registrations(await_all_outstanding_tasks: bool = True) -> None:

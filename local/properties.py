@@ -4,13 +4,16 @@ Values that JSON has no word for are dictionaries with a signature (secrets, ass
 resources) or, when not known yet, one reserved string. `from_struct` and `to_struct` translate to and from protobuf.
 """
 
+from __future__ import annotations
+
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf.struct_pb2 import Struct, Value  # ty: ignore[import-not-found]
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct, Value  # ty: ignore[import-not-found]
 
 Properties = dict[str, Any]
 
@@ -34,6 +37,9 @@ def from_struct(struct: Struct) -> Properties:
 
 
 def to_struct(properties: Mapping[str, Any]) -> Struct:
+    # Here, because who only reads a state does without.
+    from google.protobuf.struct_pb2 import Struct  # ty: ignore[import-not-found]
+
     struct = Struct()
     struct.update(properties)
     return struct
