@@ -72,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.run_here is not None:
             return options.run_here(options)
+        if importlib.util.find_spec("boto3") is None:
+            # Before a stack is looked for, which would be blamed for not being there.
+            raise ModuleNotFoundError(name="boto3")
         return options.run(options, _stack_class(options).find(options.stack, options.outputs))
     except KeyboardInterrupt as interrupt:
         return _fail("; ".join(["interrupted", *map(str, interrupt.args)]), INTERRUPTED)
