@@ -2,7 +2,7 @@
 
 The emulator's folder (the project's `.local/`, or a test's own) holds
 
-    emulator.json   {"pid", "port", "scheme", "instance", "sessionToken"}: written once, by whoever starts it
+    emulator.json   {"pid", "port", "instance", "sessionToken"}: written once, by whoever starts it
     emulator.lock   locked by the emulator process itself for as long as it lives
     emulator.log    what it printed
     tmp/            its temporary files
@@ -22,7 +22,6 @@ import re
 import secrets
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -98,13 +97,6 @@ class Emulator:
             environment["AWS_SECRET_ACCESS_KEY"] = "test"
         return environment
 
-    @property
-    def certificate(self) -> Path:
-        """Its own, self-signed one, for clients of an emulator with TLS (AWS_CA_BUNDLE)."""
-        if self.folder is None:
-            raise EmulatorError(f"the emulator at {self.endpoint} wasn't started here: its certificate isn't known")
-        return self.folder / "tmp" / "ministack-tls" / "server.crt"
-
     def stop(self) -> None:
         """Ends the process by its pid: SIGTERM, so that it can save its state, then SIGKILL when it won't go."""
         if self.pid is None or self.folder is None:
@@ -142,7 +134,6 @@ def start(
     *,
     port: int | None = None,
     auth: bool = False,
-    tls: bool = False,
     state_folder: Path | None = None,
     wait_scale: float | None = None,
     script: Sequence[str | Path] = (SCRIPT,),
@@ -151,7 +142,6 @@ def start(
 
     port: any free one when not given, or 0.
     auth: enforce the policies of Lambda roles.
-    tls: serve https, as policies that demand it (aws:SecureTransport) need it; `certificate` is what clients have to trust.
     state_folder: load the state from there, and save it there on `stop`.
     wait_scale: factor on the Wait and Retry delays of state machines; 0 doesn't wait at all.
     script: what runs as the emulator, with its arguments.
@@ -161,7 +151,7 @@ def start(
         if not _try_lock(lock):
             return _await_start_by_another(folder)
         record: dict[str, Any] = {
-            "port": _choose_port(port or 0), "scheme": "https" if tls else "http", "instance": uuid.uuid4().hex,
+            "port": _choose_port(port or 0), "instance": uuid.uuid4().hex,
             "sessionToken": secrets.token_urlsafe(32),
         }  # fmt: skip
         process = _launch(folder, lock, record, auth, state_folder, wait_scale, script)
@@ -213,12 +203,7 @@ def _health(emulator: Emulator, timeout: float = 2.0) -> int | None:
     """The status that it answers with; None where nobody does."""
     address = urllib.parse.urlsplit(emulator.endpoint)
     host, port = address.hostname or "", address.port
-    if address.scheme == "https":
-        # It is on this machine, and whether it lives is all that is asked of it here.
-        trusting = ssl._create_unverified_context()
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=timeout, context=trusting)
-    else:
-        connection = http.client.HTTPConnection(host, port or 80, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port or 80, timeout=timeout)
     try:
         connection.request("GET", "/_ministack/health", headers=emulator.headers)
         return connection.getresponse().status
@@ -235,7 +220,7 @@ def require_loopback(endpoint: str) -> None:
         host, _ = address.hostname or "", address.port
     except ValueError as error:
         raise EmulatorError(f"endpoint {endpoint!r} is not an address: {error}") from error
-    if address.scheme not in ("http", "https") or not host:
+    if address.scheme != "http" or not host:
         raise EmulatorError(f"endpoint {endpoint!r} must look like http://127.0.0.1:4566")
     if not is_loopback(host):
         raise EmulatorError(f"endpoint {endpoint!r} must be on this machine (127.0.0.1 or localhost)")
@@ -267,8 +252,6 @@ def _launch(
     environment |= {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}  # these listeners would bind every interface
     if auth:
         environment["AUTH"] = "true"
-    if record["scheme"] == "https":
-        environment["USE_SSL"] = "1"
     if state_folder is not None:
         private_folder(state_folder)
         environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(state_folder.resolve())}
@@ -350,8 +333,7 @@ def holder(folder: Path) -> int | None:
 
 
 def _from_record(folder: Path, record: dict[str, Any]) -> Emulator:
-    scheme = record.get("scheme", "http")
-    return Emulator(f"{scheme}://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder, record.get("sessionToken"))
+    return Emulator(f"http://127.0.0.1:{record['port']}", record["pid"], record["instance"], folder, record.get("sessionToken"))
 
 
 def _log_tail(folder: Path | None) -> str:

@@ -141,8 +141,7 @@ def take_for_secure() -> None:
 
 if __name__ == "__main__":
     make_atomic()
-    if "USE_SSL" not in os.environ:
-        take_for_secure()
+    take_for_secure()
     name_errors()
     settle_soon()
     emulator_maps.complete()

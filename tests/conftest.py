@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,15 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_compiled_anew() -> Iterator[None]:
+    """Python takes a module for unchanged whose size and second of time are, and tests write programs faster than that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

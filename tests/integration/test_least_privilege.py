@@ -4,8 +4,6 @@ The emulator does not enforce the roles of state machines; `simulate_principal_p
 """
 
 import json
-import os
-import signal
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -49,14 +47,8 @@ ON_ANYTHING = {"states:DescribeMapRun", "sqs:StartMessageMoveTask", "sqs:ListMes
 @pytest.fixture(scope="module")
 def enforcing(tmp_path_factory):
     """An emulator that enforces policies."""
-    patch = pytest.MonkeyPatch()
-    with emulator_control.start(tmp_path_factory.mktemp("strict"), port=0, auth=True, tls=True) as running:
-        for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
-            patch.setenv(name, str(running.certificate))
+    with emulator_control.start(tmp_path_factory.mktemp("strict"), port=0, auth=True) as running:
         yield running
-        # Open TLS connections would hold up an orderly end for as long as it may take.
-        os.kill(running.pid or 0, signal.SIGKILL)
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

@@ -122,10 +122,13 @@ def _screen(shell: list[str], command: str, keys: str, until: str, folder: Path,
 
 
 def _read(terminal: int, until: str) -> str:
+    # Not select.select, which takes no descriptor above 1023.
+    waiting = select.poll()
+    waiting.register(terminal, select.POLLIN)
     shown, ends = "", time.monotonic() + PATIENCE_SECONDS
     while not re.search(until, shown):
         assert time.monotonic() < ends, f"{until!r} is not on the screen: {shown!r}"
-        if select.select([terminal], [], [], 1)[0]:
+        if waiting.poll(1000):
             shown += re.sub(r"\x1b(\[[0-9;?>=]*[a-zA-Z]|[()>=].?)", "", os.read(terminal, 10_000).decode(errors="replace"))
     return shown
 
