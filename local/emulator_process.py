@@ -7,11 +7,13 @@ one item at the same moment lose one of them, and so does a message that is sent
 Run as a script; the environment says what MiniStack reads from it, and AWS_SESSION_TOKEN what the door asks for.
 """
 
+import contextvars
 import functools
 import importlib.util
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,32 @@ def fork_workers() -> None:
         lambda_runtime.subprocess = forked_workers.Subprocess()
 
 
+def start_what_is_updated() -> None:
+    """New code starts while whoever updated it goes on, so that the first call need not wait for it. One function after the other."""
+    update, starting = lambda_svc._update_code, ThreadPoolExecutor(1, "start")
+
+    @functools.wraps(update)
+    def updated(name: str, data: dict[str, Any]) -> Any:
+        response = update(name, data)
+        function = lambda_svc._functions.get(name, {})
+        if function.get("code_zip"):
+            starting.submit(contextvars.copy_context().run, _start, name, function)
+        return response
+
+    lambda_svc._update_code = updated
+
+
+def _start(name: str, function: dict[str, Any]) -> None:
+    worker, _ = lambda_runtime.acquire_worker(name, function["config"], function["code_zip"])
+    try:
+        lambda_runtime.ensure_spawned(worker)
+    except (RuntimeError, OSError):
+        # Whoever calls it is told.
+        return
+    finally:
+        lambda_runtime.release_worker(worker)
+
+
 def shut_the_door(session_token: str, port: int) -> None:
     """Before MiniStack serves: what lacks the token, or comes from a page that isn't its own, doesn't reach it."""
     # A function's session has no end, and a token that is made of its names, which can be guessed: it gets this one instead.
@@ -146,5 +174,6 @@ if __name__ == "__main__":
     settle_soon()
     emulator_maps.complete()
     fork_workers()
+    start_what_is_updated()
     shut_the_door(os.environ["AWS_SESSION_TOKEN"], int(os.environ["GATEWAY_PORT"]))
     ministack.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -249,3 +251,27 @@ def _listening_addresses(pid: int | None) -> set[str]:
             sockets.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
+def test_a_function_whose_code_was_updated_starts_before_it_is_called(clients, account: str, tmp_path: Path):
+    def packed(source: str) -> bytes:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as written:
+            written.writestr("made.py", f"{source}\ndef handle(event, context):\n    return {source!r}\n")
+        return archive.getvalue()
+
+    functions, started = clients("lambda"), tmp_path / "started"
+    role = f"arn:aws:iam::{account}:role/any"
+    functions.create_function(FunctionName="f", Runtime="python3.13", Role=role, Handler="made.handle", Code={"ZipFile": packed("")})
+
+    functions.update_function_code(FunctionName="f", ZipFile=packed(f"open({str(started)!r}, 'w').close()"))
+
+    deadline = time.monotonic() + 60
+    while not started.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started.unlink()
+    assert "open" in functions.invoke(FunctionName="f")["Payload"].read().decode()
+    assert not started.exists()
+    functions.update_function_code(FunctionName="f", ZipFile=packed("raise ValueError('at once')"))
+    assert "at once" in functions.invoke(FunctionName="f")["Payload"].read().decode()
