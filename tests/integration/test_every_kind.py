@@ -106,11 +106,7 @@ def test_every_kind_of_responder_gives_every_carrier_the_same_answer(stack, part
 
 
 def test_what_waits_for_its_cap_when_a_quorum_closes_the_request_is_not_begun_and_counted(stack):
-    # The next turn comes ten seconds after the one that is taken here. Functions that have run already answer sooner.
-    stack.request("sns", {"data": {"days": 7}, "recipients": ["plain", "ours"]}, timeout=120)
-    stack.request("sns", {"data": {}, "recipients": CAPPED}, timeout=120)
-
-    closed = stack.request("sns", {"data": {"days": 7}, "recipients": ["plain", "ours", *CAPPED], "completion": {"quorum": 2}})
+    closed = _closed_before_the_next_turn(stack)
 
     assert (closed["completedBy"], closed["top"], closed["missing"]) == ("QUORUM", ["ours", "plain"], CAPPED)
     until = time.monotonic() + 60
@@ -119,3 +115,14 @@ def test_what_waits_for_its_cap_when_a_quorum_closes_the_request_is_not_begun_an
     assert {key: result[key] for key in closed if key != "spared"} == {key: closed[key] for key in closed if key != "spared"}
     assert (result["spared"], result["late"]) == (3, 0)
     assert "2 of 5 answered, 3 not begun, without capped-1, capped-2, capped-3, best ours: 70 USD" in display.summary(result).plain
+
+
+def _closed_before_the_next_turn(stack):
+    """What a quorum closed within ten seconds of the turns of all that are capped: where the machine took longer, they had their next."""
+    for _ in range(6):
+        began = time.monotonic()
+        stack.request("sns", {"data": {}, "recipients": CAPPED}, timeout=120)
+        closed = stack.request("sns", {"data": {"days": 7}, "recipients": ["plain", "ours", *CAPPED], "completion": {"quorum": 2}})
+        if time.monotonic() - began < 10:
+            return closed
+    raise AssertionError("two requests to functions that have run already took ten seconds, six times")
