@@ -1,4 +1,4 @@
-.PHONY: help setup demo test format lint faults simulate mutants bench bench-quick security policies requirements sbom clean
+.PHONY: help setup demo test format lint faults parity simulate mutants bench bench-quick security policies requirements sbom clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -49,6 +49,9 @@ HISTORIES := 100000
 faults: setup ## hundreds of requests while everything breaks (SEED=1 REQUESTS=240)
 	$(PYTHON) -m pytest -n 2 tests/faults/proof.py
 	$(PYTHON) -m tests.faults --seed $(SEED) --requests $(REQUESTS)
+
+parity: setup ## small programs by this engine, beside what Pulumi documents and, where it is on PATH, beside the Pulumi CLI
+	$(PYTHON) -m pytest -n 2 tests/parity/proof.py
 
 # A failure prints its seed and the shortest schedule.
 simulate: setup ## a hundred thousand seeded histories of the real handlers (HISTORIES=100000)

@@ -206,7 +206,7 @@ def _report(options: argparse.Namespace, config: StackConfig, outcome: Outcome) 
         _print_error(message)
     if outcome.failed:
         return FAILED
-    changes = {op: count for op, count in outcome.deployment.changes().items() if op not in ("same", "read") and count}
+    changes = {op: count for op, count in outcome.deployment.changes().items() if op not in ("same", "read", "discard") and count}
     if options.expect_no_changes and changes:
         happened = "were proposed" if outcome.deployment.preview else "occurred"
         raise CommandError(f"no changes were expected but changes {happened}", UNEXPECTED_CHANGES)

@@ -41,6 +41,7 @@ _WORDS = {
     Op.CREATE_REPLACEMENT: _Words("  ", "", "creating replacement", "created replacement"),
     Op.DELETE_REPLACED: _Words("  ", "", "deleting original", "deleted original"),
     Op.READ: _Words("> ", "cyan", "reading", "read"),
+    Op.DISCARD: _Words("< ", "red", "discarding", "discarded"),
     Op.REFRESH: _Words("~ ", "", "refreshing", ""),
 }
 _COUNTED = (Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE)

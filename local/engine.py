@@ -315,7 +315,8 @@ class Deployment:
             if resource.protect and not resource.delete:
                 message = f'resource "{resource.urn}" cannot be deleted because it is protected. {UNPROTECT}'
                 self._refuse_protected(message, resource.urn)
-            op = Op.DELETE_REPLACED if resource.delete else Op.DELETE
+            # Of what the program only read, the state forgets its copy.
+            op = Op.DISCARD if resource.external else Op.DELETE_REPLACED if resource.delete else Op.DELETE
             with self._performing(Step(op, resource.urn, resource)):
                 self._call_delete(resource)
                 with self._lock:

@@ -19,6 +19,7 @@ class Op(StrEnum):
     CREATE_REPLACEMENT = "create-replacement"
     DELETE_REPLACED = "delete-replaced"
     READ = "read"
+    DISCARD = "discard"
     REFRESH = "refresh"
 
 

@@ -31,6 +31,7 @@ NOT_RUN = {
     "make demo": "each of its steps is a command that is run here; it takes as long as all of them together",
     "make test": "it is what runs this",
     "make faults": "it takes minutes; tests/faults runs a part of it",
+    "make parity": "it takes minutes; the unit tests of the engine have a part of it",
     "make simulate": "it takes minutes; tests/simulation runs a part of it",
     "make mutants": "as simulate",
     "make bench": "it takes minutes; test_benchmarks tests what it makes of what it measures",

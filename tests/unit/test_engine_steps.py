@@ -210,6 +210,15 @@ def test_a_resource_can_be_read_without_being_owned(bench: Bench):
     assert "other-1" in bench.provider.alive
 
 
+def test_a_resource_that_was_only_read_is_discarded_not_deleted(bench: Bench):
+    bench.provider.alive["other-1"] = {"value": "from elsewhere"}
+    bench.up('Thing("other", ResourceOptions(id="other-1"))')
+
+    run = bench.destroy()
+
+    assert run.changes == {"discard": 1, "delete": 1}  # the stack itself is deleted
+
+
 def test_invokes_reach_the_provider(bench: Bench):
     run = bench.up('pulumi.export("r", pulumi.runtime.invoke("test:index:get", {"q": 7}).value["echo"])')
 
