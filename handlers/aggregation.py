@@ -1,13 +1,13 @@
-"""Gathers the answers of a request, exactly once by construction, whoever carries it. No AWS in it: `Store` is what it needs of one.
+"""Gathers the answers of a request exactly once, by construction, for every carrier. It contains no AWS: `Store` is all that it needs.
 
-An answer arrives at least once, in any order, at several aggregators at a time: by the response queue as soon as it is given, from a
-state machine when all have answered, or by both. What keeps the result right is in the
-store: an answer is added under its responder's name only if that place is empty, only while the record is open, and all answers
-of a batch in one update; a record is closed only by the update that finds it open, with exactly the answers that the closer saw.
+An answer arrives at least once, in any order, and at several aggregators at a time: through the response queue as soon as it is given,
+from a state machine once everybody has answered, or both ways. The store keeps the result right. It adds an answer under its
+responder's name only if that place is empty and the record is open, and it adds all answers of a batch in one update. A record is closed
+only by an update that finds it open and with exactly the answers that the closer saw.
 
-Whoever closes a record announces it, then marks it as announced. Until `announceBy`, the end of the closer's invocation, the
-others leave that to it; afterwards it is dead, and the redelivery of its message announces in its place. So an event may be
-repeated after a crash, never lost.
+The aggregator that closes a record announces it and then marks it as announced. Until `announceBy`, when the closer's invocation ends,
+the other aggregators leave the announcement to it. After that the closer is dead, and the redelivery of its message makes the
+announcement. So an event may be repeated after a crash, but it is never lost.
 """
 
 import json
@@ -22,14 +22,14 @@ Record = dict[str, Any]
 
 
 class Rejected(ValueError):
-    """A message that can never be gathered; the text says why."""
+    """The message can never be gathered; the text says why."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What reached the aggregator: an answer, or (answer None) the deadline that was set when the record was made.
+    """What reached the aggregator: an answer or, where `answer` is None, the deadline that was set when the record was created.
 
-    gave_up: the answer of a state machine's responder that stopped at the deadline; with it, all that the machine has is there.
+    gave_up: the responder of a state machine stopped at the deadline. Its answer comes with everything else that the machine has.
     """
 
     message_id: str
@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the stack's configuration says about gathering. rank_by_code: the user's own selection of some quotes, where it has one."""
+    """What the stack's configuration says about gathering. rank_by_code: ranks quotes by the user's own selection, if there is one."""
 
     policy: completion.Policy
     selection: Selection
@@ -57,42 +57,42 @@ class Rules:
 
 @dataclass
 class Gathered:
-    """What became of the messages of one request. record: as it is afterwards, or None where there is none."""
+    """What became of the messages of one request. record: the record afterwards, or None if there is none."""
 
     record: Record | None
     rejected: list[tuple[Message, str]] = field(default_factory=list)
     closed: bool = False
     announced: bool = True
-    """False where whoever closed the record may have ended before it announced it: ask again after the record's announceBy."""
+    """False if the closer may have died before it announced the record: check again after the record's announceBy."""
 
 
 class Store(Protocol):
-    """The records. Each update returns the record after it and True, or, where its condition does not hold, the record as it
-    is (None where there is none) and False."""
+    """The records. Each update returns the updated record and True. If its condition does not hold, it returns the record as it is,
+    or None if there is no record, and False."""
 
     def read(self, request_id: str) -> Record | None: ...
 
     def add(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
-        """Adds answers where none is yet, if the record is open."""
+        """Adds answers in places that are still empty, if the record is open."""
 
     def add_late(self, record: Record, answers: Mapping[str, contract.Json]) -> tuple[Record | None, bool]:
-        """Adds late answers where none is yet."""
+        """Adds late answers in places that are still empty."""
 
     def add_spared(self, record: Record, names: Sequence[str]) -> tuple[Record | None, bool]:
-        """Adds who had not begun when the record closed, where none is yet."""
+        """Adds the responders that had not begun when the record closed, in places that are still empty."""
 
     def close(self, record: Record, change: "Closing") -> tuple[Record | None, bool]:
-        """Closes the record, if it is open and has as many answers as `record`."""
+        """Closes the record if it is open and has as many answers as `record`."""
 
     def claim_announcement(self, record: Record, now: str, until: str) -> bool:
-        """Takes the announcement over, if it is still due and nobody alive has it."""
+        """Takes over the announcement if it is still due and no living aggregator holds it."""
 
     def announced(self, record: Record, now: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Closing:
-    """How a record closes. silent: slots of those that never answered."""
+    """How a record closes. silent: the slots of the responders that never answered."""
 
     status: str
     completed_by: str
@@ -118,9 +118,9 @@ def parse(message_id: str, body: str) -> Message:
 
 
 def replies(contents: Sequence[contract.Json], now: str) -> list[Message]:
-    """What a state machine has of its responders, as messages: {"requestId", "answer": Answer}; {"requestId", "responder",
-    "fault": {"Error", "Cause"}} where the responder's function broke, which is a failure of that responder; {"asked": false, …} where the
-    question was for others, which is no message."""
+    """A state machine's replies as messages. A reply is {"requestId", "answer": Answer}, or {"requestId", "responder",
+    "fault": {"Error", "Cause"}} if the responder's function broke, which counts as a failure of that responder, or {"asked": false, …} if
+    the question was for others, which yields no message."""
     found = []
     for number, content in enumerate(contents):
         if "fault" in content:
@@ -133,8 +133,8 @@ def replies(contents: Sequence[contract.Json], now: str) -> list[Message]:
 
 
 def broken(responder: str, fault: Mapping[str, str]) -> contract.Json:
-    """The answer (without times) of a responder whose function ended without one. fault: {"Error", "Cause"} as Step Functions tells it;
-    of a function Lambda reports {"errorType", "errorMessage"} in the cause."""
+    """The answer (without times) of a responder whose function ended without giving one. fault: {"Error", "Cause"} as Step Functions
+    reports it. If a function failed, the cause holds Lambda's {"errorType", "errorMessage"}."""
     kind, message = fault["Error"], fault.get("Cause", "")
     try:
         reported = json.loads(message)
@@ -148,8 +148,8 @@ def broken(responder: str, fault: Mapping[str, str]) -> contract.Json:
 
 
 def checked(record: Record, answer: contract.Json, currency: str) -> contract.Json:
-    """The answer as the record keeps it. Raises Rejected: adapters normalise what responders say, so an answer that breaks the
-    contract here comes from none of them."""
+    """The answer as the record keeps it. Raises Rejected if it breaks the contract: our adapters normalise what responders say, so
+    such an answer did not come from one of them."""
     name = answer.get("responder")
     if not isinstance(name, str) or name not in record["recipients"]:
         raise Rejected(f"{json.dumps(name, default=str)[:80]} was not asked")
@@ -160,14 +160,14 @@ def checked(record: Record, answer: contract.Json, currency: str) -> contract.Js
         responded_at = clock.later(answer["respondedAt"], 0)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise Rejected("respondedAt must be a time in ISO 8601 with its zone") from None
-    # The clocks of two machines differ: an answer before its question took no time.
+    # The clocks of two machines differ. An answer that seems older than its question took no time.
     latency = max(0, round(1000 * clock.seconds_between(record["createdAt"], responded_at)))
     return {**kept, "latencyMs": latency, "respondedAt": responded_at}
 
 
 @dataclass
 class Sorted:
-    """Messages by what is to be done with them. What changes nothing (a repetition, giving up after the close) is in none."""
+    """Messages grouped by what to do with them. Messages that change nothing (repetitions, giving up after the close) are in no group."""
 
     on_time: dict[str, contract.Json] = field(default_factory=dict)
     late: dict[str, contract.Json] = field(default_factory=dict)
@@ -176,8 +176,8 @@ class Sorted:
 
 
 def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
-    """An answer is on time when it was given by the deadline and finds the record open. Afterwards, and where its
-    slot is TIMED_OUT, a quote, a refusal and a failure are late answers; a responder that says it gave up says nothing new."""
+    """An answer is on time if it was given by the deadline and finds the record open. Otherwise, and if its slot is already
+    TIMED_OUT, a quote, a decline or a failure is a late answer. A responder that reports that it gave up says nothing new."""
     news = Sorted()
     is_open = record["status"] == "OPEN"
     for message in messages:
@@ -206,7 +206,7 @@ def sort(record: Record, messages: Iterable[Message], currency: str) -> Sorted:
 
 
 def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, announce_by: str) -> Closing | None:
-    """How the record is to be closed as it stands, or None where it stays open or is closed."""
+    """How to close the record as it stands, or None if it stays open or is closed already."""
     if record["status"] != "OPEN":
         return None
     policy = completion.tighten(rules.policy, record["request"].get("completion", {}))
@@ -218,8 +218,8 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
     silent = {name: contract.silent(name) for name in missing}
     answers = {**record["answers"], **silent}
     given = [answers[name] for name in recipients if name in answers]
-    # An answer's time is of another clock, or of a moment after `now`, where another aggregator kept it meanwhile; so is the deadline of
-    # whoever gave up.
+    # An answer's time comes from another clock, or lies after `now` if another aggregator stored it meanwhile. So does the deadline of
+    # a responder that gave up.
     since = record["deadlineAt"] if completed_by == "DEADLINE" else record["createdAt"]
     completed_at = max([now, since, *(answer["respondedAt"] for answer in given if "respondedAt" in answer)])
     return Closing(
@@ -233,7 +233,7 @@ def closing(record: Record, rules: Rules, *, after_deadline: bool, now: str, ann
 
 
 def result_of(record: Record, how: Selection) -> contract.Json:
-    """The Result of a stored record. The best of a closed one is what it was closed with; of an open one, the best so far."""
+    """The Result of a stored record. A closed record has the best quote that it was closed with, an open one the best so far."""
     if record["status"] != "OPEN":
         return contract.result(record, record["top"])
     answers = [record["answers"][name] for name in record["recipients"] if name in record["answers"]]
@@ -241,8 +241,8 @@ def result_of(record: Record, how: Selection) -> contract.Json:
 
 
 def stored_result(record: Record, how: Selection) -> contract.Json:
-    """The Result of a stored record with "request", what was asked, and "lateAnswers", what came too late to count, in the order of the
-    recipients."""
+    """The Result of a stored record, plus "request" (what was asked) and "lateAnswers" (what came too late to count, in the order of
+    the recipients)."""
     late = record.get("late", {})
     return {
         **result_of(record, how),
@@ -263,8 +263,8 @@ def gather(
 ) -> Gathered:
     """Brings the messages of one request into its record; repeating it with the same messages changes nothing.
 
-    announce: sends the completed event of a Result. alive_until: this invocation has ended by then. Whatever store or
-    announce raise passes through; then all of the messages are to be delivered again.
+    announce: sends the completed event of a Result. alive_until: when this invocation will have ended. Exceptions of the store and of
+    announce pass through; all of the messages must then be delivered again.
     """
     gathered = _bring_in(store, rules, request_id, messages, now, alive_until)
     record = gathered.record
@@ -280,11 +280,11 @@ def gather(
 
 def _bring_in(store: Store, rules: Rules, request_id: str, messages: Sequence[Message], now: str, alive_until: str) -> Gathered:
     record = store.read(request_id)
-    # Each turn begins with the record as another aggregator has just left it. Answers only ever grow in number and a closed
+    # Each turn begins with the record as another aggregator has just left it. The number of answers only grows, and a closed
     # record stays closed, so the turns come to an end.
     while True:
         if record is None:
-            # A deadline is sent before its record is made, so one without a record is what a failed start leaves behind.
+            # A deadline is sent before its record is created, so a failed start leaves a deadline without a record.
             return Gathered(None, [(message, "there is no such request") for message in messages if message.answer])
         news = sort(record, messages, rules.currency)
         if news.on_time:

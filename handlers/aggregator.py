@@ -1,11 +1,11 @@
-"""Lambda adapter of the aggregator: answers and deadlines, gathered into the records (`handlers.aggregation`).
+"""Lambda adapter of the aggregator: gathers answers and deadlines into the records (`handlers.aggregation`).
 
 Event     SQS messages of the response queue: {"requestId", "answer": Answer} from responders, {"requestId", "deadlineAt"} from requesters;
           or, from a state machine whose responders have all answered, {"requestId", "replies": see `aggregation.replies`}
-Returns   {"batchItemFailures": [{"itemIdentifier"}]}: all messages of the requests that could not be dealt with; to a state machine the
-          Result of its request
-Sends     an event for each closed request to the bus: source scatter-gather, detail type "Request Completed", detail as
-          `openapi.completed_event` has it; what can never be gathered to the dead-letter queue, with the reason as an attribute
+Returns   to SQS {"batchItemFailures": [{"itemIdentifier"}]}, which lists all messages of the requests that could not be gathered; to a
+          state machine the Result of its request
+Sends     to the event bus an event for each closed request: source scatter-gather, detail type "Request Completed", detail as in
+          `openapi.completed_event`; to the dead-letter queue whatever can never be gathered, with the reason as an attribute
 
 Environment: EVENT_BUS_NAME, DEAD_LETTER_QUEUE_URL; SELECTOR_ARN where the selection is the user's own; see `handlers.environment`.
 """
@@ -28,17 +28,17 @@ from handlers.selection import Ranking
 EVENT_SOURCE = "scatter-gather"
 DETAIL_TYPE = "Request Completed"
 SCHEMA_VERSION = 1
-"""Of the event's detail: `handlers.openapi.completed_event`."""
+"""The version of the event's detail, see `handlers.openapi.completed_event`."""
 
 MAX_EVENT_BYTES = 250_000
-"""EventBridge takes 256 KB for an entry with its source and type."""
+"""EventBridge accepts 256 KB for an entry, including its source and type."""
 
 LONGEST_PAUSE_SECONDS = 120
-"""Before a message is delivered again that a passing fault has kept from being gathered: 1 second at first, then twice as long each time.
-With the queue's number of deliveries this outlasts an outage of ten minutes."""
+"""The longest pause before a message is redelivered after a passing fault. The first pause is 1 second, and each one is twice as long as
+the one before. With the queue's number of deliveries, this outlasts an outage of ten minutes."""
 
 SPARE_SECONDS = 1
-"""What has to be left of an invocation for another request to be begun."""
+"""An invocation begins another request only if it has this much time left."""
 
 logger = Logger(service="aggregator")
 EVENT_BUS_NAME = os.environ["EVENT_BUS_NAME"]
@@ -55,12 +55,12 @@ def functions() -> Any:
 
 @functools.cache
 def queues() -> Any:
-    """Most batches leave nothing to be put off or rejected, and a function starts sooner without one."""
+    """Made on first use: most batches have nothing to put off or reject, and a function starts sooner without a client."""
     return boto3.client("sqs")
 
 
 def rank_by_code(quotes: Sequence[contract.Json]) -> Ranking:
-    """The user's own code runs in a function of its own, so that what it breaks or takes is its own too."""
+    """The user's own code runs in a function of its own, so its faults and its run time stay its own too."""
     called = functions().invoke(FunctionName=os.environ["SELECTOR_ARN"], Payload=json.dumps({"quotes": quotes}))
     returned = json.loads(called["Payload"].read())
     if "FunctionError" in called:
@@ -73,7 +73,7 @@ RULES = Rules(environment.policy(), environment.selection(), os.environ["CURRENC
 
 
 class EventNotSent(Exception):
-    """EventBridge accepted the call, but not the event."""
+    """EventBridge accepted the call but rejected the event."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def gather_replies(request_id: str, replies: Sequence[contract.Json], alive_until: str) -> contract.Json:
-    """The Result of a request after all that its state machine has of it."""
+    """The Result of a request, after gathering everything that its state machine has."""
     logger.append_keys(correlation_id=request_id)
     messages = aggregation.replies(replies, clock.now())
     gathered = _gather(request_id, messages, alive_until)
@@ -97,7 +97,7 @@ def gather_replies(request_id: str, replies: Sequence[contract.Json], alive_unti
 
 
 def gather_messages(records: Sequence[Mapping[str, Any]], alive_until: str) -> dict[str, Any]:
-    """Gathers each request's messages in one go. A request that fails keeps none of the others from being gathered."""
+    """Gathers each request's messages together. A request that fails does not keep the others from being gathered."""
     by_request: dict[str, list[Message]] = {}
     received = {record["messageId"]: record for record in records}
     again: list[str] = []
@@ -117,7 +117,7 @@ def gather_messages(records: Sequence[Mapping[str, Any]], alive_until: str) -> d
 def _gather_or_give_back(
     request_id: str, messages: list[Message], received: Mapping[str, Mapping[str, Any]], alive_until: str
 ) -> list[str]:
-    """The ids of the messages to be delivered again."""
+    """Returns the ids of the messages that must be delivered again."""
     logger.append_keys(correlation_id=request_id)
     ids = [message.message_id for message in messages]
     if clock.seconds_until(alive_until) < SPARE_SECONDS:
@@ -134,7 +134,7 @@ def _gather_or_give_back(
         logger.exception("not gathered; to be delivered again", extra={"messages": len(messages)})
         return _come_back(ids, received)
     if not gathered.announced and gathered.record is not None:
-        # Whoever closed it has promised to announce it, and may have ended before it could. The deadline is every request's last message.
+        # The closer promised to announce the record but may have died first. Every request's last message is its deadline.
         deadlines = [message.message_id for message in messages if message.deadline_at]
         again += _come_back(deadlines, received, math.ceil(max(clock.seconds_until(gathered.record["announceBy"]), 0)) + 1)
     return again
@@ -147,7 +147,7 @@ def _gather(request_id: str, messages: Sequence[Message], alive_until: str) -> G
 
 
 def announce(result: contract.Json) -> None:
-    """Sends the completed event. Where its answers do not fit it says how many are left out; the record has them."""
+    """Sends the completed event. If its answers do not fit, it says how many are left out; the record has them."""
     detail = {"schemaVersion": SCHEMA_VERSION, **result}
     if contract.byte_size(detail) > MAX_EVENT_BYTES:
         detail |= {"answers": [], "answersOmitted": len(result["answers"])}
@@ -166,8 +166,8 @@ def announce(result: contract.Json) -> None:
 
 
 def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_seconds: int | None = None) -> list[str]:
-    """The ids. Their messages come again after so many seconds, or after a pause that grows with their deliveries, rather than when the
-    queue's visibility timeout is over, which has to outlast this function."""
+    """Returns the ids. Their messages are redelivered after so many seconds, or after a pause that grows with the number of
+    deliveries. They do not wait for the queue's visibility timeout, which must be longer than this function may run."""
     for message_id in ids:
         record = received[message_id]
         pause = min(2 ** (int(record["attributes"]["ApproximateReceiveCount"]) - 1), LONGEST_PAUSE_SECONDS)
@@ -183,7 +183,7 @@ def _come_back(ids: list[str], received: Mapping[str, Mapping[str, Any]], after_
 
 
 def _is_rejected(message_id: str, body: str, reason: str) -> bool:
-    """Whether a message is in the dead-letter queue; else it must be delivered again."""
+    """Whether the message is now in the dead-letter queue. If not, it must be delivered again."""
     try:
         _reject(message_id, body, reason)
     except Exception:
@@ -193,7 +193,7 @@ def _is_rejected(message_id: str, body: str, reason: str) -> bool:
 
 
 def _reject(message_id: str, body: str, reason: str) -> None:
-    """Sends a message straight to the dead-letter queue: delivering it again would not make it any better."""
+    """Sends a message straight to the dead-letter queue, because redelivery would not help."""
     logger.warning("rejected", extra={"messageId": message_id, "reason": reason})
     queues().send_message(
         QueueUrl=DEAD_LETTER_QUEUE_URL, MessageBody=body, MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}}

@@ -1,4 +1,4 @@
-"""Lambda adapter of the API: an HTTP API's event (payload format 2.0) becomes a `routes.Call`, its Reply the response.
+"""Lambda adapter of the API: turns an HTTP API's event (payload format 2.0) into a `routes.Call`, and its Reply into the response.
 
 Environment: CARRIERS (JSON: how a request is handed to each, by name, see `components.carriers`), AUTH, OWNERSHIP (JSON: the fields of
 `callers.Ownership`), SAMPLE (JSON: a request without its recipients), and see `handlers.environment`.
@@ -32,7 +32,7 @@ THROTTLES = frozenset(
         "ProvisionedThroughputExceededException",
     }
 )
-"""Errors of Step Functions, Lambda and DynamoDB that say: later."""
+"""Errors of Step Functions, Lambda and DynamoDB that mean "try again later"."""
 
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 BY_KEY = {route.key: route for route in (*ROUTES, BOARD)}
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def respond(event: dict[str, Any]) -> Reply:
-    """The reply to an event; raises Problem."""
+    """The reply to an event. Raises Problem."""
     route = BY_KEY.get(event["routeKey"])
     if route is None:
         raise Problem(404, "UnknownRoute", f"there is no {event['routeKey']}; there are {', '.join(BY_KEY)}")
@@ -77,7 +77,7 @@ def _caller(event: dict[str, Any]) -> Caller:
 
 @functools.cache
 def ownership() -> Ownership:
-    """Read once, at the first request, from the environment."""
+    """Read from the environment once, at the first request."""
     if os.environ["AUTH"] == "NONE":
         logger.warning("api.auth is NONE: whoever has the address can send requests and read every one")
     return Ownership(**json.loads(os.environ["OWNERSHIP"]))
@@ -85,7 +85,7 @@ def ownership() -> Ownership:
 
 @functools.cache
 def operations() -> Operations:
-    """Made once, at the first request, from the environment."""
+    """Made from the environment once, at the first request."""
     states = boto3.client("stepfunctions", config=QUICK)
     store = records.Records.of_the_stack(boto3.client("dynamodb", config=QUICK))
     carriers: dict[str, Carrier] = {}
@@ -115,7 +115,7 @@ def _body(event: dict[str, Any]) -> bytes | None:
 
 
 def _broken(error: BaseException | None, request_id: str | None = None) -> Reply:
-    """request_id: of a request that may have been taken."""
+    """request_id: the id of a request that may have been accepted."""
     named: dict[str, Any] = {"requestId": request_id} if request_id else {}
     again = f"repeat it with requestId {request_id}" if request_id else "repeat it"
     if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLES:

@@ -1,8 +1,8 @@
-"""One attempt at having a responder's answer: within its time limit and the request's deadline, and so often.
+"""One attempt to get a responder's answer, within its time limit, its retries and the request's deadline.
 
-A passing fault (TransientError) is raised, for the carrier to try again, until the responder's retries are used up or the deadline
-leaves no time for another attempt; then it is a FAILED answer. The carrier counts the attempts from 1, and counts those too that never
-reached the responder, because its function was throttled or broke.
+A passing fault (TransientError) is raised, so that the carrier tries again, until the responder's retries are used up or the deadline
+leaves no time for another attempt. Then it becomes a FAILED answer. The carrier counts the attempts from 1, including those that never
+reached the responder because its function was throttled or broke.
 """
 
 import time
@@ -16,15 +16,15 @@ from handlers.quoting import TransientError
 Work = Callable[[], contract.Json]
 Guard = Callable[[Work], contract.Json]
 Turn = Callable[[str], contract.Json | None]
-"""Waits until it is this call's turn, at the latest until a deadline; the Answer where that does not come."""
+"""Waits for this call's turn, until a deadline at the latest. Returns an Answer if the turn does not come."""
 Wanted = Callable[[Mapping[str, Any]], bool]
-"""Whether a question still waits for an answer."""
+"""Tells whether a question still waits for an answer."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 5
-"""Before the second attempt and before any later one; each pause is twice the one before. The state machines' Retry says the same."""
+"""The pause before the second attempt, and the longest one. Each pause is twice the one before, as in the state machines' Retry."""
 
 BACKSTOP_SECONDS = 2
-"""Between a responder's own time limit, which ends in an answer, and its function's, which ends in a crash."""
+"""How much longer than a responder's time limit, which ends in an answer, its function's is, which ends in a crash."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def always(question: Mapping[str, Any]) -> bool:
 
 
 def pause_seconds(attempt: int) -> int:
-    """How long the carrier waits, at the most, after this attempt."""
+    """The longest time that the carrier waits after this attempt."""
     return min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
 
 
@@ -62,10 +62,10 @@ def answer(
     turn: Turn = at_once,
     wanted: Wanted = always,
 ) -> contract.Json:
-    """The Answer, with respondedAt. Raises TransientError where the carrier is to try again.
+    """The Answer, with respondedAt. Raises TransientError if the carrier should try again.
 
-    question: see `opening.question`; work: makes the Answer without times; guard: calls what it is given, or answers in its place.
-    turn: what the attempt waits for; that is none of the responder's own time. wanted: asked before anything begins.
+    question: see `opening.question`. work: makes the Answer, without times. guard: calls the work or answers in its place.
+    turn: what the attempt waits for; this wait does not count as the responder's time. wanted: called before anything begins.
     """
     until, began = question["deadlineAt"], time.monotonic()
 
@@ -87,9 +87,9 @@ def answer(
         if attempt <= limits.retries and pause_seconds(attempt) < clock.seconds_until(until):
             if fault.after > min(limits.timeout_seconds + began - time.monotonic(), clock.seconds_until(until)):
                 return {**_impatient(limits, fault), "respondedAt": clock.now()}
-            # Here, because the pauses of a state machine know nothing of it.
+            # The wait is here because a state machine's pauses know nothing of Retry-After.
             time.sleep(fault.after)
-            # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
+            # Lambda reports the name of the class to Step Functions, and no retrier lists the name of a subclass.
             raise TransientError(str(fault)) from fault
         given = contract.unsuccessful(limits.responder, "FAILED", type(fault).__name__, str(fault))
     return {**given, "respondedAt": clock.now()}
@@ -106,7 +106,7 @@ def _impatient(limits: Limits, fault: TransientError) -> contract.Json:
 
 
 def _in_time(until: str, limits: Limits, work: Work) -> contract.Json:
-    # A timer of no time would never go off.
+    # A timer of zero seconds would never go off.
     seconds = max(min(limits.timeout_seconds, clock.seconds_until(until)), 0.001)
     try:
         return clock.within(seconds, work)

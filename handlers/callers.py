@@ -1,13 +1,13 @@
-"""Who calls the API, and whose a request is. Pure: the event of an HTTP API (payload format 2.0) says who was let in.
+"""Who calls the API, and who owns a request. Pure: the event of an HTTP API (payload format 2.0) says who was authorized.
 
-JWT       the owner of a request is a claim of the token that sent it
-AWS_IAM   its owner is the role (or user) or the account that signed it, where the stack keeps them apart
-otherwise a request has no owner, and whoever may call the API may read it
+JWT       the owner of a request is a claim of the token that it was sent with
+AWS_IAM   its owner is the role (or user) or the account that signed it, if the stack keeps them apart
+otherwise a request has no owner, and everybody who may call the API may read it
 
-An owner's request is stored under a digest of the owner and the id that the owner knows it by. So the ids of two owners never meet, and no
-owner can name a request of another's. A reader, whom the configuration names, reads every request.
+An owner's request is stored under a digest of the owner and of the id that the owner uses. So the ids of two owners never collide, and no
+owner can name another owner's request. A reader, named in the configuration, may read every request.
 
-For the history of an owner its record has `owner`, a digest, and `knownAs`, that id. The API adds both to what it hands to a carrier.
+For an owner's history, a record has `owner`, a digest, and `knownAs`, the owner's id. The API adds both to what it hands to a carrier.
 """
 
 import hashlib
@@ -23,22 +23,22 @@ ROLE = re.compile(r"(?P<account>arn:[^:]+:iam::\d+):role/(?:.*/)?(?P<name>[^/]+)
 
 
 class Unidentified(Exception):
-    """The API cannot tell whose the call is; the message says what is missing."""
+    """The API cannot tell who makes the call; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """owner: None where requests have none. reads_all: whether it is a reader."""
+    """owner: None if requests have no owners. reads_all: whether the caller is a reader."""
 
     owner: str | None = None
     reads_all: bool = False
 
     def stored_id(self, request_id: str) -> str:
-        """The id of the record of this caller's request."""
+        """The id of the record that holds this caller's request."""
         return request_id if self.owner is None else stored_id(self.owner, request_id)
 
     def stored(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """This caller's request as a carrier opens it."""
+        """This caller's request in the form in which a carrier opens it."""
         if self.owner is None:
             return dict(request)
         known_as = request["requestId"]
@@ -47,15 +47,15 @@ class Caller:
 
 @dataclass(frozen=True)
 class Ownership:
-    """How the stack tells its callers apart. claim: of a token; by: ROLE or ACCOUNT, of a signature; neither: it does not. readers: scopes
-    of tokens, or ARNs of roles and users."""
+    """How the stack tells its callers apart. claim: the claim of a token that names the owner. by: ROLE or ACCOUNT, taken from a
+    signature. Without either, callers are not told apart. readers: scopes of tokens, or ARNs of roles and users."""
 
     claim: str | None = None
     by: str | None = None
     readers: Collection[str] = ()
 
     def caller(self, authorizer: Mapping[str, Any]) -> Caller:
-        """authorizer: that of the event's requestContext. Raises Unidentified."""
+        """authorizer: the one in the event's requestContext. Raises Unidentified."""
         if self.claim:
             return self._of_token(authorizer.get("jwt", {}).get("claims") or {}, self.claim)
         if self.by:
@@ -85,12 +85,12 @@ def digest(owner: str) -> str:
 
 
 def scopes(claims: Mapping[str, Any]) -> list[str]:
-    """An HTTP API hands a claim that is a list over as a text, such as "[read write]"."""
+    """An HTTP API turns a claim that is a list into a text such as "[read write]"."""
     return " ".join(str(claims.get(claim, "")).strip("[]") for claim in SCOPE_CLAIMS).split()
 
 
 def principal_of(arn: str) -> str:
-    """The role whose session it is, else the ARN as it is. A session's ARN leaves out the path of the role, so this does too."""
+    """The role that the session belongs to, or else the ARN itself. A session's ARN omits the path of the role, and so does this."""
     session = SESSION.fullmatch(arn)
     if session:
         return "arn:{partition}:iam::{account}:role/{name}".format(**session.groupdict())

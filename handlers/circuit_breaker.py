@@ -4,8 +4,8 @@
                                         ▲                             └────── failure ──┐
                                         └───────────────────────────────────────────────┘
 
-A trial that never ends, because its function broke, gives way to the next one after `trial_seconds`. Whoever began to ask before
-the circuit opened has no say in when it closes.
+A trial that never ends because its function broke gives way to the next one after `trial_seconds`. A call that began before the circuit
+opened cannot close it.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from handlers import clock, contract
 
 @dataclass(frozen=True)
 class Policy:
-    """failures: how many in a row open the circuit. pause_seconds: how long nobody is let through then. trial_seconds: longer
-    than a trial can take."""
+    """failures: how many in a row open the circuit. pause_seconds: how long no call passes then. trial_seconds: longer than any trial
+    can take."""
 
     failures: int
     pause_seconds: float
@@ -25,7 +25,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Circuit:
-    """failures: in a row, up to now. opened_at, next_trial_at: ISO 8601, UTC; None while it is closed."""
+    """failures: the number in a row so far. opened_at, next_trial_at: ISO 8601, UTC; None while the circuit is closed."""
 
     failures: int = 0
     opened_at: str | None = None
@@ -36,13 +36,13 @@ CLOSED = Circuit()
 
 
 def key(responder: str) -> str:
-    """Where its circuit is kept among the records: no request's id has a slash."""
+    """The key of the responder's circuit among the records. It cannot collide with a request's id, which has no slash."""
     return f"circuit/{responder}"
 
 
 def enter(circuit: Circuit, policy: Policy, now: str) -> Circuit | None:
-    """The circuit as a caller leaves it when it goes to ask; None where it must not ask. A circuit that differs from the one
-    given is a trial, and belongs to the one caller who manages to store it."""
+    """The circuit as a caller leaves it when it begins to ask, or None if it must not ask. If the returned circuit differs from
+    the given one, it is a trial, which belongs to the one caller that manages to store it."""
     if circuit.next_trial_at is None:
         return circuit
     if now < circuit.next_trial_at:
@@ -51,7 +51,7 @@ def enter(circuit: Circuit, policy: Policy, now: str) -> Circuit | None:
 
 
 def leave(circuit: Circuit, entered: Circuit, succeeded: bool, policy: Policy, now: str) -> Circuit:
-    """The circuit after a call. circuit: as it is now; entered: as it was when this call went to ask."""
+    """The circuit after a call. circuit: its present state; entered: its state when this call began to ask."""
     if circuit.opened_at is not None and circuit != entered:
         return circuit
     if succeeded:
@@ -63,15 +63,15 @@ def leave(circuit: Circuit, entered: Circuit, succeeded: bool, policy: Policy, n
 
 
 def success_of(answer: contract.Json) -> bool | None:
-    """A quote and a refusal are successes; None where the request's deadline cut the responder off, or where it was not asked at all,
-    which says nothing of it."""
+    """Whether the answer is a success, as a quote and a decline are. None if the request's deadline cut the responder off or it was
+    not asked at all: that says nothing about the responder."""
     if answer["status"] == "TIMED_OUT" and answer["error"]["type"] in ("Deadline", "Capped", "NotBegun"):
         return None
     return answer["status"] in ("QUOTED", "DECLINED")
 
 
 def refusal(responder: str, circuit: Circuit) -> contract.Json:
-    """The Answer (without times) of a responder that is not asked, because its circuit is open."""
+    """The Answer (without times) of a responder that is not asked because its circuit is open."""
     return contract.unsuccessful(
         responder, "FAILED", "CircuitOpen", f"not asked: its circuit is open since {circuit.opened_at}, until {circuit.next_trial_at}"
     )

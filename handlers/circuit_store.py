@@ -2,8 +2,8 @@
 
 Item   {"requestId": "circuit/NAME", "circuit": {"failures", "openedAt", "nextTrialAt"}, "expiresAt"}
 
-A call reads the item once; it writes only where the circuit changes. Each change is conditional on the circuit as it was read, so
-that of many callers one has the trial, and no failure is counted twice or lost. The breaker is no reason to fail: where the table
+A call reads the item once and writes it only if the circuit changes. Each change is conditional on the circuit as it was read, so only
+one of many callers makes the trial, and no failure is lost or counted twice. The breaker itself never makes a request fail: if the table
 cannot be reached, the responder is asked as if the circuit were closed, and the log says so.
 """
 
@@ -24,17 +24,17 @@ from handlers.circuit_breaker import CLOSED, Circuit, Policy
 logger = Logger(service="responder")
 
 STORE_SECONDS = 1
-"""How long the table has for each reply. No second try: the responder's own time goes on."""
+"""The time limit for each reply of the table. There is no second try, because the responder's time is running."""
 
 KEPT = timedelta(days=1)
-"""After its last change, and the pause that it may have begun. Failures of long ago say little about today."""
+"""How long a circuit is kept after its last change and the pause that followed. Old failures say little about today."""
 
 CHANGES = 20
-"""How often a change is tried again that somebody else came before. Nothing is counted any more once the circuit is open."""
+"""How often a change is tried again after another caller was faster. Once the circuit is open, nothing is counted any more."""
 
 
 TRIAL_MARGIN_SECONDS = 10
-"""From the responder's time limit to when a trial has surely ended, with its function, by everybody's clock."""
+"""Added to the responder's time limit, this is when a trial and its function have certainly ended, by any clock."""
 
 
 def policy(failures: int, pause_seconds: float, timeout_seconds: float) -> Policy:
@@ -55,7 +55,7 @@ class CircuitBreaker:
         self._key = {"requestId": {"S": circuit_breaker.key(responder)}}
 
     def guard(self, ask: Callable[[], contract.Json]) -> contract.Json:
-        """What `ask` answers or raises, noted in the circuit; while that is open, a FAILED answer without asking."""
+        """Returns or raises what `ask` does, and notes it in the circuit. An open circuit gives a FAILED answer without asking."""
         try:
             seen, entered = self._enter()
         except (BotoCoreError, ClientError) as error:
@@ -73,7 +73,7 @@ class CircuitBreaker:
         return answer
 
     def _enter(self) -> tuple[Circuit, Circuit | None]:
-        """The circuit as it was found last, and as it was entered; None for an open one, which is not."""
+        """The circuit as last found and as entered. The latter is None if the circuit is open, so that it was not entered."""
         seen = _circuit_of(self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item"))
         while True:
             now = clock.now()
@@ -87,7 +87,7 @@ class CircuitBreaker:
             seen = kept
 
     def _note(self, entered: Circuit | None, succeeded: bool | None) -> None:
-        """entered: None where the table could not be reached. succeeded: None where the call says nothing of the responder."""
+        """entered: None if the table could not be reached. succeeded: None if the call says nothing about the responder."""
         if entered is None or succeeded is None:
             return
         seen = entered
@@ -107,7 +107,7 @@ class CircuitBreaker:
             logger.warning("not noted in its circuit: the table cannot be reached", extra={"error": str(error)})
 
     def _replace(self, seen: Circuit, wanted: Circuit, now: str) -> tuple[Circuit, bool]:
-        """The circuit as it is then, and whether that is this change."""
+        """The circuit afterwards, and whether it is the result of this change."""
         expires = clock.moment(wanted.next_trial_at or now) + KEPT
         absent = "attribute_not_exists(circuit) OR " if seen == CLOSED else ""
         try:

@@ -1,5 +1,5 @@
-"""Times as the records and messages write them, ISO 8601 in UTC with milliseconds, so that their text sorts as they do;
-and a limit to how long something may take."""
+"""Times as records and messages write them: ISO 8601 in UTC with milliseconds, so that their texts sort like the times themselves. Also
+a limit on how long something may take."""
 
 import signal
 from collections.abc import Callable
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 LAST = "9999-12-31T23:59:59.999Z"
-"""Later than any other."""
+"""A time later than any other."""
 
 
 class OutOfTime(BaseException):
-    """Raised inside the work by the alarm; a BaseException, so that the `except Exception` of the work cannot eat it."""
+    """Raised by the alarm inside the work. It is a BaseException, so an `except Exception` in the work cannot swallow it."""
 
 
 def text(found: datetime) -> str:
@@ -27,7 +27,7 @@ def now() -> str:
 
 
 def moment(written: str) -> datetime:
-    """Raises ValueError for what is no time, or one without its zone."""
+    """Raises ValueError if the text is not a time or has no time zone."""
     found = datetime.fromisoformat(written)
     if found.tzinfo is None:
         raise ValueError(f"{written} has no time zone")
@@ -43,12 +43,12 @@ def seconds_between(earlier: str, written: str) -> float:
 
 
 def seconds_until(written: str) -> float:
-    """Negative when it has passed."""
+    """The result is negative if the time has passed."""
     return (moment(written) - datetime.now(UTC)).total_seconds()
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What `work` returns, or OutOfTime after so many seconds. For the main thread, where Lambda runs handlers."""
+    """Returns what `work` returns. Raises OutOfTime after so many seconds. Works only in the main thread, where Lambda runs handlers."""
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise OutOfTime

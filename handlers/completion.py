@@ -1,13 +1,13 @@
 """When a request is complete. Pure: the same answers, in whatever order and however often, give the same verdict.
 
-ALL        every recipient has answered, in whatever way: a quote, a refusal, a failure, or its own time limit
+ALL        every recipient has answered, in whatever way: a quote, a decline, a failure, or its own time limit
 CONDITION  a recipient has quoted less than `amountBelow`
-QUORUM     the recipients that have quoted weigh `quorum` or more; each weighs 1, unless the stack says otherwise
+QUORUM     the recipients that have quoted weigh `quorum` or more in total; each weighs 1 unless the stack says otherwise
 DEADLINE   the time is up
 
-Only quotes count towards a quorum: it says how many offers are enough to choose from. A refusal or a failure is nothing to
-choose, and closing on it would keep out the offers that are still to come. CONDITION and QUORUM wait for the `required` responders:
-a quote or a refusal of each. What cannot be reached any more leaves the request to ALL or to the deadline.
+Only quotes count towards a quorum, which says how many offers are enough to choose from. There is nothing to choose in a decline or a
+failure, and closing on one would shut out the offers that are still to come. CONDITION and QUORUM wait until each of the `required`
+responders has quoted or declined. A quorum or condition that can no longer be met leaves the request to ALL or to DEADLINE.
 """
 
 import math
@@ -20,13 +20,14 @@ from handlers import contract
 from handlers.contract import InvalidRequest
 
 KEYS = ("quorum", "deadlineSeconds", "amountBelow", "required")
-"""What a request's `completion` may say."""
+"""The fields that a request's `completion` may have."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """deadline_seconds: from the creation of the record. quorum: the weight of quotes that is enough, or None for all answers.
-    amount_below: a quote that is less ends the search. required: names of responders. weights: by responder; 1 for the others."""
+    """deadline_seconds: counted from the creation of the record. quorum: the total weight of quotes that is enough, or None to wait
+    for all answers. amount_below: a quote below it ends the search. required: names of responders. weights: by responder; 1 for the
+    others."""
 
     deadline_seconds: float
     quorum: int | None = None
@@ -38,7 +39,7 @@ class Policy:
         return sum(self.weights.get(name, 1) for name in names)
 
     def closes_early(self, recipients: Sequence[str]) -> bool:
-        """Whether something other than all answers or the deadline can close a request to these recipients."""
+        """Whether a request to these recipients can close before all have answered and before the deadline."""
         return self.amount_below is not None or (self.quorum is not None and self.quorum < self.weight(recipients))
 
 
@@ -49,8 +50,8 @@ def policy_of(completion: Mapping[str, Any]) -> Policy:
 
 
 def tighten(stack: Policy, completion: Mapping[str, Any]) -> Policy:
-    """The stack's policy, tightened by a request's `completion`: of each limit the one that is reached earlier, and all that either
-    of the two requires."""
+    """The stack's policy, tightened by a request's `completion`: of each limit the one that is reached earlier, and every responder
+    that either of the two requires."""
     quorums = [int(quorum) for quorum in (stack.quorum, completion.get("quorum")) if quorum is not None]
     asked = completion.get("amountBelow")
     amounts = [amount for amount in (stack.amount_below, None if asked is None else Decimal(contract.amount_text(asked) or 0)) if amount]
@@ -64,18 +65,17 @@ def tighten(stack: Policy, completion: Mapping[str, Any]) -> Policy:
 
 
 def check_request(body: Any, known: Sequence[str], stack: Policy) -> contract.Json:
-    """The request without its null fields, or InvalidRequest: the whole of what a stack asks of one. See `contract.check_request` and
-    `check`."""
+    """The request without its null fields, checked completely. Raises InvalidRequest. See `contract.check_request` and `check`."""
     request = contract.check_request(body, known)
     completion = check(stack, request, contract.recipients_of(request, known))
     return {**request, "completion": completion} if "completion" in request else request
 
 
 def check(stack: Policy, request: Mapping[str, Any], recipients: Sequence[str]) -> contract.Json:
-    """The request's `completion` without its null fields. Raises InvalidRequest where it is malformed, can never be met, or would loosen
+    """The request's `completion` without its null fields. Raises InvalidRequest if it is malformed, can never be met, or would loosen
     what the stack demands.
 
-    request: has passed `contract.check_request`; recipients: whom it asks.
+    request: has passed `contract.check_request`. recipients: the responders that it asks.
     """
     missing = next((name for name in sorted(stack.required) if name not in recipients), None)
     if missing is not None:
@@ -137,7 +137,7 @@ def completed_by(
 ) -> str | None:
     """ALL, CONDITION, QUORUM or DEADLINE, or None while the request is open. answers: by responder.
 
-    When all have answered after the deadline and one of them by giving up, it was the deadline that ended it.
+    If all have answered after the deadline and one of them gave up, it was the deadline that ended the request.
     """
     given = {name: answers[name] for name in recipients if name in answers}
     statuses = {name: answer["status"] for name, answer in given.items()}

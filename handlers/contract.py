@@ -30,20 +30,20 @@ from handlers.json_limits import byte_size
 Json = dict[str, Any]
 
 MAX_REQUEST_BYTES = 65_536
-"""A request travels beside all its answers, which must fit together into the 262,144 bytes that Step Functions carries per state."""
+"""A request travels beside all its answers, and together they must fit into the 262,144 bytes that Step Functions carries per state."""
 
 DETAILS_BUDGET_BYTES = 120_000
-"""What the details of all answers of one request may take together. With the request, 100 answers and a copy of the best one they
-stay under the 262,144 bytes of a state and, with the late answers, the 400 KB of a DynamoDB item."""
+"""The limit on the details of all answers of one request together. With the request, 100 answers and a copy of the best one, they
+stay under the 262,144 bytes of a state and, with the late answers, under the 400 KB of a DynamoDB item."""
 
 MAX_TYPE_BYTES, MAX_MESSAGE_BYTES, MAX_PLACE_BYTES = 100, 500, 100
 """Of an error."""
 
 REASONS_BUDGET_BYTES = 10_000
-"""What the reasons of a selection may take together."""
+"""The limit on all reasons of a selection together."""
 
 MAX_AMOUNT_DIGITS = json_limits.MAX_DIGITS
-"""An amount stays exact wherever it is read as a number."""
+"""With so many digits, an amount stays exact wherever it is read as a number."""
 
 REQUEST_KEYS = ("requestId", "description", "data", "recipients", "completion")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -54,15 +54,15 @@ ANSWERED = ("QUOTED", "DECLINED", "FAILED")
 
 
 class InvalidRequest(ValueError):
-    """The caller's request breaks the contract; the message says how and what is allowed."""
+    """The caller's request breaks the contract; the message says how, and what is allowed."""
 
 
 class RequestTooLarge(InvalidRequest):
-    """It takes more than MAX_REQUEST_BYTES."""
+    """The request is larger than MAX_REQUEST_BYTES."""
 
 
 def check_request(body: Any, known: Sequence[str]) -> Json:
-    """The request without its null fields, or InvalidRequest; `completion.check` sees to its `completion`.
+    """The request without its null fields. Raises InvalidRequest. `completion.check` checks its `completion`.
 
     known: the responders of the stack, in order. Nothing is filled in: see `recipients_of` for the default of `recipients`.
     """
@@ -70,7 +70,7 @@ def check_request(body: Any, known: Sequence[str]) -> Json:
         raise InvalidRequest(f"the request must be a JSON object, not {kind(body)}")
     refuse_unknown(body, REQUEST_KEYS, "the request")
     try:
-        # First, because the rest costs more for each byte.
+        # The size comes first, because every other check costs more for each byte.
         check_size(body)
         json_limits.check(body, "the request")
     except json_limits.NotCarried as error:
@@ -91,7 +91,7 @@ def check_request(body: Any, known: Sequence[str]) -> Json:
 
 
 def present(fields: Mapping[str, Any]) -> Json:
-    """The fields that are there: a null one is not."""
+    """The fields that are present: a null field is absent."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -123,7 +123,7 @@ def _check_recipients(recipients: Any, known: Sequence[str]) -> None:
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first name that stands there more than once."""
+    """The first name that occurs more than once."""
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
@@ -136,9 +136,9 @@ def refuse_unknown(found: Mapping[str, Any], allowed: Sequence[str], where: str)
 def normalise_answer(responder: str, payload: Any, *, currency: str, details_limit: int) -> Json:
     """What a responder sent, as an Answer without times; a payload that breaks the contract becomes a FAILED answer.
 
-    payload: {"amount", "currency"?, "details"?} for a quote, {"declined": reason} for a refusal, or an Answer.
-    currency: the only one in which the stack compares amounts. details_limit: bytes; details that are larger, or that cannot be kept,
-    are left out, and their place says so, so that the quote itself survives.
+    payload: {"amount", "currency"?, "details"?} for a quote, {"declined": reason} for a decline, or an Answer.
+    currency: the only one in which the stack compares amounts. details_limit: bytes. Details that are larger or cannot be stored are
+    replaced by a note that says so, and the quote itself survives.
     """
     if not isinstance(payload, dict):
         return invalid_answer(responder, f"the answer must be a JSON object, not {kind(payload)}")
@@ -177,7 +177,7 @@ def normalise_answer(responder: str, payload: Any, *, currency: str, details_lim
 
 
 def fitting_details(details: Json, limit: int) -> Json:
-    """The details, or, where they cannot be kept or take more bytes than `limit`, {"omitted": why}."""
+    """The details, or {"omitted": why} if they cannot be stored or take more bytes than `limit`."""
     try:
         kept = json_limits.plain(details)
         json_limits.check(kept, "it")
@@ -192,13 +192,13 @@ def unsuccessful(responder: str, status: str, kind: str, message: str, at: str |
 
 
 def error_of(kind: str, message: str, at: str | None = None) -> Json:
-    """{"type", "message", "at"?}, each cut to what a record has room for. at: a file and line, "acme.py:12"."""
+    """{"type", "message", "at"?}, each cut to the length that a record has room for. at: a file and line such as "acme.py:12"."""
     error = {"type": json_limits.cut(kind, MAX_TYPE_BYTES), "message": json_limits.cut(message, MAX_MESSAGE_BYTES)}
     return {**error, "at": json_limits.cut(at, MAX_PLACE_BYTES)} if at else error
 
 
 def declined(responder: str, reason: Any) -> Json:
-    """reason: a text; whatever else it is, is shown as one."""
+    """reason: a text; any other value is converted to one."""
     text = reason if isinstance(reason, str) else NO_REASON if reason is None else show(reason)
     return unsuccessful(responder, "DECLINED", "Declined", text)
 
@@ -213,13 +213,13 @@ def silent(responder: str) -> Json:
 
 
 def is_silent(answer: Json) -> bool:
-    """Whether it says no more than that the responder stopped at the deadline: of its question, or, where the request was opened anew
-    after that, of one before."""
+    """Whether the answer says only that the responder stopped at the deadline of its question, or, if the request was opened anew
+    since, at the deadline of an earlier question."""
     return answer.get("status") == "TIMED_OUT" and answer["error"]["type"] == "Deadline"
 
 
 def not_begun(responder: str) -> Json:
-    """Of a responder whose turn came when the request had closed early."""
+    """The answer of a responder whose turn came after the request had closed early."""
     return unsuccessful(responder, "TIMED_OUT", "NotBegun", "not begun: the request had closed before its turn came")
 
 
@@ -233,7 +233,7 @@ def overdue(responder: str, seconds: float) -> Json:
 
 
 def amount_text(value: Any) -> str | None:
-    """A Decimal, int, float or decimal string as plain digits ("2970", "99.50"), or None where it is no valid amount."""
+    """A Decimal, int, float or decimal string as plain digits ("2970", "99.50"), or None if it is not a valid amount."""
     if isinstance(value, bool):
         return None
     if isinstance(value, Decimal):
@@ -248,8 +248,8 @@ def amount_text(value: Any) -> str | None:
 
 
 def details_limit(asked: int) -> int:
-    """Bytes that the details of one answer may take when `asked` responders share the budget; one more share is for
-    the copy of the best answer in the result."""
+    """The bytes that the details of one answer may take if `asked` responders share the budget. One more share is reserved for the
+    copy of the best answer in the result."""
     return DETAILS_BUDGET_BYTES // (asked + 1)
 
 
@@ -281,7 +281,7 @@ def result(record: Mapping[str, Any], top: Sequence[str]) -> Json:
 
 
 def spared(record: Mapping[str, Any]) -> list[str]:
-    """Who had not begun when the record closed; a message that came twice may have had another delivery that had."""
+    """The responders that had not begun when the record closed. If a message came twice, one of its deliveries may have begun."""
     return [
         name
         for name in record.get("spared", {})
@@ -290,8 +290,8 @@ def spared(record: Mapping[str, Any]) -> list[str]:
 
 
 def status_of(statuses: Iterable[str], completed_by: str | None) -> str:
-    """OPEN until closed; COMPLETE when the policy was met by answers (a refusal is one); PARTIAL when at least one quote
-    came, but a responder failed or stayed silent; FAILED when none came."""
+    """OPEN until the record is closed; COMPLETE if answers met the policy (a decline is an answer); PARTIAL if at least one quote
+    came but a responder failed or stayed silent; FAILED if no quote came."""
     statuses = list(statuses)
     if completed_by is None:
         return "OPEN"

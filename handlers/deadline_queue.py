@@ -1,4 +1,4 @@
-"""Sets a request's deadline: a delayed message to the response queue, where the aggregator closes whatever is still open by then."""
+"""Sets a request's deadline by sending a delayed message to the response queue. The aggregator then closes the request if it is open."""
 
 import json
 import os

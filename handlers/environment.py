@@ -1,4 +1,4 @@
-"""What a stack's configuration says, as its functions find it in their environment.
+"""The stack's configuration, as its functions read it from their environment.
 
 TABLE_NAME; RESPONDERS (names, separated by commas); COMPLETION (JSON, see `completion.policy_of`); SELECTION, TOP_K; CURRENCY;
 RESULT_RETENTION_SECONDS; RESPONSE_QUEUE_URL

@@ -1,7 +1,7 @@
 """Asks an existing Lambda function as a responder.
 
-It gets {"requestId", "description", "data", "deadlineAt", "attempt"}, or what its `request` makes of that; what it returns, raises or
-breaks is its answer, see `mapping` and `contract.normalise_answer`.
+The function receives {"requestId", "description", "data", "deadlineAt", "attempt"}, or what its `request` expression makes of that.
+Whatever it returns or raises is its answer, and so is a crash; see `mapping` and `contract.normalise_answer`.
 """
 
 import json
@@ -21,7 +21,7 @@ from handlers.quoting import TransientError
 class ExistingFunction:
     def __init__(self, responder: str, function_arn: str, currency: str, timeout_seconds: float, mapping: PartnerMapping) -> None:
         self._responder, self._function_arn, self._currency, self._mapping = responder, function_arn, currency, mapping
-        # One try: a client that tries again on its own would ask the function twice without anybody knowing.
+        # A single try: a client that retries by itself would ask the function twice without anybody knowing.
         self._functions = boto3.client(
             "lambda", config=Config(read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1})
         )
@@ -49,7 +49,7 @@ class ExistingFunction:
         return self._mapping.answer(self._responder, returned, self._currency, details_limit)
 
     def _failure(self, returned: Any) -> contract.Json:
-        """The answer of a function that raised, crashed or ran out of time, of which Lambda reports {"errorType", "errorMessage"}."""
+        """The answer of a function that raised, crashed or ran out of time. Lambda reports this as {"errorType", "errorMessage"}."""
         raised = contract.present(returned) if isinstance(returned, dict) else {}
         kind, message = str(raised.get("errorType", "Lambda.Unknown")), str(raised.get("errorMessage", ""))
         if kind == "TransientError":

@@ -1,6 +1,6 @@
-"""The last requests, newest first, by an index of the table: of all of them by the day on which they were made, or of one owner. Pure.
+"""The last requests, newest first, read through an index of the table: all requests by the day they were made, or those of one owner. Pure.
 
-No scan: a page reads the entries and the records that it looks at, and no others.
+Nothing is scanned: a page reads only the entries and records that it looks at.
 """
 
 import itertools
@@ -14,26 +14,26 @@ from handlers import aggregation, contract
 from handlers.selection import Selection
 
 INDEXES = DAY, OWNER = "listed", "owner"
-"""The indexes, each of which is named after the attribute that it goes by."""
+"""The indexes. Each is named after its key attribute."""
 
 READ_AT_ONCE = 10
-"""Records of up to 400 KB each: a function keeps no more of them in its memory."""
+"""How many records, of up to 400 KB each, a function keeps in memory at once."""
 
 LOOKED_AT = 200
-"""Records that a page of a rare status looks at; the next page goes on from there."""
+"""How many records a page looks at when it filters for a rare status; the next page goes on from there."""
 
 DAYS_AT_ONCE = 31
-"""That a page goes back; the next page goes on from there."""
+"""How many days a page goes back; the next page goes on from there."""
 
 DAY_CHARACTERS = 10
-"""Of a time in ISO 8601."""
+"""The length of the date in an ISO 8601 time."""
 
 PLACE = re.compile(r"(?P<at>(?P<day>\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\.\d{3}Z)(_(?P<id>[A-Za-z0-9_-]{1,64}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Place:
-    """In an index, newest first: behind what was made at `at` or later, or, with an id, right behind the entry of that request."""
+    """A place in an index, newest first: behind everything made at `at` or later, or, with an id, right behind that request's entry."""
 
     at: str
     request_id: str | None = None
@@ -43,7 +43,7 @@ class Place:
 
 
 def place(written: str) -> Place:
-    """What `str` made of one. Raises ValueError for anything else."""
+    """Parses what `str` made of a place. Raises ValueError for anything else."""
     found = PLACE.fullmatch(written)
     if not found:
         raise ValueError("no place")
@@ -53,10 +53,10 @@ def place(written: str) -> Place:
 
 class Index(Protocol):
     def entries(self, index: str, value: str, behind: Place, size: int) -> list[Place]:
-        """The next ones that have this value, newest first; fewer than `size` where no more follow."""
+        """The next entries with this value, newest first; fewer than `size` if no more follow."""
 
     def read_all(self, ids: Sequence[str]) -> dict[str, aggregation.Record]:
-        """Records by id, without those that are no more."""
+        """Records by id, without those that no longer exist."""
 
 
 def newest(index: Index, owner: str | None, behind: Place, since: str, size: int) -> Iterator[Place]:
@@ -73,8 +73,8 @@ def newest(index: Index, owner: str | None, behind: Place, since: str, size: int
 
 
 def page(index: Index, how: Selection, *, owner: str | None, behind: Place, since: str, limit: int, status: str | None) -> contract.Json:
-    """{"requests": [see `summary`], "next": the place of the page behind it, or null where that would be empty}. since: before it nothing
-    is kept. A page with a next one may have fewer than `limit`."""
+    """{"requests": [see `summary`], "next": the place of the following page, or null if that would be empty}. since: nothing older is
+    kept. A page that has a next one may still have fewer than `limit` requests."""
     oldest = since
     if owner is None:
         day = date.fromisoformat(behind.at[:DAY_CHARACTERS])
@@ -98,7 +98,7 @@ def page(index: Index, how: Selection, *, owner: str | None, behind: Place, sinc
 
 
 def summary(record: aggregation.Record, how: Selection, *, own_ids: bool) -> contract.Json:
-    """Of a Result what a list of many has room for. own_ids: whether requestId is that by which its owner knows it, or the record's."""
+    """The part of a Result that a long list has room for. own_ids: whether requestId is the owner's id or the record's."""
     result = aggregation.result_of(record, how)
     best = result["best"]
     return {

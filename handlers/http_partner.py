@@ -1,8 +1,8 @@
 """Asks a partner over HTTP as a responder.
 
-It gets {"requestId", "description", "data", "deadlineAt", "attempt"} as JSON, or what its `request` makes of that, and with GET in the
-query; what it replies is its answer, see `mapping`. A status of 429 or 5xx, and a connection that fails, are asked again, no sooner than
-its Retry-After says. Redirects are not followed.
+The partner receives {"requestId", "description", "data", "deadlineAt", "attempt"} as JSON, or what its `request` expression makes of that;
+with GET they are in the query. Its reply is its answer, see `mapping`. After a status of 429 or 5xx, or a failed connection, it is asked
+again, but no sooner than its Retry-After says. Redirects are not followed.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from handlers.quoting import TransientError
 from handlers.secret_values import SecretUnavailable, SecretValues
 
 SECRET_PLACE = re.compile(r"\$\{([A-Za-z0-9_-]+)\}")
-"""Where a header has the value of a secret."""
+"""A placeholder in a header for the value of a secret."""
 
 SHOWN_CHARACTERS = 100
-"""Of a reply that is no JSON."""
+"""How much is quoted of a reply that is not JSON."""
 
 
 class Unusable(Exception):
-    """What was sent or came back cannot be used; kind: of the answer's error."""
+    """What was sent or came back cannot be used. kind: the type of the answer's error."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -89,7 +89,7 @@ class HttpPartner:
             text = self._text(response)
         finally:
             response.close()
-        # Before anything of it is cut, after which half of a secret would not be recognised.
+        # Secrets are cleared before the text is cut, because half of a secret would not be recognised.
         text = self._secrets.cleared(text)
         if 300 <= response.status < 400:
             to = self._secrets.cleared(response.headers.get("location", "nowhere"))[:SHOWN_CHARACTERS]
@@ -118,7 +118,7 @@ class HttpPartner:
         return headers
 
     def _sent(self, target: str, body: bytes | None, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """Its reply, whose body is not read yet. Raises TransientError where there is none, Unusable, AddressRefused."""
+        """The reply; its body is not read yet. Raises TransientError if there is no reply, Unusable or AddressRefused."""
         found = self._resolve(self._host, self._port)
         if self._host not in self._http["privateHosts"]:
             addresses.check_public(self._host, found)
@@ -145,7 +145,7 @@ class HttpPartner:
         raise TransientError(f"{self._host} has no address")
 
     def _pool(self, address: str) -> urllib3.HTTPConnectionPool:
-        """To this address, and to no other that its name may have meanwhile; the certificate is still the name's."""
+        """Connects to this address, whatever the name may resolve to meanwhile. The certificate must still be the name's."""
         if address not in self._pools:
             for former in self._pools.values():
                 former.close()
@@ -178,7 +178,7 @@ class HttpPartner:
             ) from None
 
     def _reason(self, error: BaseException) -> str:
-        """What the connection or the protocol says, in one line, without the objects that it went through."""
+        """The message of the connection or protocol in one line, without the representations of Python objects."""
         while not isinstance(error, (OSError, HTTPException)) and (inner := error.__cause__ or error.__context__):
             error = inner
         said = " ".join(str(error).split())
@@ -186,7 +186,7 @@ class HttpPartner:
 
 
 def _parameters(asked: Any) -> dict[str, Any]:
-    """Of a query. Raises NotMapped for what has no place in one."""
+    """The parameters of a query. Raises NotMapped for a value that a query cannot hold."""
     if not isinstance(asked, dict):
         raise NotMapped(f"request must give an object for a query, not {contract.kind(asked)}")
     parameters = {}
@@ -199,7 +199,7 @@ def _parameters(asked: Any) -> dict[str, Any]:
 
 
 def _signature(signing: Mapping[str, str], secret: str, body: bytes) -> dict[str, str]:
-    """HMAC-SHA256 over the body, in hexadecimal; over "TIME.BODY" where a header has the time, in seconds since 1970."""
+    """The HMAC-SHA256 of the body in hexadecimal, or of "TIME.BODY" if a header carries the time, in seconds since 1970."""
     times = {}
     if name := signing.get("timestampHeader"):
         times[name] = str(int(datetime.now(UTC).timestamp()))

@@ -1,16 +1,16 @@
-"""Which items of which run are done: what makes a processor idempotent per (run, item).
+"""Records which items of which run are done. This makes a processor idempotent per (run, item).
 
 An item is claimed before it is processed and completed afterwards, each in one conditional write:
 
     not there           claim it: it is ours until the lease ends
     DONE                its outcome is the answer; nothing is processed
     CLAIMED, by us      the client repeated a write whose reply was lost: it is ours
-    CLAIMED, leased     another call works on it, or did and broke: ItemInProgress, to be asked again
+    CLAIMED, leased     another call works on it, or did and broke: ItemInProgress is raised, and we are asked again
     CLAIMED, lease over that call can't be running any more: its claim passes to us
 
-A lease ends LEASE_MARGIN_SECONDS after the function call that took it, so it never passes on while the work is going on, as long as the
-clocks of two functions differ by no more than that. A call that breaks between
-its work and its completion leaves an item that is processed again: no item is lost, and none that was completed runs twice.
+A lease ends LEASE_MARGIN_SECONDS after the function call that took it. So it never passes on while the work is going on, as long as the
+clocks of two functions differ by no more than that margin. If a call breaks between its work and its completion, the item is processed
+again: no item is lost, and no completed item runs twice.
 
 Record: {"id": "run#index", "state": CLAIMED | DONE, "owner", "leaseEnds": ms, "outcome": JSON, "expiresAt": s}
 """
@@ -24,11 +24,11 @@ from botocore.exceptions import ClientError
 from handlers.processing import ItemInProgress, Outcome
 
 LEASE_MARGIN_SECONDS = 2
-"""By how much the clocks of two functions may differ. Lambda's differ by milliseconds."""
+"""How far the clocks of two functions may differ. Lambda's differ by milliseconds."""
 
 
 class ItemClaims:
-    """table: a boto3 DynamoDB client's table name; retention_seconds: how long records are kept."""
+    """table: the name of the DynamoDB table. retention_seconds: how long records are kept."""
 
     def __init__(self, client: Any, table: str, retention_seconds: int) -> None:
         self._client = client
@@ -36,8 +36,8 @@ class ItemClaims:
         self._retention_seconds = retention_seconds
 
     def claim(self, key: str, owner: str, lease_ends: int) -> Outcome | None:
-        """None when the item is ours to process, its outcome when it is done. lease_ends: when the call has
-        ended, by its own clock, in ms since 1970. Raises ItemInProgress."""
+        """None if the item is ours to process, or its outcome if it is done. lease_ends: when this call will have ended, by its own
+        clock, in ms since 1970. Raises ItemInProgress."""
         now = int(time.time() * 1000)
         lease_ends += 1000 * LEASE_MARGIN_SECONDS
         try:
@@ -67,12 +67,12 @@ class ItemClaims:
         return None
 
     def complete(self, key: str, owner: str, outcome: Outcome) -> None:
-        """Raises the condition's ClientError where the claim has passed to another call."""
+        """Raises the condition's ClientError if the claim has passed to another call."""
         self._client.update_item(
             TableName=self._table,
             Key={"id": {"S": key}},
             UpdateExpression="SET #state = :done, outcome = :outcome",
-            # Whatever its state: the client repeats a write whose reply was lost.
+            # The state does not matter: the client repeats a write whose reply was lost.
             ConditionExpression="#owner = :owner",
             ExpressionAttributeNames={"#state": "state", "#owner": "owner"},
             ExpressionAttributeValues={
@@ -83,7 +83,7 @@ class ItemClaims:
         )
 
     def release(self, key: str, owner: str) -> None:
-        """Gives the claim back: the item was not done, and whoever asks next may try it at once."""
+        """Gives the claim back: the item was not done, and the next caller may try it at once."""
         try:
             self._client.delete_item(
                 TableName=self._table,

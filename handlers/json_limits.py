@@ -1,7 +1,7 @@
-"""What every carrier can carry and the store can keep, of all that is JSON. Pure.
+"""The JSON that every carrier can carry and the store can keep. Pure.
 
-A number that cannot come back as it was written is refused, never rounded: what reads JSON on the way (Step Functions, a browser)
-may have nothing but doubles, and a double keeps 15 significant digits (DBL_DIG of IEEE 754).
+A number that would not come back as it was written is refused, never rounded. Whatever reads JSON on the way (Step Functions, a browser)
+may use doubles, and a double keeps 15 significant digits (DBL_DIG of IEEE 754).
 """
 
 import json
@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 16
-"""DynamoDB nests 32 levels (its limit). Half of them leaves room for the record around a request or an answer."""
+"""DynamoDB's limit is 32 levels of nesting. Half of that leaves room for the record around a request or an answer."""
 
 MAX_NUMBER, MIN_NUMBER = Decimal("1e126"), Decimal("1e-130")
-"""DynamoDB keeps 0 and what lies between these two, of either sign (its limit)."""
+"""DynamoDB's limits: it keeps 0 and magnitudes between these two, of either sign."""
 
 SMALLEST_DOUBLE, LARGEST_DOUBLE = float(MIN_NUMBER), float(MAX_NUMBER)
 
@@ -24,11 +24,11 @@ TOO_MANY_DIGITS = f"a number has more than {MAX_DIGITS} significant digits, whic
 
 
 class NotCarried(ValueError):
-    """The message says what cannot be carried or kept, and what can."""
+    """A value cannot be carried or stored; the message says which, and what is allowed."""
 
 
 def check(value: Any, what: str, levels: int = MAX_DEPTH) -> None:
-    """Raises NotCarried. what: the name of the whole in its message."""
+    """Raises NotCarried. what: how its message names the whole value."""
     if isinstance(value, str):
         _check_text(value)
     elif value is None or isinstance(value, bool):
@@ -69,18 +69,18 @@ def is_in_range(number: float) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """`value` as `json.loads` would give it: tuples as lists, Decimals as ints or floats. Raises NotCarried for what is not JSON, and
-    for a Decimal that would not come back as it was written."""
+    """`value` as `json.loads` would return it: tuples become lists, Decimals become ints or floats. Raises NotCarried for anything that
+    is not JSON, and for a Decimal that would not come back as it was written."""
     return json.loads(json.dumps(value, default=_plain_number))
 
 
 def byte_size(value: Any) -> int:
-    """The bytes of `value` as JSON in UTF-8."""
+    """The number of bytes of `value` as JSON in UTF-8."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="surrogatepass"))
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """The beginning of a text that takes at most so many bytes in UTF-8; halves of surrogate pairs, which no store keeps, become "?"."""
+    """The beginning of a text, at most so many bytes in UTF-8. Unpaired surrogates, which no store keeps, become "?"."""
     return text[:max_bytes].encode(errors="replace")[:max_bytes].decode(errors="ignore")
 
 

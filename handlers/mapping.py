@@ -1,8 +1,8 @@
-"""How a partner's words become ours: JMESPath expressions of the configuration. Pure.
+"""Translates between a partner's JSON and ours, by JMESPath expressions of the configuration. Pure.
 
-`request` says what a partner gets, out of {"requestId", "description", "data", "deadlineAt", "attempt"}; `answer` says where the amount,
-the currency, the details and a decline are in what it replies. A reply that is a JSON text, or has the shape that API Gateway takes from a
-function ({"statusCode", "body"}), is read as what it holds, with or without a mapping.
+`request` selects what a partner receives from {"requestId", "description", "data", "deadlineAt", "attempt"}. `answer` says where its reply
+has the amount, the currency, the details and a decline. A reply that is a JSON text, or has the shape that API Gateway expects from a
+function ({"statusCode", "body"}), is unwrapped first, with or without a mapping.
 """
 
 import base64
@@ -25,15 +25,15 @@ PLACES = ("amount", "currency", "details", "decline")
 API_GATEWAY = {"statusCode", "body", "headers", "multiValueHeaders", "cookies", "isBase64Encoded"}
 
 SAID_BYTES = 200
-"""How much an answer quotes of what a partner said with its refusal."""
+"""How much of a partner's own words about an error an answer quotes."""
 
 
 class NotMapped(Exception):
-    """The reply, or the question, has not what an expression looks for; the message names the expression."""
+    """The reply or the question lacks what an expression looks for; the message names the expression."""
 
 
 class Refused(Exception):
-    """The partner's status is a refusal. kind: of the answer's error, such as "Http404"."""
+    """The partner's status is an error. kind: the type of the answer's error, such as "Http404"."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 class PartnerMapping:
-    """request: an expression, or None for the question as it is. answer: expressions by PLACES; empty for a reply that is ours already."""
+    """request: an expression, or None to send the question as it is. answer: expressions by PLACES; empty if the reply has our shape."""
 
     def __init__(self, request: str | None = None, answer: Mapping[str, str] | None = None) -> None:
         self._request = jmespath.compile(request) if request else None
@@ -79,7 +79,7 @@ class PartnerMapping:
 
 
 def unwrapped(reply: Any) -> Any:
-    """What a JSON text, or a reply as API Gateway takes it, holds. Raises Refused, or TransientError, for its status."""
+    """Unwraps a JSON text, or a reply in API Gateway's shape. Raises Refused or TransientError, depending on its status."""
     if isinstance(reply, dict) and isinstance(reply.get("statusCode"), int) and set(reply) <= API_GATEWAY:
         body = reply.get("body")
         if reply.get("isBase64Encoded") and isinstance(body, str):
@@ -97,8 +97,8 @@ def unwrapped(reply: Any) -> Any:
 
 
 def check_status(status: int, said: str, headers: Mapping[str, Any]) -> None:
-    """Raises TransientError for one that may pass (429, and 5xx but 501), Refused for any other that is no success. headers: one of them
-    may be Retry-After."""
+    """Raises TransientError for a status that may pass (429, and 5xx except 501), and Refused for any other that is not a success.
+    headers: may include Retry-After."""
     if 200 <= status < 300:
         return
     names = {each.value: f" {each.phrase}" for each in HTTPStatus}
@@ -110,7 +110,7 @@ def check_status(status: int, said: str, headers: Mapping[str, Any]) -> None:
 
 
 def _seconds(retry_after: str) -> float:
-    """Of a Retry-After (RFC 9110: a number, or a date); 0 where it says neither."""
+    """The seconds of a Retry-After (RFC 9110: a number or a date); 0 if it is neither."""
     if re.fullmatch(r"[0-9]{1,9}", retry_after.strip()):
         return float(retry_after)
     with suppress(ValueError, TypeError):

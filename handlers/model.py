@@ -1,8 +1,8 @@
 """Asks a language model as a responder, by the Converse operation of Amazon Bedrock.
 
-It gets the request's description and data as JSON, or what its `request` makes of the question. Its answer's amount is what the tokens
-cost; the details are {"text", "inputTokens", "outputTokens", "stopReason", "truncated"?: true where the text is cut to what an answer has
-room for}. What a guardrail or a filter stopped is a decline.
+The model receives the request's description and data as JSON, or what its `request` expression makes of the question. The amount of its
+answer is the price of the tokens; the details are {"text", "inputTokens", "outputTokens", "stopReason", "truncated"?: true if the text was
+cut to the length that an answer has room for}. If a guardrail or filter stopped the model, the answer is a decline.
 """
 
 import json
@@ -30,11 +30,11 @@ PASSING = (
 STOPPED = ("guardrail_intervened", "content_filtered")
 MILLION = 1_000_000
 PLACES = Decimal("1e-9")
-"""Of an amount: a token costs no less than that."""
+"""The precision of an amount: a token costs no less than that."""
 
 
 def runtime(timeout_seconds: float) -> Any:
-    # One try: a client that tries again on its own would pay twice without anybody knowing.
+    # A single try: a client that retries by itself would pay twice without anybody knowing.
     return boto3.client("bedrock-runtime", config=Config(read_timeout=math.ceil(timeout_seconds) + 1, retries={"total_max_attempts": 1}))
 
 
@@ -97,7 +97,7 @@ class Model:
 
 
 def _fitting(details: contract.Json, limit: int) -> contract.Json:
-    """With as much of the text as there is room for."""
+    """The details, with as much of the text as there is room for."""
     while (size := json_limits.byte_size(details)) > limit and details["text"]:
         text = details["text"]
         details = {**details, "text": text[: min(len(text) - 1, len(text) * limit // size)], "truncated": True}

@@ -147,7 +147,7 @@ ERROR: Json = {
     },
 }
 BODIES = {("send", 200): "Result", ("send", 202): "Taken", ("read", 200): "StoredRequest", ("list", 200): "Page"}
-"""Which schema a success of an operation has; an error has Error."""
+"""The schema of each operation's success. An error has the schema Error."""
 
 
 def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> Json:
@@ -167,7 +167,7 @@ def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> 
     described: Json = {
         "openapi": "3.1.0",
         "info": {"title": "Scatter-gather", "version": "1", "description": "Send one request to many responders, read one result."},
-        # Relative to where this document is, so that it is right behind any domain and stage.
+        # The address is relative to this document, so it is right on any domain and stage.
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {"schemas": schemas},
@@ -179,8 +179,8 @@ def document(variants: Sequence[str], auth: str, sample: Json | None = None) -> 
 
 
 def completed_event() -> Json:
-    """The detail of the event that announces a closed request, as JSON Schema. A field may be added to it; whatever else changes is another
-    schemaVersion."""
+    """The JSON Schema of the detail of the event that announces a closed request. A new field keeps the schemaVersion; any other change
+    needs a new one."""
     properties = {**RESULT["properties"], "status": {"enum": ["COMPLETE", "PARTIAL", "FAILED"]}, "completedAt": TIME}
     return json.loads(
         json.dumps(

@@ -1,12 +1,12 @@
-"""Opens a request: checks it, sets its deadline, keeps its record, and says whom to ask. No AWS in it: `Store` and `SetDeadline` are
-what it needs.
+"""Opens a request: checks it, sets its deadline, stores its record, and says whom to ask. It contains no AWS: it needs only `Store` and
+`SetDeadline`.
 
-The deadline is set before the record is kept, so that whatever has a record is closed, even if nothing else ever happens to it.
+The deadline is set before the record is stored. So every record gets closed, even if nothing else ever happens to it.
 
-Whoever opens a request leaves its name in the record (`openedBy`). One that comes again, because a reply was lost, finds its own name
-and goes on as if it had just opened the request; anybody else has repeated the request, and nobody is asked for it. Where the opener
-itself asks the responders, after the record is kept, whoever repeats the request waits until that has happened, or asks them in the
-place of an opener that has died.
+The opener of a request leaves its own name in the record (`openedBy`). If it tries again because a reply was lost, it finds its name and
+goes on as if it had just opened the request. Anybody else who opens the same request repeats it, and nobody is asked again. Some openers
+ask the responders themselves, after the record is stored. A repetition then waits until they have been asked, or asks them if the opener
+has died.
 """
 
 import math
@@ -19,17 +19,17 @@ from handlers import clock, completion, contract, history, request
 from handlers.aggregation import Record
 
 GATHERED_WITHIN_SECONDS = 3
-"""How long after its deadline a request stays open whose answers come all at once, when the last one is there: its responders stop at
-the deadline, and their answers still have to arrive."""
+"""How long a request stays open after its deadline if its answers come all at once, with the last one: its responders stop at the
+deadline, and their answers must still arrive."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
-"""Between two looks at a record whose opener is about to ask; each pause is twice the one before."""
+"""The pauses between two looks at a record whose opener is about to ask. Each pause is twice the one before."""
 
 OWNED = ("owner", "knownAs")
-"""What the API adds to a request that has an owner, for its record: see `callers`."""
+"""The fields that the API adds to a request with an owner, for its record; see `callers`."""
 
 SetDeadline = Callable[[Record, int], None]
-"""Closes the record as it stands after so many seconds, or as soon as it is there."""
+"""Has the record closed as it stands after so many seconds, or as soon as it exists."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Opened:
-    """record: as it is kept; is_new: whether whoever opened it is to ask the responders now."""
+    """record: as it is stored. is_new: whether the opener must ask the responders now."""
 
     record: Record
     is_new: bool
@@ -51,7 +51,7 @@ class Opened:
 
 class Store(Protocol):
     def create(self, record: Record, now: str) -> tuple[Record, bool]:
-        """Keeps the record and returns it and True; the one that has its id already, and False."""
+        """Stores the record and returns it and True, or returns the record that has its id already and False."""
 
 
 def open_request(
@@ -69,9 +69,9 @@ def open_request(
 ) -> Opened:
     """Opens the request in `body` for a carrier. Raises InvalidRequest.
 
-    own_id: its id when it brings none. gathered_at_the_end: whether the carrier hands its answers over all at once, unless they may
-    close the request early. publish_seconds: within which this opener asks the responders, where it does that itself; afterwards
-    another may.
+    own_id: the id of a request that brings none. gathered_at_the_end: whether the carrier hands over its answers all at once, unless
+    they may close the request early. publish_seconds: how long this opener has to ask the responders, if it does so itself; afterwards
+    another opener may.
     """
     body, owned = _apart(body)
     asked = completion.check_request(body, rules.known, rules.policy)
@@ -83,7 +83,7 @@ def open_request(
     kept, is_new = _create(store, record, now)
     if is_new:
         if clock.now() >= record["deadlineAt"]:
-            # The first one may have come before there was a record to close.
+            # The first deadline message may have arrived before there was a record to close.
             set_deadline(record, _seconds(record, grace))
         return Opened(kept, True)
     if kept["variant"] != variant or not request.same(kept["request"], record["request"]):
@@ -107,7 +107,7 @@ def open_request(
 
 
 def _apart(body: Any) -> tuple[Any, dict[str, str]]:
-    """The caller's own request, and OWNED where the API added that; anything else by these names is an unknown key of the request."""
+    """The caller's own request, and the fields OWNED if the API added them. Anything else by these names is an unknown key."""
     owned = {key: body.get(key) for key in OWNED} if isinstance(body, dict) else {}
     if not owned or not all(isinstance(value, str) and contract.REQUEST_ID.fullmatch(value) for value in owned.values()):
         return body, {}
@@ -115,7 +115,7 @@ def _apart(body: Any) -> tuple[Any, dict[str, str]]:
 
 
 def _create(store: Store, record: Record, now: str) -> tuple[Record, bool]:
-    """As `Store.create`; the record of another opener is returned once that has asked, or cannot be about to ask any more."""
+    """Like `Store.create`, but returns another opener's record only once that opener has asked or can no longer be about to ask."""
     pause = FIRST_PAUSE_SECONDS
     while True:
         kept, is_new = store.create(record, now)
@@ -137,8 +137,8 @@ def question(record: Record, reply_to: str | None = None, *, early: bool = False
     """What every carrier sends to a responder: {"requestId", "description", "data", "deadlineAt", "recipients", "replyTo"?,
     "closesEarly"?}.
 
-    reply_to: the URL of the queue that takes its answer as soon as it is given. early: as of `closes_early`; whoever has not begun then
-    looks whether the request is still open.
+    reply_to: the URL of the queue that takes the answer as soon as it is given. early: the result of `closes_early`; a responder then
+    checks that the request is still open before it begins.
     """
     return {
         "requestId": record["requestId"],

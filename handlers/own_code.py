@@ -1,4 +1,4 @@
-"""A responder's own code: its module, and `quote` in it. Whatever it does, even while it is imported, is its own answer."""
+"""A responder's own code: the function `quote` of its module. Whatever the code does, even during its import, becomes its answer."""
 
 import importlib
 import traceback
@@ -19,10 +19,10 @@ class OwnCode:
         self._responder, self._module, self._settings, self._currency, self._secrets = responder, module, settings, currency, secrets
         self._quote: QuoteFunction | None = None
         try:
-            # Outside of any call, while a sandbox starts, it has a whole processor to itself.
+            # While a sandbox starts, outside of any call, the code has a whole processor to itself.
             self._load()
         except BaseException:
-            # Each request says what it was, in its answer.
+            # The answer to each request reports the failure.
             logger.exception("the module cannot be imported", extra={"quote_module": module})
 
     def ask(self, question: Mapping[str, Any], attempt: int, details_limit: int) -> Callable[[], contract.Json]:
@@ -40,11 +40,11 @@ class OwnCode:
         return lambda: self._secrets.kept_from(lambda: quoting.ask(self._load, request, self._currency, details_limit, self._tell))
 
     def _tell(self, error: BaseException) -> None:
-        # Not by exc_info, which would write it as it is.
+        # exc_info would write the secrets too.
         logger.error("its code raised", extra={"exception": self._secrets.cleared("".join(traceback.format_exception(error)))})
 
     def _load(self) -> QuoteFunction:
-        """Raises what the module raises: what failed before may have passed since."""
+        """Raises what the module raises. An import that failed before is tried again, because the fault may have passed."""
         if self._quote is None:
             self._quote = importlib.import_module(self._module).quote
         return self._quote

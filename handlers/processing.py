@@ -1,13 +1,13 @@
-"""What a list's processor is: `process(item) -> result`, called once for each item of the list or data set.
+"""A list's processor: a function `process(item) -> result` that is called once for each item of the list or data set.
 
     def process(item: Any) -> Any
 
 `item` and the result are plain JSON as Python has it (a row of a CSV file is a dict of strings; numbers that a double cannot
-hold are int or Decimal). It is plain Python with no AWS in it. Raise TransientError to be called again; any other exception
-makes it a failed item, recorded with its type, its message and the line that raised it; the log has the traceback.
+hold are int or Decimal). It is plain Python with no AWS in it. Raise TransientError to be called again. Any other exception makes the item
+fail, recorded with the exception's type, its message and the line that raised it; the log has the traceback.
 
-Entry     {"run", "label", "index", "item"}: one item, its place in the source, from 0, and the run that it belongs to; runs with one label
-          do the same work
+Entry     {"run", "label", "index", "item"}: one item, its place in the source, from 0, and its run; runs with the same label do the same
+          work
 Outcome   {"index", "status": "SUCCEEDED", "result"} | {"index", "status": "FAILED", "item", "error": {"type", "message", "at"?}}
 """
 
@@ -44,13 +44,13 @@ Entry = Mapping[str, Any]
 Outcome = dict[str, Any]
 
 FAILURES_FILE = "failures.jsonl"
-"""Beside the results of a distributed run: the failed outcomes."""
+"""The file of failed outcomes, beside the results of a distributed run."""
 
 ITEMS_FILE, SOURCE_FILE = "items.jsonl", "source.json"
-"""In the folder of a distributed run: its rows as {"index", "item"}, one a line; and what was read, and how."""
+"""Files in the folder of a distributed run: its rows as {"index", "item"}, one per line; and what was read, and how."""
 
 STORED = "STORED"
-"""The status of what stands for the outcomes of a batch that are kept in S3: {"index", "status", "key"}."""
+"""The status of the entry that stands for a batch whose outcomes are in S3: {"index", "status", "key"}."""
 
 READ_BY_STEP_FUNCTIONS = {
     "parquet": {"InputType": "PARQUET"},
@@ -63,22 +63,22 @@ https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.htm
 MAX_MESSAGE_CHARS = 500
 
 STATE_BYTES = 262_144
-"""What a state may carry (Step Functions)."""
+"""The limit of Step Functions on the data of a state."""
 
 MAX_RESULT_BYTES = MAX_OUTCOMES_BYTES = 200_000
-"""Of STATE_BYTES: the result of one item, and the outcomes of a batch."""
+"""The shares of STATE_BYTES for the result of one item, and for the outcomes of a batch."""
 
 
 class ResultTooLarge(ValueError):
-    """The result of an item is more than Step Functions carries."""
+    """The result of an item is larger than Step Functions can carry."""
 
 
 class ItemInProgress(TransientError):
-    """Another call has claimed the item; the state machine asks again, for longer than the claim can last."""
+    """Another call has claimed the item. The state machine keeps asking for longer than the claim can last."""
 
 
 def outcome_of(process: ProcessFunction, entry: Entry, tell: Callable[[BaseException], None] = untold) -> Outcome:
-    """The Outcome of one item. TransientError passes through; every other exception is a FAILED outcome. tell: is told what was raised."""
+    """The Outcome of one item. TransientError passes through; any other exception gives a FAILED outcome. tell: receives the exception."""
     try:
         result = _fitting(exact_json.to_json(process(exact_json.from_json(entry["item"]))))
     except TransientError:
@@ -96,7 +96,7 @@ def failure(index: int, error: str, message: str, item: Any, at: str | None = No
 
 
 def cut(message: str) -> str:
-    """Its first MAX_MESSAGE_CHARS; half characters (lone surrogates), which JSON in UTF-8 does not have, as question marks."""
+    """The first MAX_MESSAGE_CHARS characters. Lone surrogates, which JSON in UTF-8 cannot hold, become question marks."""
     return message[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
 
 

@@ -1,7 +1,7 @@
 """Lambda adapter of a list's processor: its code comes from the environment.
 
 Event     an Entry of `handlers.processing`, or {"Items": [Entry]} for a batch
-Returns   its Outcome, or the Outcomes of the batch in order; where those are too large for an execution, one with the status STORED
+Returns   its Outcome, or the Outcomes of the batch in order, or one with the status STORED if those are too large for an execution
 
 Environment: PROCESS_MODULE (a module with `process`), CLAIMS_TABLE and CLAIMS_KEPT_SECONDS (only when idempotent), RESULTS_BUCKET and
 RESULTS_PREFIX (only of a distributed Map).
@@ -22,7 +22,7 @@ logger = Logger(service="processor")
 
 
 def _imported(module: str) -> ProcessFunction:
-    """Its `process`; one that raises what the import raised, where that fails: then each item says so."""
+    """The module's `process`. If the import fails, a function that raises the same error, so that each item reports it."""
     try:
         return importlib.import_module(module).process
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the user's module, and no reason to break without a word
@@ -38,7 +38,7 @@ process = _imported(os.environ["PROCESS_MODULE"])
 
 claims: Any = None
 if "CLAIMS_TABLE" in os.environ:
-    # Importing it takes longer than all the rest, and nothing else here needs it.
+    # This import takes longer than all the others, and only claims need it.
     import boto3
 
     from handlers.item_claims import ItemClaims
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
     lease_ends = int(time.time() * 1000) + context.get_remaining_time_in_millis()
     if "Items" in event:
         outcomes = handle_batch(event["Items"], context.aws_request_id, lease_ends)
-        # One line for all: a million lines cost more than everything else that a run of a million items takes.
+        # One line per batch: a line per item would cost more than everything else in a run of a million items.
         logger.info("processed", extra={"index": event["Items"][0]["index"], "items": len(event["Items"])})
         return outcomes
     outcome = handle(event, context.aws_request_id, lease_ends)
@@ -59,8 +59,8 @@ def handler(event: dict[str, Any], context: Any) -> Outcome | list[Outcome]:
 
 
 def handle_batch(entries: list[Entry], owner: str, lease_ends: int) -> list[Outcome]:
-    """Every item is tried, whatever becomes of the others. When one asks to be tried again, the whole batch comes back: with
-    claims, those that were completed are not processed again."""
+    """Tries every item, whatever happens to the others. If one of them asks to be tried again, the whole batch comes back; with
+    claims, completed items are not processed again."""
     outcomes: list[Outcome] = []
     again: TransientError | None = None
     for entry in entries:
@@ -74,7 +74,7 @@ def handle_batch(entries: list[Entry], owner: str, lease_ends: int) -> list[Outc
 
 
 def fitting(outcomes: list[Outcome], run: str) -> list[Outcome]:
-    """The outcomes of a batch, or, where an execution could not carry them, the one that says where in S3 they are."""
+    """The outcomes of a batch, or, if an execution could not carry them, a single one that says where they are in S3."""
     if len(json.dumps(outcomes, ensure_ascii=False).encode()) <= MAX_OUTCOMES_BYTES:
         return outcomes
     import boto3
@@ -88,7 +88,7 @@ def fitting(outcomes: list[Outcome], run: str) -> list[Outcome]:
 
 
 def _more_urgent(first: TransientError | None, second: TransientError) -> TransientError:
-    """A claim of another call lasts longer than a passing fault, so it decides how long the machine waits."""
+    """Another call's claim lasts longer than a passing fault, so it determines how long the machine waits."""
     return first if isinstance(first, ItemInProgress) else second
 
 
@@ -99,7 +99,7 @@ def handle(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     except ItemInProgress:
         raise
     except TransientError as fault:
-        # Lambda tells Step Functions the name of the class, and that of a subclass is in no retrier.
+        # Lambda reports the name of the class to Step Functions, and no retrier lists the name of a subclass.
         raise TransientError(cut(str(fault))) from None
     if outcome["status"] == "FAILED":
         logger.info("failed", extra={"index": entry["index"], "error": outcome["error"]})
@@ -123,12 +123,12 @@ def _once(entry: Entry, owner: str, lease_ends: int) -> Outcome:
     if outcome["status"] == "SUCCEEDED":
         claims.complete(key, owner, outcome)
     else:
-        # Nothing was done, so a later call may try the item again.
+        # Nothing was done yet, so a later call may try the item again.
         claims.release(key, owner)
     return outcome
 
 
 def key_of(entry: Entry) -> str:
-    """By which an item is claimed: alike in all runs with one label, and another for another item in its place."""
+    """The key by which an item is claimed: the same in all runs with one label, and different for a different item in the same place."""
     item = json.dumps(entry["item"], sort_keys=True).encode()
     return f"{entry['label']}#{entry['index']}#{hashlib.sha256(item).hexdigest()[:16]}"
