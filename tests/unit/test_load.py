@@ -286,5 +286,5 @@ def test_memory_stays_flat_from_ten_thousand_to_two_hundred_thousand_rows(tmp_pa
 
     small, large = (peak_bytes(file_of(rows)) for rows in (10_000, 200_000))
 
-    # Of the large file a part of the upload, 8 MB, is in memory and is copied once; of the small one all, which is less.
-    assert large - small < 20e6, (small, large)
+    # A part of the large file's upload, 8 MB, is in memory and is copied once. Its rows as Python's objects would take a hundred MB.
+    assert large - small < 30e6, (small, large)
