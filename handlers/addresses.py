@@ -1,7 +1,7 @@
-"""Where a name may lead: the addresses of a host, as DNS has them now, none of which is inside of a network or of this machine.
+"""Resolves a host name and refuses addresses inside a private network or of this machine.
 
-A partner's name is not ours, and what it means may change between two calls. So whoever connects takes the addresses from here, and does
-not ask for the name again.
+We do not control a partner's name, and its addresses may change between two calls. So a connection uses the addresses from here and does
+not resolve the name again.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ class AddressRefused(Exception):
 
 
 def resolved(host: str, port: int) -> list[str]:
-    """Raises TransientError where DNS has no answer."""
+    """Raises TransientError if DNS has no answer."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -30,14 +30,14 @@ def resolved(host: str, port: int) -> list[str]:
 
 
 def check_public(host: str, addresses: Iterable[str]) -> None:
-    """Raises AddressRefused for the first that is no public one."""
+    """Raises AddressRefused for the first address that is not public."""
     for text in addresses:
         if not is_public(ipaddress.ip_address(text.partition("%")[0])):
             raise AddressRefused(f"{host} is at {text}, which is no public address; to allow it, name {host} in http.privateHosts")
 
 
 def is_public(address: Address) -> bool:
-    """Not one of a private network, of this machine, of a cloud's metadata, or reserved, in whatever form it is written."""
+    """Whether the address is outside private networks, this machine, a cloud's metadata and reserved ranges, in any notation."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None)
         if inner is not None:

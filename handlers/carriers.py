@@ -8,31 +8,31 @@ from handlers.contract import InvalidRequest, Json
 
 
 class CarrierError(Exception):
-    """A carrier did not take a request that keeps the contract: our fault, not the caller's."""
+    """A carrier did not accept a valid request. The fault is ours, not the caller's."""
 
 
 class StateMachine:
-    """A state machine: started, never waited for. The request's record tells how it is doing."""
+    """A state machine, which is started and never waited for. The request's record shows its progress."""
 
     def __init__(self, states: Any, state_machine_arn: str) -> None:
         self._states, self._state_machine_arn = states, state_machine_arn
 
     def start(self, request: Json) -> None:
-        """The execution's name begins with the request's id, for people to find it, and is new each time: a name stays taken for 90
-        days even when the execution failed before it opened the record, while the record itself refuses what is asked twice."""
+        """The execution's name begins with the request's id, so that people find it, and is new each time. A name stays taken for 90
+        days, even if the execution failed before it opened the record, and the record itself prevents asking twice."""
         self._states.start_execution(
             stateMachineArn=self._state_machine_arn, name=f"{request['requestId']}-{uuid.uuid4().hex[:12]}", input=_json(request)
         )
 
 
 class Requester:
-    """A function that takes a request, keeps its record and asks its recipients, such as `handlers.sns_requester`."""
+    """A function that takes a request, stores its record and asks its recipients, such as `handlers.sns_requester`."""
 
     def __init__(self, functions: Any, function_arn: str) -> None:
         self._functions, self._function_arn = functions, function_arn
 
     def start(self, request: Json) -> None:
-        """Raises InvalidRequest with the function's reason, CarrierError when it broke."""
+        """Raises InvalidRequest with the function's reason, or CarrierError if the function broke."""
         invoked = self._functions.invoke(FunctionName=self._function_arn, Payload=_json(request))
         returned = invoked["Payload"].read()
         if "FunctionError" in invoked:

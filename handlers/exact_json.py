@@ -1,7 +1,7 @@
 """JSON whose numbers stay exact on their way through Step Functions, which may read them as doubles.
 
-A double keeps 15 significant digits (DBL_DIG of IEEE 754). A number of up to as many is an ordinary JSON number; one with more
-travels as {"$decimal": "its digits"}, and arrives in Python as the int or Decimal that it was.
+A double keeps 15 significant digits (DBL_DIG of IEEE 754). A number of up to 15 digits is an ordinary JSON number. A longer number travels
+as {"$decimal": "its digits"} and arrives in Python as the int or Decimal that it was.
 """
 
 import json
@@ -18,8 +18,8 @@ MARKED = re.compile(rf'{{"{re.escape(MARKER)}":"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[e
 
 
 def to_json(value: Any) -> Any:
-    """`value` for `json.dumps`. Takes what JSON knows, Decimal and tuples; TypeError for anything else, ValueError for a number
-    that is not finite."""
+    """Makes `value` fit for `json.dumps`: takes JSON's own types, Decimal and tuples. TypeError for anything else, ValueError for
+    a number that is not finite."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
@@ -41,7 +41,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """What `json.loads` made, with every {"$decimal": …} as the int or Decimal that it stands for. One that stands for no number is an
+    """Restores what `json.loads` returned: every {"$decimal": …} becomes its int or Decimal. If it does not hold a number, it is an
     ordinary object."""
     if isinstance(value, list):
         return [from_json(inner) for inner in value]
@@ -54,8 +54,8 @@ def from_json(value: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """What `to_json` made, as JSON on one line whose numbers have all their digits. A quotation mark in a text is escaped, so that no text
-    looks like a marked number."""
+    """The output of `to_json` as JSON on one line, with all digits of its numbers. Quotation marks in texts are escaped, so no text looks
+    like a marked number."""
     return MARKED.sub(r"\1", json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 

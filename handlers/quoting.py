@@ -1,10 +1,10 @@
-"""What a responder's own code sees: `quote(request)` takes a QuoteRequest and returns an amount, a Quote or a Decline.
+"""The interface for a responder's own code: `quote(request)` takes a QuoteRequest and returns an amount, a Quote or a Decline.
 
     def quote(request: QuoteRequest) -> Amount | Quote | Decline
 
-It is plain Python with no AWS in it. Raise TransientError to be asked again, as often as the responder's `retries` say; the
-last one, and any other exception, becomes a FAILED answer with its type, its message and the line that raised it; the log has
-the traceback.
+It is plain Python with no AWS in it. Raise TransientError to be asked again, as often as the responder's `retries` allow. The last
+TransientError, and any other exception, becomes a FAILED answer with its type, its message and the line that raised it; the log
+has the traceback.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +19,7 @@ Amount = Decimal | int | str
 
 
 class TransientError(Exception):
-    """A passing fault: the carrier asks again, with back-off, before it is recorded as a failure. after: no sooner than after so many
-    seconds."""
+    """A passing fault: the carrier asks again, with back-off, before it records a failure. after: the least number of seconds to wait."""
 
     after: float = 0
 
@@ -33,9 +32,9 @@ class TransientError(Exception):
 class QuoteRequest:
     """One request as a responder sees it.
 
-    data: what the caller wrote, as JSON. responder: this responder's name. settings: its entry in the stack's
-    configuration ({"rate": 99, …}). deadline_at: ISO 8601, UTC; nobody reads an answer that comes later. secrets: the
-    values of its `secrets`, by name, each read when it is first asked for.
+    data: what the caller wrote, as JSON. responder: this responder's name. settings: its `settings` in the stack's
+    configuration ({"rate": 99, …}). deadline_at: ISO 8601, UTC; a later answer does not count. secrets: the values of its `secrets`
+    by name, each read on first use.
     """
 
     request_id: str
@@ -48,15 +47,15 @@ class QuoteRequest:
     wanted: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
     def still_wanted(self) -> bool:
-        """False once the request has closed, early or by its deadline: for code that works in steps, before the next one. It reads the
-        table."""
+        """False once the request has closed, early or by its deadline. Code that works in steps can check it before each step. Each call
+        reads the table."""
         return self.wanted()
 
 
 @dataclass(frozen=True)
 class Quote:
-    """An offer. amount: Decimal, int or decimal string, never a float; details: JSON for the caller, with numbers of up to 15
-    significant digits; Decimals become its numbers."""
+    """An offer. amount: Decimal, int or decimal string, never a float. details: JSON for the caller, whose numbers have up to 15
+    significant digits; Decimals become numbers."""
 
     amount: Amount
     currency: str | None = None
@@ -65,7 +64,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Decline:
-    """No offer, and why. A refusal is an answer, not a failure."""
+    """No offer, and why. A decline is an answer, not a failure."""
 
     reason: str | None = None
 
@@ -80,8 +79,8 @@ def ask(
     details_limit: int,
     tell: Callable[[BaseException], None] = untold,
 ) -> contract.Json:
-    """The Answer (without times) of one responder's code. load: imports it. TransientError passes through; whatever else the code
-    raises, even while it is imported, is a FAILED answer. details_limit: bytes. tell: is told what was raised."""
+    """The Answer (without times) of one responder's code. load: imports the code. TransientError passes through; any other exception,
+    even during the import, gives a FAILED answer. details_limit: bytes. tell: receives the exception."""
     try:
         return _answer(load()(request), request.responder, currency, details_limit)
     except (TransientError, clock.OutOfTime):

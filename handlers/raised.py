@@ -1,11 +1,11 @@
-"""What the user's own code raised, as its answer tells it: message and line."""
+"""What the user's own code raised, as its answer reports it: the message and the line."""
 
 import traceback
 from pathlib import Path
 
 OURS = Path(__file__).parent
 CODE = OURS.parent
-"""The function's archive, in which the user's modules lie beside `handlers`."""
+"""The root of the function's archive, where the user's modules lie beside `handlers`."""
 
 
 def message_of(error: BaseException) -> str:
@@ -16,11 +16,11 @@ def message_of(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str | None:
-    """The innermost line of the user's own code, "acme.py:12", by its path in the archive; None where that had not begun."""
+    """The innermost line of the user's own code, such as "acme.py:12", by its path in the archive; None if that code had not begun."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if CODE in Path(frame.filename).parents]
     own = [frame for frame in frames if Path(frame.filename).parent != OURS]
     return f"{Path(own[-1].filename).relative_to(CODE).as_posix()}:{own[-1].lineno}" if own else None
 
 
 def untold(error: BaseException) -> None:
-    """For who logs nothing."""
+    """Logs nothing."""

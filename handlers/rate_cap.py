@@ -1,10 +1,10 @@
-"""A cap on the calls of one responder, whoever carries them: each call takes its place in a row of moments in the table of the records.
+"""A cap on the calls of one responder, for all carriers: each call reserves the next free moment, kept in the table of the records.
 
 Item   {"requestId": "cap/NAME", "nextAt": the next free moment, in milliseconds since 1970, "expiresAt"}
 
-The moments are a little further apart than the cap asks for: SLACK is how much of a second a call may be held up without being one too
-many in a second of the partner's. Who has overslept half of that gives its moment up and takes another. There are no bursts. Where the
-table cannot be reached nobody is asked, and the carrier tries again: what goes beyond a partner's cap is not ours to decide.
+The moments are a little further apart than the cap demands. SLACK is the part of a second by which a call may be late without exceeding
+the cap in the partner's second. A call that wakes up later than half of that gives its moment up and reserves another. There are no
+bursts. If the table cannot be reached, nobody is asked and the carrier tries again, because exceeding a partner's cap is not our decision.
 """
 
 import math
@@ -33,15 +33,15 @@ def interval_ms(per_second: float) -> int:
 
 
 class RateCap:
-    """longest_wait_seconds: what the function has beside its responder's own time limit."""
+    """longest_wait_seconds: the time that the function has in addition to its responder's time limit."""
 
     def __init__(self, responder: str, per_second: float, longest_wait_seconds: float, table: str, client: Any) -> None:
         self._responder, self._per_second, self._longest_wait = responder, per_second, longest_wait_seconds
         self._interval, self._table, self._client = interval_ms(per_second), table, client
 
     def wait(self, until: str) -> contract.Json | None:
-        """None when it is this call's turn, after a pause if need be; the Answer in its place where that does not come in time. until:
-        the deadline. Raises TransientError where nobody knows."""
+        """Waits for this call's turn and returns None, or returns an Answer if the turn does not come in time. until: the deadline.
+        Raises TransientError if the table cannot tell."""
         latest = int(1000 * (time.time() + min(clock.seconds_until(until), self._longest_wait)))
         while True:
             try:
@@ -61,7 +61,7 @@ class RateCap:
             logger.info("its turn came too late: it takes another", extra={"responder": self._responder})
 
     def place(self, now: int, latest: int) -> int | None:
-        """The moment of this call, None where the next free one is after `latest`. All in milliseconds since 1970."""
+        """The moment reserved for this call, or None if the next free one is after `latest`. All times are milliseconds since 1970."""
         while True:
             _, taken = self._take("attribute_not_exists(nextAt) OR nextAt <= :now", ":after", {":now": now, ":after": now + self._interval})
             if taken:
@@ -75,7 +75,7 @@ class RateCap:
                 return None
 
     def _take(self, condition: str, following: str, values: dict[str, int]) -> tuple[int, bool]:
-        """nextAt as it is then, and whether that is this change."""
+        """The value of nextAt afterwards, and whether this change set it."""
         expires = int(time.time() + KEPT.total_seconds())
         try:
             kept = self._client.update_item(

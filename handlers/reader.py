@@ -1,8 +1,8 @@
 """Lambda adapter that begins a run: checks its input, reads the source, and says where the Map finds its items.
 
-Every row is numbered in the order of the source, from 0. For an inline Map they are handed over; for a distributed one they are written
-as JSON Lines to RESULTS_PREFIX/RUN/items.jsonl, and what was read, and how, to source.json beside it. Rows of a format that Step Functions
-reads for itself stay where they are.
+Every row is numbered in the order of the source, from 0. An inline Map receives the rows directly. For a distributed Map they are written
+as JSON Lines to RESULTS_PREFIX/RUN/items.jsonl, and a description of the source to source.json beside it. Rows in a format that Step
+Functions reads by itself stay where they are.
 
 Event     {"run", "execution": its ARN, "input": the execution's, "maxConcurrency"}
 Returns   {"label", "maxConcurrency", and "items": [{"index", "item"}] | "bucket", "key"} | {"refused": {"type", "message"}}, where the
@@ -29,13 +29,13 @@ from handlers.sources import InvalidSource
 logger = Logger(service="reader")
 
 LIST_BYTES = STATE_BYTES - 2_048
-"""For what the answer of a function, or the input of an execution, has beside its items."""
+"""Room for the other fields of a function's answer, or of an execution's input, beside its items."""
 
 SPARE_SECONDS = 30
-"""Of the function's time: what is read has to be finished by then, for the last part of it to be written."""
+"""Reading must end so long before the function's time is over, to leave time to write the last part."""
 
 LOOKS, LOOK_SECONDS = 15, 2.0
-"""At an earlier run that has not ended yet: an account may ask for Map Runs once a second."""
+"""The pause between two looks at an earlier run that has not ended yet: an account may list Map Runs once a second."""
 
 LOOKED_EVERY = 1_000
 """Rows between two looks at the clock."""
@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def begin(event: Mapping[str, Any], clock: "Clock") -> dict[str, Any]:
-    """What the handler returns. Raises InvalidInput and InvalidSource."""
+    """The handler's return value. Raises InvalidInput and InvalidSource."""
     mode = "INLINE" if "MAX_ITEMS" in os.environ else "DISTRIBUTED"
     asked = run_input.checked(event["input"], json.loads(os.environ["SOURCE"]), mode, event["maxConcurrency"])
     known = {"label": asked.label or event["run"], "maxConcurrency": asked.max_concurrency}
@@ -72,14 +72,14 @@ def begin(event: Mapping[str, Any], clock: "Clock") -> dict[str, Any]:
 
 
 class Clock:
-    """seconds: that are left of the function's time."""
+    """seconds: how much of the function's time is left."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds - SPARE_SECONDS
         self._seconds = seconds
 
     def check(self, rows: int, name: str) -> None:
-        """Raises InvalidSource where no time is left."""
+        """Raises InvalidSource if no time is left."""
         if time.monotonic() > self._ends:
             raise InvalidSource(
                 f"{name} has more rows than are read in {self._seconds:.0f} s: {rows} came that far; divide it, or take format parquet, "
@@ -88,7 +88,7 @@ class Clock:
 
 
 class Folder:
-    """Where a run keeps its rows and what is known about them."""
+    """Where a run keeps its rows and their description."""
 
     def __init__(self, s3: Any, bucket: str, path: str) -> None:
         self._s3, self.bucket, self._path = s3, bucket, path
@@ -110,7 +110,7 @@ class Folder:
         self._s3.put_object(Bucket=self.bucket, Key=f"{self._path}/{SOURCE_FILE}", Body=json.dumps(known).encode())
 
     def source(self) -> dict[str, Any]:
-        """Raises InvalidSource where the run has left nothing, or nothing any more."""
+        """Raises InvalidSource if the run left nothing, or what it left is gone."""
         key = f"{self._path}/{SOURCE_FILE}"
         body = sources.with_reasons(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"], sources.address(self.bucket, key))
         return json.load(body)
@@ -152,8 +152,8 @@ def again(folder: Folder, asked: RunInput, execution: str, clock: Clock) -> dict
 
 
 def ended_runs(execution: str) -> list[dict[str, Any]]:
-    """The Map Runs of an execution, which may be about to end: one that was stopped lets what has begun come to its end. Raises
-    InvalidSource for one that goes on."""
+    """The Map Runs of an execution. A Map Run that was stopped may still be ending, because it finishes what it has begun. Raises
+    InvalidSource if a Map Run keeps running."""
     for look in range(LOOKS):
         time.sleep(LOOK_SECONDS if look else 0)
         runs = client("stepfunctions").list_map_runs(executionArn=execution)["mapRuns"]
@@ -163,7 +163,7 @@ def ended_runs(execution: str) -> list[dict[str, Any]]:
 
 
 class Done:
-    """Which of so many rows succeeded: a bit for each."""
+    """Which of so many rows succeeded, with one bit per row."""
 
     def __init__(self, rows: int) -> None:
         self._bits = bytearray(rows // 8 + 1)
@@ -176,7 +176,7 @@ class Done:
 
 
 class Lines:
-    """Rows that pass as lines of JSON, counted. InvalidSource for a row that no execution could take as its input."""
+    """Turns rows into lines of JSON and counts them. Raises InvalidSource for a row that is too large for an execution's input."""
 
     def __init__(self, entries: Iterator[dict[str, Any]], name: str, clock: Clock) -> None:
         self._entries, self._name, self._clock = entries, name, clock
@@ -202,7 +202,7 @@ def numbered(rows: Iterator[Any]) -> Iterator[dict[str, Any]]:
 
 
 def fitting_inline(entries: Iterator[dict[str, Any]], name: str, most: int) -> list[dict[str, Any]]:
-    """The rows, where an inline Map can take them. Raises InvalidSource."""
+    """The rows. Raises InvalidSource if there are more than an inline Map can take."""
     found: list[dict[str, Any]] = []
     size = 1
     for entry in entries:

@@ -6,8 +6,8 @@
      "completedBy", "completedAt", "top" (names), "selectionError", "reasons" (or null), "announceBy", "announcedAt"    once it is closed
      "publishBy" | "publishedAt"                                                                             with SNS}
 
-The SDK repeats a call whose reply was lost, and a write that may be done only once then finds the condition broken by itself. So
-such a write leaves a token of its own in `writtenBy`: who is refused, and reads its own token, has succeeded.
+The SDK repeats a call whose reply was lost. A conditional write that may happen only once then finds that it has itself broken its
+condition. So such a write leaves a token of its own in `writtenBy`: if its condition fails and the record has its token, it has succeeded.
 """
 
 import os
@@ -25,11 +25,11 @@ from handlers.history import Place
 from handlers.selection import Selection
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
-"""Before records are asked for again that DynamoDB was too busy to hand out."""
+"""The pauses before asking again for records that DynamoDB was too busy to return."""
 
 
 class Records:
-    """The table of the records; `aggregation.Store` says what its updates return, `history.Index` what its indexes do."""
+    """The table of the records. `aggregation.Store` says what its updates return, and `history.Index` what its indexes do."""
 
     def __init__(self, table: str, client: Any = None) -> None:
         self.table = table
@@ -63,7 +63,7 @@ class Records:
         return [Place(item["createdAt"]["S"], item["requestId"]["S"]) for item in found["Items"]]
 
     def read_all(self, ids: Sequence[str]) -> dict[str, Record]:
-        """ids: at most 100 (DynamoDB's limit). It hands out up to 16 MB at a time, and may leave some for later where it is busy."""
+        """ids: at most 100 (DynamoDB's limit). DynamoDB returns up to 16 MB at a time, and fewer records if it is busy."""
         found, pause = dict[str, Record](), FIRST_PAUSE_SECONDS
         asked: Mapping[str, Any] = {self.table: {"Keys": [_key(request_id) for request_id in ids]}} if ids else {}
         while asked:
@@ -77,14 +77,14 @@ class Records:
         return found
 
     def result(self, request_id: str, selection: Selection) -> contract.Json | None:
-        """As `aggregation.stored_result` has it; None where there is no such request."""
+        """The result as in `aggregation.stored_result`, or None if there is no such request."""
         record = self.read(request_id)
         return aggregation.stored_result(record, selection) if record else None
 
     def create(self, record: Record, now: str) -> tuple[Record, bool]:
-        """Makes the record and returns it and True; the one that has its id already, and False.
+        """Creates the record and returns it and True, or returns the record that has its id already and False.
 
-        An equal one whose maker ended before it published (`publishBy` has passed) and that nobody answered gives way.
+        The new record replaces an equal one whose opener died before it published (`publishBy` has passed) and that nobody answered.
         """
         token = uuid.uuid4().hex
         try:
@@ -110,7 +110,7 @@ class Records:
         )
 
     def not_published(self, record: Record, now: str) -> None:
-        """The next attempt with the same id need not wait for `publishBy`."""
+        """Lets the next attempt with the same id publish without waiting for `publishBy`."""
         self._update(
             record,
             "SET publishBy = :now",
@@ -140,7 +140,7 @@ class Records:
 
     def add_spared(self, record: Record, names: Sequence[str]) -> tuple[Record | None, bool]:
         places, its, values = _places("spared", dict.fromkeys(names, True))
-        # A record of before has no place for them, and does without.
+        # A record from an earlier version has no place for them and does without.
         return self._update(
             record,
             f"SET {','.join(f'{place}={value}' for place, value in places)}",
@@ -188,7 +188,7 @@ class Records:
     def _update_once(
         self, record: Record, expression: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None
     ) -> tuple[Record | None, bool]:
-        """expression: begins with its SET."""
+        """expression: an update expression that begins with SET."""
         token = uuid.uuid4().hex
         kept, done = self._update(record, f"{expression}, writtenBy = :token", condition, {**values, ":token": token}, names)
         return kept, done or (kept is not None and kept.get("writtenBy") == token)
@@ -222,10 +222,10 @@ def _as_it_is(refusal: Any) -> Record | None:
 
 
 def _places(attribute: str, answers: Mapping[str, Any]) -> tuple[list[tuple[str, str]], dict[str, str], dict[str, Any]]:
-    """For each answer its (path, value) in an update expression; the names and the values that these stand for.
+    """For each answer its (path, value) in an update expression, and the names and values that these stand for.
 
-    They are short: an expression takes 4,096 bytes at most (DynamoDB's limit), and a state machine brings all of its answers at once, up to
-    about 120 in one update.
+    They are short because an expression may have at most 4,096 bytes (DynamoDB's limit), and a state machine brings all of its answers at
+    once, up to about 120 in one update.
     """
     numbered = list(enumerate(answers.items()))
     return (

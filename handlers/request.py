@@ -1,7 +1,7 @@
 """A caller's body as a request: JSON that every carrier can carry, in the shape that `request.schema.json` describes.
 
-Pure. The schema is for callers, the OpenAPI document and the tests; `completion.check_request` decides, as it knows the stack's own
-limits and says what is allowed. `tests/unit/test_request_schema.py` holds the two to the same verdict.
+Pure. The schema is for callers, the OpenAPI document and the tests. `completion.check_request` decides, because it knows the stack's own
+limits and says what is allowed. `tests/unit/test_request_schema.py` checks that the two agree.
 """
 
 import json
@@ -16,10 +16,10 @@ from handlers.contract import InvalidRequest, Json
 SCHEMA: Json = json.loads(Path(__file__).with_suffix(".schema.json").read_text())
 
 MAX_BODY_BYTES = 4 * contract.MAX_REQUEST_BYTES
-"""However much white space it has, a longer body is not even read."""
+"""A longer body is not even parsed, however much of it is white space."""
 
 MAX_NUMBER_CHARS = 400
-"""Enough for each number that is allowed, written in any usual way. Python itself reads no integer of more than 4,300 digits."""
+"""Enough for any allowed number in any usual notation. Python itself refuses integers of more than 4,300 digits."""
 
 
 def read(body: bytes, known: Sequence[str], stack: completion.Policy) -> Json:
@@ -34,7 +34,7 @@ def read(body: bytes, known: Sequence[str], stack: completion.Policy) -> Json:
 
 
 def parse(text: str) -> Any:
-    """JSON, strictly: no NaN, no key twice, and no number that would not come back as it was written."""
+    """Parses JSON strictly: no NaN, no duplicate key, and no number that would not come back as it was written."""
     if not text.strip():
         raise InvalidRequest("the body is empty; it must be a request as JSON")
     try:
@@ -48,7 +48,7 @@ def parse(text: str) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Are they the same JSON, as far as the store can tell? The order of keys says nothing, and 30 is 30.0."""
+    """Whether both are the same JSON as far as the store can tell: the order of keys does not matter, and 30 equals 30.0."""
     return _normal(one) == _normal(other)
 
 

@@ -1,4 +1,4 @@
-"""Ids of the API's own making, which say when they were made: UUIDs of version 7 (RFC 9562). Pure."""
+"""The ids that the API generates. They tell when they were generated: UUIDs of version 7 (RFC 9562). Pure."""
 
 import secrets
 import uuid
@@ -12,7 +12,7 @@ def new(now: float) -> str:
 
 
 def age(request_id: str, now: float) -> float | None:
-    """Seconds since an id of our own making was made; None for any other id."""
+    """Seconds since the API generated this id; None for any other id."""
     try:
         found = uuid.UUID(request_id)
     except ValueError:

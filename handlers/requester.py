@@ -3,10 +3,10 @@
 Event     {"variant", "execution": {"id", "name"}, "request": a request of `handlers.contract`, "functions"?: {responder: ARN}}
 Returns   {"outcome": "OPENED", "requestId", "question": see `opening.question`, "timeoutSeconds", "replies": [],
            "asks": [{"responder", "functionArn"}]} with functions, in the order of the recipients;
-          {"outcome": "REPEATED", "requestId", "replies": []} where nobody is to be asked: the request is under way, or was closed;
-          {"outcome": "REJECTED", "error": {"type": "InvalidRequest", "message"}}: returned, not raised, as it would fail again
+          {"outcome": "REPEATED", "requestId", "replies": []} if nobody must be asked, because the request is under way or closed;
+          {"outcome": "REJECTED", "error": {"type": "InvalidRequest", "message"}}: returned, not raised, as a retry would fail again
 
-A request without an id of its own is named after its execution. timeoutSeconds: how long a responder's function can take at the most.
+A request without an id is named after its execution. timeoutSeconds: the longest time that a responder's function can take.
 
 Environment: see `handlers.environment`.
 """
@@ -70,7 +70,7 @@ def plan(record: opening.Record, functions: contract.Json | None) -> contract.Js
 
 
 def own_id(execution_name: str) -> str:
-    """The execution's name where that can be a request's id, else a digest of it."""
+    """The execution's name if it is a valid request id, or else a digest of it."""
     if contract.REQUEST_ID.fullmatch(execution_name):
         return execution_name
     return hashlib.sha256(execution_name.encode()).hexdigest()

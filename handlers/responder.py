@@ -1,14 +1,15 @@
-"""Lambda adapter of one responder: the user's own code, or an existing function, behind one answer.
+"""Lambda adapter of one responder, which turns a question into an answer by the user's own code, an existing function, a URL or a model.
 
-Event     {"question": see `opening.question`, "retryCount": of this call}, or SQS messages with questions (`handlers.responder_queue`),
-          or what an existing function gets (`handlers.existing_function`), from another stack that has this one for such a function
-Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}; {"requestId", "responder", "asked": false} where the
-          question is for others. An answer to a question with replyTo goes to that queue as well. To another stack the Answer
+Event     {"question": see `opening.question`, "retryCount": the number of retries so far}, or SQS messages with questions
+          (`handlers.responder_queue`), or the event of an existing function (`handlers.existing_function`), if another stack uses this
+          responder as one
+Returns   {"requestId", "answer": Answer of `handlers.contract` with respondedAt}, or {"requestId", "responder", "asked": false} if the
+          question is for others; to another stack the Answer alone. If the question has a replyTo, the answer goes to that queue as well
 
 Environment: RESPONDER (its name), CURRENCY, TIMEOUT_SECONDS, RETRIES; one of QUOTE_MODULE (a module with `quote`, with SETTINGS), URL
-(with HTTP, see `handlers.http_partner`), MODEL (with INFERENCE, see `handlers.model`) and FUNCTION_ARN; where it has any, SECRETS (ids by
-name) and MAPPING (the arguments of `mapping.PartnerMapping`); with a circuit breaker CIRCUIT_BREAKER ({"failures", "pauseSeconds"}), with
-a cap CAP ({"perSecond", "longestWaitSeconds"}), with either TABLE_NAME. What has several parts is JSON.
+(with HTTP, see `handlers.http_partner`), MODEL (with INFERENCE, see `handlers.model`) and FUNCTION_ARN. Optional: SECRETS (ids by name);
+MAPPING (the arguments of `mapping.PartnerMapping`); CIRCUIT_BREAKER ({"failures", "pauseSeconds"}) and CAP ({"perSecond",
+"longestWaitSeconds"}), which both need TABLE_NAME. Variables with several parts are JSON.
 """
 
 import json
@@ -29,7 +30,7 @@ LIMITS = attempt.Limits(RESPONDER, float(os.environ["TIMEOUT_SECONDS"]), int(os.
 
 
 def _source() -> Any:
-    """What answers: it has `ask(question, attempt, details_limit)`, the work of one attempt."""
+    """The object that answers. Its method `ask(question, attempt, details_limit)` returns the work of one attempt."""
     secrets = secret_values.of_the_account(_json("SECRETS"))
     if "QUOTE_MODULE" in os.environ:
         return OwnCode(RESPONDER, os.environ["QUOTE_MODULE"], _json("SETTINGS"), CURRENCY, secrets)
@@ -110,7 +111,7 @@ def _answer(question: dict[str, Any], attempts: int) -> contract.Json:
 
 
 def respond(question: dict[str, Any], attempts: int) -> contract.Json:
-    """The answer to one question, see `attempt.answer`. attempts: this one and those before."""
+    """The answer to one question, see `attempt.answer`. attempts: the number of attempts including this one."""
     limit = contract.details_limit(len(question["recipients"]))
     work = (
         source.ask(question, attempts, limit)
@@ -124,5 +125,5 @@ def _hand_over(question: dict[str, Any], answer: contract.Json) -> None:
     try:
         queue.hand_over(question, answer)
     except Exception:
-        # The state machine brings it to the aggregator too, if only when all have answered.
+        # The state machine brings the answer to the aggregator too, although only when all have answered.
         logger.exception("not handed over at once")

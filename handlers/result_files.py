@@ -1,8 +1,8 @@
-"""What the ResultWriter of a Distributed Map leaves in S3, read as outcomes; and the failed ones, written beside it.
+"""Reads the outcomes from the files that the ResultWriter of a Distributed Map leaves in S3, and writes the failed outcomes beside them.
 
-manifest.json names the files. SUCCEEDED_n.jsonl has an outcome a line; a batch whose outcomes together were too large for an execution
-has one line, which says where they are. FAILED_n.jsonl and PENDING_n.jsonl have an execution a line, with its input: those whose
-execution itself failed, or never ran.
+manifest.json names the files. SUCCEEDED_n.jsonl has one outcome per line; if a batch's outcomes together were too large for an execution,
+a single line says where they are. FAILED_n.jsonl and PENDING_n.jsonl have one execution per line, with its input: an execution that failed,
+or one that never ran.
 """
 
 import json
@@ -18,17 +18,17 @@ CHUNK_BYTES = 1_048_576
 
 
 def manifest_of(prefix: str, map_run: str) -> str:
-    """The key of a Map Run's manifest, in a folder that is named as the run. As seen on AWS:
+    """The key of a Map Run's manifest, in a folder with the run's name. It looks like this on AWS:
     https://sigpwned.com/2023/04/27/aws-step-functions-distributed-map-resultwriter-example"""
     return f"{prefix}/{map_run.rpartition(':')[2]}/manifest.json"
 
 
 def outcomes(s3: Any, bucket: str, manifest_key: str, is_empty: Callable[[], bool]) -> Iterator[Outcome]:
-    """Of all items of the run, one after the other. is_empty: whether the run had no items, asked where there is no manifest."""
+    """The outcomes of all items of the run, one by one. is_empty: tells whether the run had no items; called if there is no manifest."""
     try:
         files = json.load(s3.get_object(Bucket=bucket, Key=manifest_key)["Body"])["ResultFiles"]
     except ClientError as error:
-        # S3 tells those who may not list a bucket that an object which is not there is denied.
+        # To a caller who may not list the bucket, S3 reports a missing object as denied.
         if error.response["Error"]["Code"] not in ("NoSuchKey", "AccessDenied") or not is_empty():
             raise
         return

@@ -1,18 +1,18 @@
 """The API's routes and what each of them answers. Pure: the carriers, the store and the clock are given.
 
-POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: taken; the href, after the API's address, is the request's own
-                           200 Result: the request is closed, as it already was, or because `?wait=true` waited for it
-GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt", "lateAnswers"} and the Result: its answers are those so far; a
-                           reader adds `?owner=` for the request of another
-GET  /requests             200 {"requests", "next"}: the last requests, newest first, see `history`; with an owner the caller's own, and
-                           for a reader everybody's, or with `?owner=` that one's
+POST /{variant}/requests   202 {"requestId", "variant", "status", "href"}: accepted; the href, appended to the API's address, is the request
+                           200 Result: the request is closed, either already or because `?wait=true` waited for it
+GET  /requests/{requestId} 200 {"request", "recipients", "deadlineAt", "lateAnswers"} and the Result, with the answers so far; a reader
+                           adds `?owner=` to read another owner's request
+GET  /requests             200 {"requests", "next"}: the last requests, newest first, see `history`. If requests have owners, these are
+                           the caller's own; a reader gets everybody's, or one owner's with `?owner=`
 GET  /openapi.json         200 this table and the request's schema as OpenAPI 3.1
 GET  /                     200 the quote board, a page for people; not with AWS_IAM
-Errors                     {"error": {"type", "message", "requestId"?}}, with the reason; an id where the request may have been taken
+Errors                     {"error": {"type", "message", "requestId"?}}, with the reason; with an id if the request may have been accepted
 
-The same requestId with the same request is the same request, whatever became of it: nobody is asked twice. The stored record
-decides, never an execution's name, which lives on its own (90 days) and knows nothing of the other variants. An id is its caller's
-own, see `callers`.
+The same requestId with the same request is the same request, whatever has become of it: nobody is asked twice. The stored record
+decides this, and never an execution's name, which has a lifetime of its own (90 days) and belongs to one variant. Each caller has its own
+ids, see `callers`.
 """
 
 import re
@@ -28,15 +28,15 @@ from handlers.contract import Json
 from handlers.selection import Selection
 
 WAIT_SECONDS = 26
-"""How long `?wait=true` may take: the rest of an HTTP API's 30 seconds is for a cold start."""
+"""How long `?wait=true` may take. The rest of an HTTP API's 30 seconds is reserved for a cold start."""
 
 OPEN_SECONDS = 5
-"""How long a request that was handed to its carrier may take to appear in the store before the answer is sent without it."""
+"""How long a reply waits for the record of a request that was handed to its carrier."""
 
 CLOCKS_DIFFER_SECONDS = 5
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
-"""Between two looks at the store; each pause is half as long again as the one before."""
+"""The pause between two looks at the store. Each pause is 1.5 times the one before."""
 
 
 MOST_LISTED, USUALLY_LISTED = 50, 20
@@ -45,7 +45,7 @@ MOST_LISTED, USUALLY_LISTED = 50, 20
 
 @dataclass(frozen=True)
 class Parameter:
-    """Of a query. schema: what it may be, as JSON Schema."""
+    """A parameter of a query. schema: the values that it may have, as JSON Schema."""
 
     description: str
     schema: Json
@@ -53,8 +53,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Route:
-    """One route. operation: the method of Operations that answers it; replies: what the status codes mean; has_owner: whether it is about
-    somebody's requests."""
+    """One route. operation: the method of Operations that answers it. replies: what the status codes mean. has_owner: whether the route
+    is about one owner's requests."""
 
     method: str
     path: str
@@ -136,11 +136,11 @@ ROUTES = (
 )
 
 BOARD = Route("GET", "/", "show_board", "The quote board", replies={200: "HTML"})
-"""For people, so the document for programs leaves it out. See `board` for why anybody may have it, but not with AWS_IAM."""
+"""The page is for people, so the OpenAPI document omits it. See `board` for why it needs no authorization, and why AWS_IAM excludes it."""
 
 
 class Problem(Exception):
-    """An answer that is an error: its HTTP status, its type and its reason."""
+    """A reply that is an error: its HTTP status, its type and its reason."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -148,7 +148,7 @@ class Problem(Exception):
 
 
 class NotFinished(Exception):
-    """Something broke after the request may have been handed over, and is its cause. Repeated with this id it is the same request."""
+    """Something broke after the request may have been handed over; the cause says what. A retry with this id is the same request."""
 
     def __init__(self, request_id: str) -> None:
         super().__init__(request_id)
@@ -157,7 +157,7 @@ class NotFinished(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request. body: None where there is none; content_type: the header as it came."""
+    """One HTTP request. body: None if there is none. content_type: the header as received."""
 
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """body: JSON, or a text that is sent as it is."""
+    """body: JSON, or a text, which is sent unchanged."""
 
     status: int
     body: Any
@@ -177,7 +177,7 @@ class Reply:
 
 class Carrier(Protocol):
     def start(self, request: Json) -> None:
-        """Hands the request over. Raises InvalidRequest for what only the carrier knows to be wrong."""
+        """Hands the request over. Raises InvalidRequest for faults that only the carrier can see."""
 
 
 class Store(history.Index, Protocol):
@@ -227,7 +227,7 @@ class Operations:
         asked = {"requestId": own_id, **given}
         request_id = asked["requestId"]
         stored_id = call.caller.stored_id(request_id)
-        # An id of our own making is new, and says to whoever reads it when it was made.
+        # A generated id is new and tells its readers when it was generated.
         before = self._read_record(stored_id) if "requestId" in given else None
         is_enough = _is_closed if wait else _is_there if "requestId" in given else None
         if before is not None:
@@ -239,7 +239,7 @@ class Operations:
         else:
             record = before
         if record is not None:
-            # Of two requests that arrive at once with one id, the store has one.
+            # If two requests with one id arrive at once, the store keeps one of them.
             _refuse_another(record, variant, asked)
         headers = {"location": f"../requests/{request_id}"}
         if record is not None and _is_closed(record) and (wait or record is before):
@@ -255,7 +255,7 @@ class Operations:
             stored_id = callers.stored_id(owner, request_id) if owner else call.caller.stored_id(request_id)
             record = self._look(stored_id, _is_there, self._seconds() + self._still_opening(request_id))
             if record is None and call.caller.reads_all and not owner:
-                # By the id that logs, events and dead letters have.
+                # Logs, events and dead letters have the record's id.
                 record = self._read_record(request_id)
         if record is None:
             raise Problem(404, "UnknownRequest", f"there is no request {request_id}")
@@ -273,7 +273,7 @@ class Operations:
         _check_query(call.query, "limit", "before", "status", "owner")
         owner = _owner(call) or (None if call.caller.reads_all else call.caller.owner)
         now = clock.text(datetime.fromtimestamp(self._epoch(), UTC))
-        # What another machine has made just now may have a time of a moment after this one's.
+        # Another machine's clock may be slightly ahead of this one's.
         latest = history.Place(clock.later(now, CLOCKS_DIFFER_SECONDS))
         return Reply(
             200,
@@ -305,7 +305,7 @@ class Operations:
             raise Problem(415, "UnsupportedMediaType", f"content-type must be application/json, not {media_type}")
         try:
             given = request.read(call.body or b"", self._known, self._policy)
-            # The id of our own making counts as well, and the carrier has no way to refuse what was accepted here.
+            # The generated id counts too, because the carrier cannot refuse what was accepted here.
             contract.check_size({"requestId": own_id, **given})
         except contract.RequestTooLarge as error:
             raise Problem(413, "RequestTooLarge", str(error)) from None
@@ -314,13 +314,13 @@ class Operations:
         return given
 
     def _still_opening(self, request_id: str) -> float:
-        """For how many seconds a request of an id of our own making may still have no record."""
+        """For how many more seconds a request with a generated id may have no record yet."""
         age = request_ids.age(request_id, self._epoch())
         return OPEN_SECONDS - age if age is not None and 0 <= age < OPEN_SECONDS else 0
 
     def _start(self, carrier: Carrier, variant: str, asked: Json, caller: Caller, is_enough: Callable[[Json], bool] | None) -> Json | None:
-        """The record of the request that was handed over, once it is enough; None where that takes too long, or nothing is asked of it.
-        Raises NotFinished for what breaks on the way."""
+        """The record of the request that was handed over, once `enough` holds; None if that takes too long or nothing has to hold.
+        Raises NotFinished if something breaks on the way."""
         stored_id = caller.stored_id(asked["requestId"])
         ends = self._seconds() + (WAIT_SECONDS if is_enough is _is_closed else OPEN_SECONDS)
         try:
@@ -338,7 +338,7 @@ class Operations:
             raise NotFinished(asked["requestId"]) from error
 
     def _look(self, request_id: str, is_enough: Callable[[Json], bool], ends: float) -> Json | None:
-        """The record as soon as it is enough, else as it is when the time is over."""
+        """The record as soon as `enough` holds, or else as it is when the time is over."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             record = self._read_record(request_id)
@@ -348,7 +348,7 @@ class Operations:
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
 
     def _result(self, record: Json, request_id: str) -> Json:
-        """request_id: as the caller knows it."""
+        """request_id: the caller's own id."""
         return {**aggregation.result_of(record, self._selection), "requestId": request_id}
 
 
@@ -386,7 +386,7 @@ def _status(query: Mapping[str, str]) -> str | None:
 
 
 def _owner(call: Call) -> str | None:
-    """Whose requests a reader asks for."""
+    """The owner whose requests a reader asks for."""
     owner = call.query.get("owner")
     if owner is not None and not call.caller.reads_all:
         raise Problem(403, "Forbidden", "owner is for readers, whom the stack's api.readers names")
@@ -412,7 +412,7 @@ def _is_there(record: Json) -> bool:
 
 
 def _is_unpublished(record: Json) -> bool:
-    """Whoever opened it is about to ask, or ended before it did. Its carrier takes the same request again, and knows."""
+    """Whether the record's opener is about to ask, or died before it did. The carrier can tell when it gets the same request again."""
     return not _is_closed(record) and "publishBy" in record
 
 

@@ -1,10 +1,10 @@
-"""What an execution of the list machines may say about itself: its input, checked, and laid over what the stack is configured with.
+"""The input of an execution of the list machines, checked and merged over the stack's configuration.
 
     {"key": "incoming/today.jsonl", "tolerance": {"percentage": 1}, "maxConcurrency": 200, "label": "2027-01-03"}
 
-Of a source in S3 `bucket`, and `key` or `prefix`; of one in DynamoDB `keyValue`; of each `tolerance` ({"count"?, "percentage"?}),
-`maxConcurrency`, `label` (1 to 80 letters, digits, _ or -) and, where rows and results are kept in S3, `again` (the name of an earlier
-run, of which what failed or was not reached is processed). {} is the stack's own configuration. Whatever else is said is refused.
+A source in S3 allows `bucket`, and `key` or `prefix`; a source in DynamoDB allows `keyValue`. Every source allows `tolerance` ({"count"?,
+"percentage"?}), `maxConcurrency`, `label` (1 to 80 letters, digits, _ or -) and, if rows and results are kept in S3, `again` (the name of
+an earlier run, whose failed and unreached rows are processed). {} means the stack's own configuration. Anything else is refused.
 """
 
 import json
@@ -20,12 +20,12 @@ MOST_AT_ONCE = {"INLINE": 40, "DISTRIBUTED": 10_000}
 
 
 class InvalidInput(ValueError):
-    """The input of an execution says something that is not allowed; the message says what is."""
+    """The input of an execution has something that is not allowed; the message says what is."""
 
 
 @dataclass(frozen=True)
 class RunInput:
-    """source: as `handlers.sources` has it. label: None where the run's own name is its label. again: an earlier run, or None."""
+    """source: see `handlers.sources`. label: None if the run's own name is its label. again: an earlier run, or None."""
 
     source: dict[str, Any]
     max_concurrency: int
@@ -34,7 +34,7 @@ class RunInput:
 
 
 def checked(given: Any, source: Mapping[str, Any], mode: str, max_concurrency: int) -> RunInput:
-    """source, max_concurrency: what the stack is configured with. mode: INLINE or DISTRIBUTED. Raises InvalidInput."""
+    """source, max_concurrency: from the stack's configuration. mode: INLINE or DISTRIBUTED. Raises InvalidInput."""
     if not isinstance(given, dict):
         raise InvalidInput(f"the input is {json.dumps(given)[:100]}; allowed: an object, such as {{}}")
     again = ("again",) if mode == "DISTRIBUTED" else ()
@@ -56,7 +56,7 @@ def checked(given: Any, source: Mapping[str, Any], mode: str, max_concurrency: i
 
 
 def tolerance_of(given: Mapping[str, Any], configured: Mapping[str, float]) -> dict[str, float]:
-    """{"count"?, "percentage"?}: what the input says, or what the stack is configured with. Raises InvalidInput."""
+    """{"count"?, "percentage"?} from the input, or else from the stack's configuration. Raises InvalidInput."""
     if "tolerance" not in given:
         return dict(configured)
     tolerance = given["tolerance"]

@@ -1,11 +1,11 @@
-"""A responder's secrets: by the names that its configuration gives them, read when they are first asked for.
+"""A responder's secrets, by the names in its configuration. Each is read on first use.
 
     request.secrets["apiKey"]
 
-A value is kept for KEPT_SECONDS, so one that was rotated is read anew within that time. None is ever logged, and what a responder says or
-raises is cleared of them.
+A value is kept for KEPT_SECONDS, so a rotated secret is read again within that time. No value is ever logged, and values are removed from
+whatever a responder says or raises.
 
-Each is a secret of Secrets Manager, by its ARN or name, or a parameter of Systems Manager, by its ARN or by its name with a / in front.
+An id is the ARN or name of a secret of Secrets Manager, or the ARN of a parameter of Systems Manager or its name with a leading /.
 """
 
 import json
@@ -18,21 +18,21 @@ from handlers.quoting import TransientError
 
 KEPT_SECONDS = 300
 READ_SECONDS = 2
-"""For each reply of the service; two tries."""
+"""The time limit for each of two tries to reach the service."""
 
 CLEARED = "***"
 SHORTEST_CLEARED = 4
-"""A value that is shorter would clear half of what is said, and keeps nothing secret."""
+"""Shorter values are not removed from texts: that would remove half of the text, and so short a value keeps nothing secret."""
 
 PASSING = ("ThrottlingException", "InternalServiceError", "InternalServerError", "ServiceUnavailableException")
 
 
 class SecretUnavailable(Exception):
-    """A secret cannot be read; the message names it, the service's error, and no value."""
+    """A secret cannot be read; the message names the secret and the service's error, but no value."""
 
 
 class SecretValues(Mapping[str, str]):
-    """ids: by name. read: the value of an id."""
+    """ids: the secrets' ids by name. read: returns the value for an id."""
 
     def __init__(self, ids: Mapping[str, str], read: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
         self._ids, self._read, self._now = ids, read, now
@@ -58,14 +58,14 @@ class SecretValues(Mapping[str, str]):
         return f"SecretValues({', '.join(self._ids)})"
 
     def cleared(self, text: str) -> str:
-        """The text without any value that was read, as it is or as it stands in JSON."""
+        """The text without any value that was read, whether the value stands there plainly or escaped as in JSON."""
         for value in sorted(self._seen, key=len, reverse=True):
             if len(value) >= SHORTEST_CLEARED:
                 text = text.replace(json.dumps(value)[1:-1], CLEARED).replace(value, CLEARED)
         return text
 
     def kept_from(self, work: Callable[[], contract.Json]) -> contract.Json:
-        """The answer that the work gives, or the TransientError that it raises, cleared."""
+        """Returns the work's answer, or raises its TransientError, without any secret value."""
         try:
             answer = work()
         except TransientError as fault:
@@ -80,7 +80,7 @@ class SecretValues(Mapping[str, str]):
         return answer
 
     def _without_beginning(self, message: str) -> str:
-        """A message is cut to what a record has room for, and may have been cut within a value."""
+        """A message is cut to the length that a record has room for, and the cut may have hit a value."""
         beginnings = (value[:length] for value in self._seen for length in range(SHORTEST_CLEARED, len(value)))
         found = max((each for each in beginnings if message.endswith(each)), key=len, default="")
         return message.removesuffix(found) + CLEARED if found else message

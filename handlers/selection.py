@@ -21,7 +21,7 @@ def first(quotes: Sequence[Answer]) -> list[Answer]:
 
 
 def median(quotes: Sequence[Answer]) -> list[Answer]:
-    """The one in the middle by amount, the lower of two, then those next to it on either side, the lower one first."""
+    """The quote in the middle by amount (of two, the lower), then its neighbours on either side, the lower one first."""
     by_amount = lowest(quotes)
     middle = (len(by_amount) - 1) // 2
     return [by_amount[place] for place in sorted(range(len(by_amount)), key=lambda place: abs(place - middle))]
@@ -32,8 +32,7 @@ RANKINGS: dict[str, Callable[[Sequence[Answer]], list[Answer]]] = {"lowest": low
 
 @dataclass(frozen=True)
 class Selection:
-    """by: one of RANKINGS, or the dotted name of a module of the user's own (see `handlers.selector`). top_k: how many of the best are
-    named."""
+    """by: one of RANKINGS, or the dotted name of the user's own module (see `handlers.selector`). top_k: how many of the best are named."""
 
     by: str
     top_k: int
@@ -45,8 +44,8 @@ class Selection:
 
 @dataclass(frozen=True)
 class Ranking:
-    """top: responders, best first. reasons: by responder, where the user's own code gave any. error: {"type", "message"} where it failed;
-    then nobody is the best."""
+    """top: responders, best first. reasons: by responder, if the user's own code gave any. error: {"type", "message"} if that code failed;
+    then there is no best quote."""
 
     top: Sequence[str] = ()
     error: dict[str, str] | None = None
@@ -58,8 +57,8 @@ def quotes_of(answers: Iterable[Answer]) -> list[Answer]:
 
 
 def top(answers: Iterable[Answer], selection: Selection) -> list[str]:
-    """The responders of the best QUOTED answers, best first. answers: in the order of the recipients. The user's own code is asked
-    once, when a request closes; until then nobody is the best."""
+    """The responders of the best QUOTED answers, best first. answers: in the order of the recipients. The user's own code is called
+    only once, when the request closes; until then there is no best quote."""
     if selection.is_code:
         return []
     return [quote["responder"] for quote in RANKINGS[selection.by](quotes_of(answers))[: selection.top_k]]

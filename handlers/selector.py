@@ -1,11 +1,11 @@
 """Lambda adapter of the user's own selection: ranks the quotes of a request as it closes.
 
-    def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; those that are out of the question stay out
+    def rank(quotes: list[Answer]) -> list[str]        names of responders, best first; unacceptable ones are left out
                                    -> {"ranked": list[str], "reasons": dict[str, str]}        the same, with reasons by name
 
-Event     {"quotes": [Answer]}: in the order of the recipients; without any the code is not asked
-Returns   {"top": [name], "reasons"?: {name: text}}: at most TOP_K in top; {"error": {"type", "message", "at"?}} where the code raises, or
-          returns what is no ranking: the request then closes without a best, and its result has the reason as selectionError
+Event     {"quotes": [Answer]}: in the order of the recipients; without quotes the code is not called
+Returns   {"top": [name], "reasons"?: {name: text}} with at most TOP_K names, or {"error": {"type", "message", "at"?}} if the code raises or
+          does not return a ranking; the request then closes without a best quote, and its result has the reason as selectionError
 
 Environment: RANK_MODULE (a module with `rank`), TOP_K.
 """
@@ -26,7 +26,7 @@ TOP_K = int(os.environ["TOP_K"])
 
 
 class InvalidRanking(Exception):
-    """The code returned something else than names of those that quoted, each once."""
+    """The code returned something other than names of responders that quoted, each at most once."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -51,6 +51,6 @@ def ranking(quotes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reasons(given: Any, known: list[str]) -> dict[str, Any]:
-    """As far as a record has room for them."""
+    """The reasons, cut to the length that a record has room for."""
     found = {name: given[name] for name in known if name in given} if isinstance(given, dict) else {}
     return {"reasons": {name: cut(str(text), REASONS_BUDGET_BYTES // len(found)) for name, text in found.items()}} if found else {}

@@ -1,10 +1,10 @@
-"""Lambda adapter of the carrier sns: opens a request and publishes it, once, to those that it asks.
+"""Lambda adapter of the carrier sns: opens a request and publishes it once to its recipients.
 
 Event     a request of `handlers.contract`
-Returns   its Result so far: OPEN when it has just been published; what the same request has come to when its id is used again;
-          {"error": {"type": "InvalidRequest", "message"}} for a request that is rejected. That is returned, not raised: an
-          asynchronous invocation that fails is repeated, and this one would fail again
-Sends     `opening.question` to the topic, with the message attribute recipients, by which the queues' filters choose
+Returns   its Result so far, which is OPEN if the request has just been published, or whatever it has become if its id was used before;
+          {"error": {"type": "InvalidRequest", "message"}} for a rejected request. The error is returned, not raised, because Lambda
+          repeats an asynchronous invocation that fails, and this one would fail again
+Sends     `opening.question` to the topic, with the message attribute recipients, which the queues' filters match
 
 A request without an id of its own gets the invocation's, which stays the same when Lambda repeats the invocation.
 
@@ -27,8 +27,8 @@ from handlers.records import Records
 VARIANT = "sns"
 
 PUBLISH_SECONDS = 3
-"""Within which a request is published once its record is kept. Whoever repeats it waits so long, and then has as long itself, before
-this function's time is over."""
+"""How long the opener has to publish a request after its record is stored. A repetition waits so long, and then has as long itself
+before this function's time is over."""
 
 logger = Logger(service="requester")
 TOPIC_ARN = os.environ["TOPIC_ARN"]
@@ -49,11 +49,11 @@ def handler(event: Any, context: Any) -> contract.Json:
 
 
 class NotPublished(Exception):
-    """It took too long to keep the record: another may be publishing the request by now."""
+    """Storing the record took too long: another invocation may be publishing the request by now."""
 
 
 def scatter(body: Any, own_id: str) -> contract.Json:
-    """The Result of a request, published unless its id is known already. own_id: its id when it brings none. Raises InvalidRequest."""
+    """The Result of a request, which is published unless its id is known. own_id: the id if the request has none. Raises InvalidRequest."""
     opened = opening.open_request(
         records,
         deadlines.set_deadline,
@@ -74,7 +74,7 @@ def scatter(body: Any, own_id: str) -> contract.Json:
 
 
 def _publish(record: Record) -> None:
-    """Raises NotPublished, or what SNS says."""
+    """Raises NotPublished, or the error of SNS."""
     if clock.now() > record["publishBy"]:
         raise NotPublished(f"request {record['requestId']}: repeat it")
     try:

@@ -1,13 +1,13 @@
-"""Where the rows of a run come from, and how they are got: a list in an item of DynamoDB, the items of a query or of a whole table, an
-object in S3 or all below a prefix.
+"""Reads the rows of a run from their source: a list in an item of DynamoDB, the items of a query or of a whole table, an object in S3, or
+all objects below a prefix.
 
-A source is what the component's output `source` says, with what a run has changed of it:
+A source is the component's output `source`, with the changes of a run's input:
 
     {"source": "dynamodb", "table", "read": "list" | "query" | "scan", "keyName", "keyType": "S" | "N", "keyValue", "attribute",
      "index"?, "sortKey"?: {"name", "value" | "beginsWith"}}
     {"source": "s3", "bucket", "key" | "prefix", "format", "reading": what `handlers.rows` is given, "readable": [s3:// addresses]}
 
-Rows are plain JSON: numbers as `exact_json` has them, binary as base64, a set as a list.
+Rows are plain JSON: numbers are those of `exact_json`, binary becomes base64, and a set becomes a list.
 """
 
 import base64
@@ -21,7 +21,7 @@ from handlers import exact_json, rows
 
 Source = Mapping[str, Any]
 Say = Callable[[str], None]
-"""Is told in a sentence how each object is read."""
+"""Receives a sentence about how each object is read."""
 
 TYPES = {
     "S": "a string",
@@ -37,11 +37,11 @@ TYPES = {
 
 
 class InvalidSource(ValueError):
-    """The source is not one; the message says why, and what would do."""
+    """The source cannot be read; the message says why, and what would work."""
 
 
 def name_of(source: Source) -> str:
-    """As messages have it."""
+    """How messages name the source."""
     if source["source"] == "s3":
         return address(source["bucket"], source.get("key", source.get("prefix", "")))
     if source["read"] == "scan":
@@ -56,7 +56,7 @@ def address(bucket: str, key: str) -> str:
 
 
 def rows_of(source: Source, client: Callable[[str], Any], say: Say = lambda sentence: None) -> Iterator[Any]:
-    """One after the other. client: of a service, by its name. Raises InvalidSource, also after rows were yielded."""
+    """Yields the rows one by one. client: returns the client of a service. Raises InvalidSource, possibly after some rows."""
     if source["source"] == "s3":
         return _objects(source, client("s3"), say)
     if source["read"] == "list":
@@ -65,12 +65,12 @@ def rows_of(source: Source, client: Callable[[str], Any], say: Say = lambda sent
 
 
 def check_object(source: Source, s3: Any) -> None:
-    """Raises InvalidSource where the object of a source that Step Functions reads is not there."""
+    """Raises InvalidSource if the object of a source that Step Functions reads does not exist."""
     with_reasons(lambda: s3.head_object(Bucket=source["bucket"], Key=source["key"]), name_of(source))
 
 
 def with_reasons(call: Callable[[], Any], where: str) -> Any:
-    """What `call` returns. Raises InvalidSource where S3 says that the object is not there or may not be read."""
+    """Returns what `call` returns. Raises InvalidSource if S3 reports that the object does not exist or may not be read."""
     try:
         return call()
     except ClientError as error:
@@ -78,7 +78,7 @@ def with_reasons(call: Callable[[], Any], where: str) -> Any:
         if status == 404:
             raise InvalidSource(f"there is no object {where}") from None
         if status == 403:
-            # S3's answer for an object that is not there, too, to those who may not list the bucket.
+            # To a caller who may not list the bucket, S3 reports a missing object in the same way.
             raise InvalidSource(f"there is no object {where}, or it may not be read") from None
         raise
 
@@ -93,14 +93,14 @@ def _objects(source: Source, s3: Any, say: Say) -> Iterator[Any]:
             form = rows.detect(head, where, given)
             say(f"{where}: {form}")
             found = rows.read(chunks, form, where)
-            # The fields of CSV are texts, which are JSON as they stand.
+            # The fields of CSV are texts, which need no conversion to JSON.
             yield from found if form.format == "csv" else map(exact_json.to_json, found)
         except rows.Wrong as reason:
             raise InvalidSource(str(reason)) from None
 
 
 def _keys(source: Source, s3: Any) -> Iterator[str]:
-    """Of all objects below the prefix, in the order of their names. Folders of a console are empty objects, and no files."""
+    """The rows of all objects below the prefix, in the order of their names. The console's folders (empty objects) are skipped."""
     found = False
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=source["bucket"], Prefix=source["prefix"]):
@@ -181,7 +181,7 @@ def _asked(source: Source, call: Callable[[], Any]) -> Any:
 
 
 def key_of(source: Source) -> dict[str, Any]:
-    """Of the item with the list."""
+    """The key of the item that has the list."""
     sort = source.get("sortKey")
     key = {source["keyName"]: {source["keyType"]: str(source["keyValue"])}}
     return {**key, **({sort["name"]: _typed(sort["value"])} if sort else {})}

@@ -1,6 +1,6 @@
-"""Whether a request still waits for an answer, which a responder asks before it begins: one that closed early needs none.
+"""Tells a responder, before it begins, whether the request still waits for an answer: a request that closed early needs none.
 
-What has begun is never stopped. Where the table cannot be reached the answer is yes, and so it may be for a moment after the close.
+Work that has begun is never stopped. If the table cannot be reached the answer is yes, and it may be yes for a moment after the close.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ from handlers import clock
 logger = Logger(service="responder")
 
 ATTRIBUTES = ("requestId", "status")
-"""All that it may read of a record, as its condition names it too."""
+"""The only attribute of a record that it may read; its role's condition names the same."""
 
 
 class StillWanted:
-    """client: makes the table's, when it is first asked. Most requests wait for everybody, and whoever answers only those starts sooner
-    without one."""
+    """client: makes the table's client on first use. Most requests wait for everybody, and a responder that only answers such requests
+    starts sooner without a client."""
 
     def __init__(self, table: str, client: Callable[[], Any]) -> None:
         self._table, self._client = table, client

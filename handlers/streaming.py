@@ -1,4 +1,4 @@
-"""Text of any length into S3, without ever holding all of it."""
+"""Writes text of any length to S3 without ever holding all of it."""
 
 import io
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def upload(s3: Any, bucket: str, key: str, texts: Iterator[str]) -> None:
-    """In parts of 8 MB, of which one is in memory; a failed upload is aborted."""
+    """Uploads in parts of 8 MB, with one part in memory at a time. A failed upload is aborted."""
     from boto3.s3.transfer import TransferConfig
 
     s3.upload_fileobj(_Stream(texts), bucket, key, Config=TransferConfig(use_threads=False))
 
 
 class _Stream(io.RawIOBase):
-    """What an iterator of texts yields, as a file to read from."""
+    """A readable file over the texts of an iterator."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts = texts

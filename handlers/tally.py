@@ -1,5 +1,5 @@
-"""Lambda adapter that ends a run: counts its outcomes and compares the failed ones with the tolerance. An inline Map hands its outcomes
-over; a distributed one says where it wrote them.
+"""Lambda adapter that ends a run: counts its outcomes and compares the failed ones with the tolerance. An inline Map passes its outcomes; a
+distributed Map passes the place where it wrote them.
 
 Event     {"run", "input": the execution's, "outcomes": [Outcome] | {"ResultWriterDetails": {"Bucket", "Key"}, "MapRunArn"},
           "tolerance": {"count"?, "percentage"?}, which the input may replace}
@@ -7,10 +7,10 @@ Returns   {"withinTolerance": true, "items", "succeeded", "failed", "failedBy": 
           "failures": [Outcome], distributed "results": "s3://…/", where failures.jsonl has the failed outcomes}
           | {"withinTolerance": false, "cause": the same as JSON text, with "failures", the first of them, and no inline results}
 
-It also records a crash, where the function of an item or of a batch broke and could not say so itself:
+It also records a crash, if the function of an item or of a batch broke and could not report it itself:
 
 Event     an event of `handlers.processor`, and "crash": {"Error", "Cause"}
-Returns   what the processor would have: FAILED Outcomes
+Returns   FAILED Outcomes, in the processor's form
 
 Environment: RESULTS_BUCKET of a distributed Map.
 """
@@ -35,13 +35,13 @@ if "RESULTS_BUCKET" in os.environ:
     from botocore.config import Config
 
     s3 = boto3.client("s3")
-    # An account may ask for one Map Run a second. A throttle is a reason to wait, for the items of the run are all done.
+    # An account may describe one Map Run per second. A throttled call waits, because all items of the run are done.
     workflows = boto3.client("stepfunctions", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
 
 LISTED_FAILURES = 10
 LISTED_TYPES = 20
 MAX_CAUSE_CHARS = 32_000
-"""A Fail state allows 32,768."""
+"""The limit on a cause: a Fail state allows 32,768 characters."""
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
@@ -97,14 +97,14 @@ class Count:
 
 
 def is_within(tolerance: Mapping[str, float], failed: int, items: int) -> bool:
-    """Of a count and a percentage, the one that is exceeded first decides; without either, no item may fail."""
+    """If there are a count and a percentage, the one that is exceeded first decides. Without either, no item may fail."""
     if not tolerance:
         return failed == 0
     return failed <= tolerance.get("count", failed) and failed * 100 <= tolerance.get("percentage", 100) * items
 
 
 def cause(summary: Mapping[str, Any], failures: Iterable[Outcome]) -> str:
-    """The summary as JSON, with as many of the failures as a Fail state has room for."""
+    """The summary as JSON, with as many failures as a Fail state has room for."""
     listed: list[Outcome] = []
     text = json.dumps({**summary, "failures": listed}, ensure_ascii=False)
     for one in failures:
@@ -115,7 +115,7 @@ def cause(summary: Mapping[str, Any], failures: Iterable[Outcome]) -> str:
 
 
 def crashed(event: Mapping[str, Any]) -> Outcome | list[Outcome]:
-    """The outcome of an item, or those of a batch, whose function broke."""
+    """The outcomes of an item or a batch whose function broke."""
     error, message = event["crash"]["Error"], reason(event["crash"].get("Cause", ""))
     logger.warning("crashed", extra={"error": error, "reason": message})
     if "Items" not in event:
@@ -124,7 +124,7 @@ def crashed(event: Mapping[str, Any]) -> Outcome | list[Outcome]:
 
 
 def crashed_batch(entries: Iterable[Entry], error: str, message: str) -> list[Outcome]:
-    """With their items, or, where those would not fit beside the errors, without."""
+    """The outcomes with their items, or without them if they would not fit beside the errors."""
     outcomes = [failure(entry["index"], error, message, entry["item"]) for entry in entries]
     if len(json.dumps(outcomes, ensure_ascii=False).encode()) <= MAX_OUTCOMES_BYTES:
         return outcomes
@@ -132,7 +132,7 @@ def crashed_batch(entries: Iterable[Entry], error: str, message: str) -> list[Ou
 
 
 def reason(cause: str) -> str:
-    """What a function that broke says, without Lambda's words around it."""
+    """The message of a function that broke, without Lambda's words around it."""
     try:
         said = json.loads(cause)
     except ValueError:
@@ -145,7 +145,7 @@ def _is_empty(map_run: str) -> bool:
 
 
 def _write_failures(written: Mapping[str, Any], count: Count) -> str:
-    """Writes the failed outcomes beside the results; where that is. However many there are, one after the other is in memory."""
+    """Writes the failed outcomes beside the results and returns the place. Only one outcome is in memory at a time."""
     from handlers import result_files
 
     bucket, manifest = os.environ["RESULTS_BUCKET"], written["ResultWriterDetails"]["Key"]
