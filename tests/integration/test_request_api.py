@@ -328,6 +328,8 @@ def test_a_fuzzer_that_knows_the_document_meets_no_server_error(api, nothing_sto
     @settings(WITHOUT_SEARCH, max_examples=60)
     @given(schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
     def fuzz(case):
+        # An empty list is nothing in a query, and the request is right without it.
+        assume(all(value not in ([], {}) for value in (case.query or {}).values()))
         response = case.call(base_url=api.url, headers={"authorization": api.authorization}, allow_redirects=False)
         assert 400 <= response.status_code < 500, case.as_curl_command()
         told = response.json()
