@@ -55,10 +55,15 @@ def last(stack: Stack, changes: Iterator[StoredResult], *, as_json: bool = False
 
 
 def console() -> "Console":
+    """Where a command's output goes. Raises BrokenPipeError when its reader has left, as `head` does."""
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     # Piped, a table is as wide as it needs to be.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    return Output(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def visible(text: object) -> str:

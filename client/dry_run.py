@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from client import scale
+from client import display, scale
 from client.errors import UsageError
 from client.run import machine_of
 from client.stack import Stack
@@ -92,10 +92,9 @@ def _count(found: Found, stack: Stack, source: Mapping[str, Any], batcher: Mappi
 
 
 def _print(found: Found, seconds_per_row: float) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = display.console()
     for sentence in found.read:
         console.print(Text(sentence), soft_wrap=True)
     console.print(

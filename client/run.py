@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-from client import arguments
+from client import arguments, display
 from client.errors import UnknownVariant, when_interrupted
 from client.stack import Stack
 from handlers import exact_json
@@ -364,10 +364,9 @@ def _duration(seconds: float) -> str:
 
 
 def _print(ended: Run, name: str) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = display.console()
     colour = "green" if ended.status == "SUCCEEDED" else "red"
     if ended.failed is not None:
         counts = f": {ended.items} items, {ended.succeeded} succeeded, {ended.failed} failed"

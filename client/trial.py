@@ -2,13 +2,16 @@
 
 import contextlib
 import importlib
+import io
+import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -90,7 +93,7 @@ def answer(name: str, body: Any, stack: str | None = None, tell: Callable[[str],
         "createdAt": now,
         "deadlineAt": clock.later(now, policy.deadline_seconds),
     }
-    # What handlers log is no output of a command.
+    # What handlers and the responder's own code print is no output of a command.
     with _environment(given, found, stack or LOCAL), contextlib.redirect_stdout(sys.stderr):
         said = _asked(given, opening.question(record), tell)
     return aggregation.checked(record, said, found.settings.currency)  # ty: ignore[invalid-explicit-return]
@@ -101,6 +104,9 @@ def _asked(given: Responder, question: contract.Json, tell: Callable[[str], None
     # It reads its environment when it is imported.
     sys.modules.pop(name, None)
     responder = importlib.import_module(name)
+    for handler in logging.getLogger(responder.logger.name).handlers:
+        # Made by whichever module of the handlers was imported first, with the standard output of that moment.
+        cast("logging.StreamHandler[Any]", handler).setStream(_Log())
     for attempts in range(1, given.retries + 1):
         try:
             return responder.respond(question, attempts)
@@ -109,6 +115,19 @@ def _asked(given: Responder, question: contract.Json, tell: Callable[[str], None
             tell(f"attempt {attempts}: {fault}; asked again in {pause} s")
             time.sleep(pause)
     return responder.respond(question, given.retries + 1)
+
+
+class _Log(io.TextIOBase):
+    """Where handlers log to, as lines of JSON: stderr gets each message with its traceback as Python writes it."""
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                entry = json.loads(line)
+                line = "\n".join([f"{entry['level'].lower()}: {entry['message']}", entry.get("exception", "")]).rstrip()
+            if line:
+                sys.stderr.write(f"{line}\n")
+        return len(text)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """`client new responder` and `client try`: from nothing to an answer, in a project of a test's own, without a stack."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 
 import pytest
@@ -127,6 +129,20 @@ def test_it_is_asked_again_as_often_as_its_retries_say(project, capsys, monkeypa
     shown = capsys.readouterr()
     assert "acme failed" in shown.out
     assert "attempt 1: busy; asked again in 1 s\nattempt 2: busy; asked again in 2 s\n" in shown.err
+
+
+def test_what_its_code_raises_is_shown_as_python_writes_it(project):
+    (project / "broken_acme.py").write_text("def quote(request):\n    return request.data['dayz']\n")
+    configure(project, module="broken_acme")
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "client", "try", "acme"],
+        cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert "acme failed KeyError: 'dayz'" in shown.stdout
+    assert shown.stderr.startswith("error: its code raised\nTraceback (most recent call last):\n")
+    assert shown.stderr.endswith("KeyError: 'dayz'\n")
 
 
 def test_its_time_limit_holds(project, capsys):

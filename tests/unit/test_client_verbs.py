@@ -1,7 +1,9 @@
 """The command line: verbs, errors in one line, exit codes, and what is shown. No stack is needed."""
 
 import argparse
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -270,6 +272,16 @@ def test_compare_without_a_carrier_is_refused(fake_stack, monkeypatch, capsys):
 def test_a_report_that_could_not_be_written_is_refused_before_anything_is_sent(outputs, capsys):
     assert main(["compare", "--report", "/nowhere/report.html", "--outputs", str(outputs)]) == 2
     assert "there is no folder /nowhere" in capsys.readouterr().err
+
+
+def test_output_whose_reader_has_left_is_a_broken_pipe(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        with pytest.raises(BrokenPipeError):
+            display.console().print("an answer")
 
 
 def test_piped_answers_are_lines_as_they_come(capsys):
