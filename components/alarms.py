@@ -50,7 +50,7 @@ class Alarms(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlarmsArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Alarms", name, {}, opts)
-        own = checked(AlarmSettings, f"Alarms {name}", {key: value for key, value in args.items() if key != "watches"})
+        own = checked(AlarmSettings, f"Alarms {name}", args, needs=["watches"])
         watched = together(args["watches"])
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)

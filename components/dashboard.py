@@ -33,7 +33,7 @@ class Dashboard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DashboardArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:Dashboard", name, {}, opts)
-        checked(NoSettings, f"Dashboard {name}", {key: value for key, value in args.items() if key not in ("watches", "store")})
+        checked(NoSettings, f"Dashboard {name}", args, needs=["watches", "store"])
         watched = together(args["watches"])
         known = pulumi.Output.all(
             queues=watched.dead_letter_queues,

@@ -9,7 +9,7 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, entrance, own_arguments, request_workflow, watched
+from components.request_workflow import COMPONENTS, RequestWorkflowArgs, Tokens, entrance, request_workflow, watched
 from components.settings import MapSettings, checked
 
 
@@ -26,7 +26,7 @@ class MapScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MapScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:MapScatterGather", name, {}, opts)
-        cap = checked(MapSettings, f"MapScatterGather {name}", own_arguments(args)).maxConcurrency
+        cap = checked(MapSettings, f"MapScatterGather {name}", args, needs=COMPONENTS).maxConcurrency
         self.workflow = request_workflow(name, args, lambda tokens, functions: _definition(tokens, functions, cap), self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName

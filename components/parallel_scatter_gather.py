@@ -10,7 +10,7 @@ from typing import Optional
 import pulumi
 
 from components import definition
-from components.request_workflow import RequestWorkflowArgs, Tokens, entrance, own_arguments, request_workflow, watched
+from components.request_workflow import COMPONENTS, RequestWorkflowArgs, Tokens, entrance, request_workflow, watched
 from components.settings import WorkflowSettings, checked
 
 
@@ -26,7 +26,7 @@ class ParallelScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ParallelScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ParallelScatterGather", name, {}, opts)
-        checked(WorkflowSettings, f"ParallelScatterGather {name}", own_arguments(args))
+        checked(WorkflowSettings, f"ParallelScatterGather {name}", args, needs=COMPONENTS)
         self.workflow = request_workflow(name, args, _definition, self)
         self.stateMachineArn = self.workflow.stateMachineArn
         self.stateMachineName = self.workflow.stateMachineName

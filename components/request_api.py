@@ -87,11 +87,7 @@ class RequestApi(pulumi.ComponentResource):
     def __init__(self, name: str, args: RequestApiArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:RequestApi", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        own = checked(
-            ApiSettings,
-            f"RequestApi {name}",
-            {key: value for key, value in args.items() if key not in ("store", "fleet", "carriers", "sample")},
-        )
+        own = checked(ApiSettings, f"RequestApi {name}", args, needs=["store", "fleet", "carriers"], takes=["sample"])
         if own.auth == "NONE" and not emulator.is_in_use():
             pulumi.log.warn("auth is NONE: whoever has the API's address can send requests and read every one", self)
         self.function = _function(f"{name}-handler", args, own, child)

@@ -28,9 +28,8 @@ class RequestWorkflowArgs(TypedDict, total=False):
 Tokens = Mapping[str, Any]
 
 
-def own_arguments(args: RequestWorkflowArgs) -> dict[str, Any]:
-    """Those that are no components."""
-    return {key: value for key, value in args.items() if key not in ("store", "fleet")}
+COMPONENTS = ("store", "fleet")
+"""The arguments that are components."""
 
 
 def request_workflow(

@@ -181,11 +181,10 @@ class ResponderFleet(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ResponderFleetArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:ResponderFleet", name, {}, opts)
-        self._name, self._store = name, args["store"]
         self._requester: Optional[HandlerFunction] = None
         self._layers: dict[str, aws.lambda_.LayerVersion] = {}
-        own = {key: value for key, value in args.items() if key != "store"}
-        given = settings.checked(settings.FleetArguments, f"ResponderFleet {name}", own)
+        given = settings.checked(settings.FleetArguments, f"ResponderFleet {name}", args, needs=["store"])
+        self._name, self._store = name, args["store"]
         if given.notice:
             pulumi.log.warn(given.notice, self)
         responders = given.responders

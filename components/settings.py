@@ -6,7 +6,7 @@ No AWS and no resources, so a wrong value stops a preview before anything is reg
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -1003,13 +1003,24 @@ def parse(values: Mapping[str, Any]) -> Settings:
     return _validated(Settings, values)
 
 
-def checked(model: type[Checked], component: str, args: Mapping[str, Any]) -> Checked:
-    """A component's arguments, or pulumi.RunError, which ends a preview in one line, with what the configuration would say of them.
+def checked(
+    model: type[Checked], component: str, args: Mapping[str, Any], needs: Collection[str] = (), takes: Collection[str] = ()
+) -> Checked:
+    """A component's settings, or pulumi.RunError, which ends a preview in one line, with what the configuration would say of them.
 
-    An argument that is None is one that was left out; whole numbers may arrive as floats (from other languages than Python).
+    needs, takes: the arguments that are no settings, required and optional, such as other components. An argument that is None is one
+    that was left out; whole numbers may arrive as floats (from other languages than Python).
     """
+    given = {key: value for key, value in args.items() if value is not None}
+    known = [*needs, *takes, *model.model_fields]
     try:
-        return _validated(model, {key: _whole_number(value) for key, value in args.items() if value is not None})
+        for key in given:
+            if needs and key not in known:
+                raise SettingsError(_unknown(key, key, known))
+        for key in needs:
+            if key not in given:
+                raise SettingsError(f"{key} is missing")
+        return _validated(model, {key: _whole_number(value) for key, value in given.items() if key not in {*needs, *takes}})
     except SettingsError as error:
         raise pulumi.RunError(f"{component}: {error}") from None
 

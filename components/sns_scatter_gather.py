@@ -47,7 +47,7 @@ class SnsScatterGather(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SnsScatterGatherArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("scatter-gather:index:SnsScatterGather", name, {}, opts)
-        checked(NoSettings, f"SnsScatterGather {name}", {key: value for key, value in args.items() if key not in ("store", "fleet")})
+        checked(NoSettings, f"SnsScatterGather {name}", args, needs=["store", "fleet"])
         store = args["store"]
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)

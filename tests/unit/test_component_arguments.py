@@ -50,6 +50,15 @@ def carrier(component: Any, arguments: Any, **store: Any) -> pulumi.ComponentRes
     return component("carrier", {"store": quotes, "fleet": ResponderFleet("fleet", {"store": quotes, "responders": [AVIS]}), **arguments})
 
 
+def without(arguments: Any) -> Any:
+    """Arguments that lack a component, which a type checker would see."""
+    return arguments
+
+
+def misspelt_store(arguments: Any) -> ResponderFleet:
+    return ResponderFleet("fleet", without({"stor": made_store("quotes", {}), **arguments}))
+
+
 WRONG: list[tuple[Callable[[], object], str]] = [
     # RequestStore
     (lambda: made_store("s", {"selection": "cheapest"}), 'RequestStore s: selection is "cheapest"; allowed: lowest, highest'),
@@ -64,6 +73,11 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: made_store("s", {"completion": {"qorum": 1}}), "completion.qorum is not a known key; allowed: deadlineSeconds, quorum"),
     (lambda: made_store("s", {"retainData": "perhaps"}), "RequestStore s: retainData"),
     # ResponderFleet
+    (lambda: misspelt_store({"responders": [AVIS]}), "ResponderFleet fleet: stor is not a known key; allowed: store, responders"),
+    (lambda: ResponderFleet("fleet", without({"responders": [AVIS]})), "ResponderFleet fleet: store is missing"),
+    (lambda: SnsScatterGather("sns", without({"store": made_store("quotes", {})})), "SnsScatterGather sns: fleet is missing"),
+    (lambda: MapScatterGather("map", without({"store": made_store("quotes", {})})), "MapScatterGather map: fleet is missing"),
+    (lambda: Alarms("w", without({})), "Alarms w: watches is missing"),
     (lambda: fleet([AVIS], completion={"quorum": 99}), "ResponderFleet fleet: completion.quorum is 99; allowed: a whole number"),
     (lambda: fleet([AVIS], completion={"required": ["sixt"]}), 'completion.required names "sixt"; allowed: avis'),
     (lambda: fleet([AVIS, AVIS]), 'ResponderFleet fleet: responders names "avis" more than once'),
@@ -77,12 +91,13 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: fleet([{"name": "a", "functionArn": "quote"}]), 'responders[0].functionArn is "quote"; allowed: the ARN of a Lambda function'),
     (lambda: fleet([{"name": "a", "module": "no.such"}]), "there is no module no.such"),
     (lambda: fleet([{"name": "a"}]), "rate is null; allowed: a price per day"),
-    (lambda: made_fleet(respondrs=[AVIS]), "responders is missing"),
-    (lambda: made_fleet(responders=[AVIS], retrys=1), "ResponderFleet fleet: retrys is not a known key; allowed: responders"),
+    (lambda: made_fleet(respondrs=[AVIS]), "respondrs is not a known key; allowed: store, responders; the nearest is responders"),
+    (lambda: made_fleet(), "ResponderFleet fleet: responders is missing"),
+    (lambda: made_fleet(responders=[AVIS], retrys=1), "ResponderFleet fleet: retrys is not a known key; allowed: store, responders"),
     # The carriers
     (
         lambda: carrier(SnsScatterGather, {"maxConcurrency": 1}),
-        "SnsScatterGather carrier: maxConcurrency is not a known key; allowed: none",
+        "SnsScatterGather carrier: maxConcurrency is not a known key; allowed: store, fleet",
     ),
     (lambda: carrier(MapScatterGather, {"maxConcurrency": 500}), "MapScatterGather carrier: maxConcurrency is 500; allowed: a"),
     (lambda: carrier(MapScatterGather, {"workflowType": "standard"}), 'workflowType is "standard"; allowed: STANDARD or EXPRESS'),
